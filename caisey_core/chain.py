@@ -1,0 +1,186 @@
+"""What makes a log whole: receipts that chain, series without gaps, signatures that hold, checkpoints that agree.
+
+`Chain` follows a log as it comes, one record after the other; everybody who receives records runs one. `check` is
+the same fold over a whole log with its checkpoints, and says *intact*, *open*, or which record is the first bad one.
+Pure: bytes in, words out.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from caisey_core.errors import BadRecord
+from caisey_core.frames import Checkpoint, Entry, Receipt, read_checkpoint
+from caisey_core.kinds import BATCHED, Namespace
+from caisey_core.record import Record, Seen, parse
+from caisey_core.signing import verify
+
+_START = b"caisey.chain.0\0"
+_LINK = b"caisey.chain.1\0"
+
+
+def start(incarnation: str) -> str:
+    """The chain digest of an empty log in an incarnation."""
+    return hashlib.sha256(_START + bytes.fromhex(incarnation)).hexdigest()
+
+
+def link(chain: str, seq: int, received: int, digest: str) -> str:
+    """The chain digest after one more record: 8-byte big-endian numbers, 32-byte digests."""
+    return hashlib.sha256(
+        _LINK + bytes.fromhex(chain) + seq.to_bytes(8, "big") + received.to_bytes(8, "big") + bytes.fromhex(digest)
+    ).hexdigest()
+
+
+@dataclass(slots=True)
+class Tail:
+    """The end of one writer's series. `unsigned` counts records not yet covered by a signature."""
+
+    n: int = 0
+    digest: str = ""
+    unsigned: int = 0
+
+
+@dataclass(slots=True)
+class Series:
+    """Where every writer of a log stands; says why a record does not come next."""
+
+    tails: dict[tuple[str, str], Tail] = field(default_factory=dict)
+
+    def why_not(self, record: Record) -> str:
+        """Why this is not the next record of its writer's series; empty if it is."""
+        head = record.head
+        tail = self.tails.get((head.key, head.series), Tail())
+        if head.n <= tail.n:
+            return "equivocation: its writer has said something else under this number"
+        if head.n > tail.n + 1:
+            return "gap: an earlier record of its writer is missing"
+        if head.prev != tail.digest:
+            return "gap: it does not follow its writer's last record"
+        if record.sealed.sig is None and head.kind not in BATCHED:
+            return "signature: it carries none"
+        if record.sealed.sig is not None and record.kind is not None and not record.signed_by_writer():
+            return "signature: it is not its writer's over these bytes"
+        return ""
+
+    def advance(self, record: Record) -> None:
+        """Takes a record that `why_not` has nothing against."""
+        head = record.head
+        tail = self.tails.setdefault((head.key, head.series), Tail())
+        tail.n, tail.digest = head.n, record.digest
+        tail.unsigned = 0 if record.sealed.sig is not None else tail.unsigned + 1
+
+    @property
+    def provisional(self) -> int:
+        """Records that no signature covers: received, but no evidence."""
+        return sum(tail.unsigned for tail in self.tails.values())
+
+
+@dataclass(slots=True)
+class Chain:
+    """A log as far as it has been verified."""
+
+    incarnation: str = ""
+    seq: int = 0
+    chain: str = ""
+    series: Series = field(default_factory=Series)
+
+    @property
+    def seen(self) -> Seen | None:
+        """What a writer says it has seen."""
+        return Seen(self.incarnation, self.seq, self.chain) if self.seq else None
+
+    def accept(self, record: Record, receipt: Receipt) -> None:
+        """Takes the next record with its receipt. Raises `BadRecord` and is unchanged if it is not the next."""
+        before = self.chain or start(receipt.incarnation)
+        if self.incarnation and receipt.incarnation != self.incarnation:
+            raise BadRecord("the relay's log is of another incarnation")
+        if receipt.seq != self.seq + 1:
+            raise BadRecord(f"record {self.seq + 1} is missing")
+        if link(before, receipt.seq, receipt.received, record.digest) != receipt.chain:
+            raise BadRecord("its receipt does not chain to the records before it")
+        if why := self.series.why_not(record):
+            raise BadRecord(why)
+        self.series.advance(record)
+        self.incarnation, self.seq, self.chain = receipt.incarnation, receipt.seq, receipt.chain
+
+
+class State(StrEnum):
+    """What a check found."""
+
+    INTACT = "intact"
+    OPEN = "open"
+    BAD = "bad"
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """The answer to "does this log hold?".
+
+    `seq` is the log's length, or the number of the first bad record; `attested` the keys whose checkpoints cover all
+    of it; `provisional` records that no signature covers; `withheld` bodies that are not at hand.
+    """
+
+    state: State
+    seq: int
+    why: str = ""
+    attested: tuple[str, ...] = ()
+    provisional: int = 0
+    withheld: int = 0
+
+
+def check(entries: Sequence[Entry], checkpoints: Iterable[Checkpoint], attestors: Iterable[str]) -> Report:
+    """Checks a log from its bytes. `attestors`: keys whose checkpoints count (the workspace's relays, the endpoint).
+
+    *intact*: closed, and covered to its end by a checkpoint of every attestor that ever made one; *open*: all that is
+    there holds, but its end is not attested.
+    """
+    chain, withheld, closed = Chain(), 0, False
+    chains: dict[int, str] = {}
+    log = ""
+    for number, entry in enumerate(entries, start=1):
+        try:
+            record = parse(entry.sealed)
+            log = log or record.log
+            if record.log != log:
+                raise BadRecord("it belongs to another log")
+            chain.accept(record, entry.receipt)
+        except BadRecord as bad:
+            return Report(State.BAD, number, _sentence(bad))
+        chains[chain.seq] = chain.chain
+        withheld += record.sealed.body is None
+        closed = closed or record.head.kind == "session.closed"
+    covered = _covered(checkpoints, frozenset(attestors), log, chain, chains)
+    if isinstance(covered, Report):
+        return covered
+    state = State.INTACT if closed and covered else State.OPEN
+    return Report(state, chain.seq, "", covered, chain.series.provisional, withheld)
+
+
+def _covered(
+    checkpoints: Iterable[Checkpoint], attestors: frozenset[str], log: str, chain: Chain, chains: dict[int, str]
+) -> Report | tuple[str, ...]:
+    """Keys whose checkpoints cover the whole log, or what a checkpoint shows to be wrong."""
+    keys = []
+    for checkpoint in checkpoints:
+        try:
+            said = read_checkpoint(checkpoint.statement)
+        except BadRecord as bad:
+            return Report(State.BAD, chain.seq, _sentence(bad))
+        if said.key not in attestors or said.log != log:
+            continue
+        if not verify(said.key, Namespace.CHECKPOINT, checkpoint.statement, checkpoint.sig):
+            return Report(State.BAD, said.seq, "the signature of its checkpoint does not hold")
+        if said.seq > chain.seq:
+            return Report(State.BAD, chain.seq + 1, f"it is missing: a signed checkpoint counts {said.seq} records")
+        if said.incarnation != chain.incarnation or chains.get(said.seq) != said.chain:
+            return Report(State.BAD, said.seq, "a signed checkpoint chains to other records")
+        if said.seq == chain.seq:
+            keys.append(said.key)
+    return tuple(dict.fromkeys(keys))
+
+
+def _sentence(bad: BadRecord) -> str:
+    return str(bad).rstrip(".")

@@ -1,0 +1,306 @@
+"""The journal: one SQLite format for technician, relay and endpoint. Plain tables that any SQLite tool opens.
+
+Records are rows of bytes, never updated but to add the relay's receipt. Bodies stand apart, by commitment, so that one
+can be deleted and the chain still holds. Every write is one transaction, durable when the call returns (WAL,
+`synchronous=FULL`). Whoever opens a journal keeps it on one thread.
+
+Two processes must not checkpoint one WAL at the same time (SQLite before 3.51.3 can lose pages); the process that
+holds the lock file beside the journal does, the others leave the WAL alone.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import sqlite3
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Final, Self
+
+from caisey_core.errors import JournalError
+from caisey_core.frames import Checkpoint, Entry, Receipt, read_checkpoint
+from caisey_core.ids import Digest, LogId
+from caisey_core.record import Record, Sealed
+
+if TYPE_CHECKING:
+    from sqlite_utils import Database, Migrations
+
+FORMAT: Final = 1
+"""The version of the format, in `PRAGMA user_version`."""
+
+_INSERT_RECORD = """
+    INSERT INTO records
+        (log, digest, key, series, n, kind, time, head, sig, "commit", incarnation, seq, received, chain)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+"""
+_INSERT_BODY = 'INSERT INTO bodies ("commit", salt, body) VALUES (?, ?, ?) ON CONFLICT DO NOTHING'
+_SELECT = """
+    SELECT records.head, records.sig, bodies.salt, bodies.body, incarnation, seq, received, chain, pos
+    FROM records LEFT JOIN bodies ON bodies."commit" = records."commit"
+"""
+
+
+def _migrations() -> Migrations:
+    from sqlite_utils import Migrations
+
+    migrations = Migrations("journal")
+
+    @migrations()
+    def records(db: Database) -> None:
+        db.conn.execute("""
+            CREATE TABLE records (
+                pos INTEGER PRIMARY KEY AUTOINCREMENT,
+                log TEXT NOT NULL, digest TEXT NOT NULL UNIQUE,
+                key TEXT NOT NULL, series TEXT NOT NULL, n INTEGER NOT NULL,
+                kind TEXT NOT NULL, time INTEGER NOT NULL,
+                head BLOB NOT NULL, sig BLOB, "commit" TEXT NOT NULL,
+                incarnation TEXT, seq INTEGER, received INTEGER, chain TEXT,
+                UNIQUE (log, seq), UNIQUE (log, key, series, n)
+            ) STRICT""")
+        db.conn.execute("CREATE INDEX records_kind ON records (kind, log)")
+        db.conn.execute("CREATE INDEX records_unsent ON records (log, pos) WHERE seq IS NULL")
+        db.conn.execute(
+            'CREATE TABLE bodies ("commit" TEXT PRIMARY KEY, salt BLOB NOT NULL, body BLOB NOT NULL) STRICT'
+        )
+        db.conn.execute("""
+            CREATE TABLE checkpoints (
+                log TEXT NOT NULL, key TEXT NOT NULL, seq INTEGER NOT NULL, statement BLOB NOT NULL, sig BLOB NOT NULL,
+                PRIMARY KEY (log, key, seq, statement)
+            ) STRICT""")
+        db.conn.execute("CREATE TABLE spent (action TEXT PRIMARY KEY, at INTEGER NOT NULL) STRICT")
+        db.conn.execute("CREATE TABLE settings (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT")
+
+    return migrations
+
+
+@contextmanager
+def translated(path: Path) -> Iterator[None]:
+    """Turns what SQLite and the file system say of a journal into `JournalError`."""
+    try:
+        yield
+    except (sqlite3.Error, OSError) as error:
+        reason = str(error).rstrip(".")
+        hint = "Check free space and permissions; 'caisey verify' checks what is stored."
+        if isinstance(error, sqlite3.DatabaseError) and ("malformed" in reason or "not a database" in reason):
+            hint = f"Move {path} aside; the relay's and the endpoint's journals hold what had a receipt."
+        raise JournalError(f"The journal {path} cannot be used: {reason}. Nothing was started.", hint=hint) from error
+
+
+class Journal:
+    """An open journal. `connection` is for projections that belong in the same transaction (`transaction`)."""
+
+    def __init__(self, path: Path, connection: sqlite3.Connection, lock: int | None) -> None:
+        self.path = path
+        self.connection = connection
+        self._lock = lock
+
+    @classmethod
+    def open(cls, path: Path, *, migrations: Sequence[Migrations] = ()) -> Journal:
+        """Opens or creates a journal for reading and writing. Raises `JournalError`."""
+        with translated(path):
+            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            new = not path.exists()
+            connection = sqlite3.connect(path, isolation_level=None, timeout=10)
+            if new:
+                path.chmod(0o600)
+            lock = _take_lock(path)
+            journal = cls(path, connection, lock)
+            connection.execute("PRAGMA journal_mode=WAL")
+            connection.execute("PRAGMA synchronous=FULL")
+            connection.execute(f"PRAGMA wal_autocheckpoint={1000 if lock is not None else 0}")
+            journal._migrate(migrations)
+            return journal
+
+    @classmethod
+    def read(cls, path: Path) -> Journal:
+        """Opens an existing journal for reading only. Raises `JournalError`."""
+        with translated(path):
+            connection = sqlite3.connect(f"file:{path}?mode=ro", uri=True, isolation_level=None, timeout=10)
+            connection.execute("SELECT pos FROM records LIMIT 1").fetchone()
+            return cls(path, connection, None)
+
+    def _migrate(self, migrations: Sequence[Migrations]) -> None:
+        (version,) = self.connection.execute("PRAGMA user_version").fetchone()
+        if version > FORMAT:
+            raise JournalError(
+                f"The journal {self.path} was written by a newer Caisey. Nothing was changed.",
+                hint="Install that version: pip install --upgrade caisey",
+            )
+        if version == FORMAT and not migrations:
+            return
+        from sqlite_utils import Database
+
+        database = Database(self.connection, execute_plugins=False)
+        for each in [_migrations(), *migrations]:
+            each.apply(database)
+        self.connection.execute(f"PRAGMA user_version={FORMAT}")
+
+    @contextmanager
+    def transaction(self) -> Iterator[sqlite3.Connection]:
+        """One durable transaction. Raises `JournalError`; nothing is written then."""
+        with translated(self.path):
+            self.connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield self.connection
+            except BaseException:
+                if self.connection.in_transaction:
+                    self.connection.execute("ROLLBACK")
+                raise
+            self.connection.execute("COMMIT")
+
+    # -- writing ------------------------------------------------------------------------------------------
+
+    def put(self, records: Iterable[Record]) -> None:
+        """Keeps one's own records before they are sent. Raises `JournalError`; none is kept then."""
+        with self.transaction() as connection:
+            for record in records:
+                insert(connection, record, None)
+
+    def place(self, entries: Iterable[tuple[Record, Receipt]]) -> None:
+        """Keeps records in their place; own ones get their receipt, what is known already stays as it is."""
+        with self.transaction() as connection:
+            for record, receipt in entries:
+                place(connection, record, receipt)
+
+    def keep_checkpoint(self, checkpoint: Checkpoint) -> None:
+        """Keeps a signed checkpoint."""
+        said = read_checkpoint(checkpoint.statement)
+        with self.transaction() as connection:
+            connection.execute(
+                "INSERT INTO checkpoints (log, key, seq, statement, sig) VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+                (said.log, said.key, said.seq, checkpoint.statement, checkpoint.sig),
+            )
+
+    def spend(self, action: Digest, at: int) -> bool:
+        """Writes down, durably, that an action is used up; False if it was already."""
+        with self.transaction() as connection:
+            done = connection.execute(
+                "INSERT INTO spent (action, at) VALUES (?, ?) ON CONFLICT DO NOTHING", (action, at)
+            )
+            return done.rowcount == 1
+
+    def set(self, name: str, value: str) -> None:
+        """Keeps a setting."""
+        with self.transaction() as connection:
+            connection.execute("INSERT OR REPLACE INTO settings (name, value) VALUES (?, ?)", (name, value))
+
+    # -- reading ------------------------------------------------------------------------------------------
+
+    def setting(self, name: str) -> str:
+        """A setting, or nothing."""
+        row = self._one("SELECT value FROM settings WHERE name = ?", name)
+        return "" if row is None else str(row[0])
+
+    def is_spent(self, action: Digest) -> bool:
+        """Whether an action is used up."""
+        return self._one("SELECT 1 FROM spent WHERE action = ?", action) is not None
+
+    def spent(self) -> list[Digest]:
+        """Every action that is used up, the oldest first."""
+        return [Digest(row[0]) for row in self._all("SELECT action FROM spent ORDER BY rowid")]
+
+    def length(self, log: str) -> int:
+        """How many records of a log have their place."""
+        row = self._one("SELECT max(seq) FROM records WHERE log = ?", log)
+        return int(row[0] or 0) if row else 0
+
+    def entries(self, log: str, after: int = 0, limit: int = -1) -> list[Entry]:
+        """A log's records in their places, from after a sequence number."""
+        rows = self._all(f"{_SELECT} WHERE log = ? AND seq > ? ORDER BY seq LIMIT ?", log, after, limit)
+        return [_entry(row) for row in rows]
+
+    def unsent(self, log: str | None = None) -> list[tuple[LogId, Sealed]]:
+        """Records without a receipt, in the order they were written."""
+        rows = self._all(
+            """SELECT log, records.head, records.sig, bodies.salt, bodies.body
+               FROM records LEFT JOIN bodies ON bodies."commit" = records."commit"
+               WHERE seq IS NULL AND (? IS NULL OR log = ?) ORDER BY pos""",
+            log,
+            log,
+        )
+        return [(LogId(row[0]), Sealed(*row[1:])) for row in rows]
+
+    def logs(self, first: str) -> list[LogId]:
+        """Logs begun by a kind (`session.opened`, `workspace.founded`), the newest first."""
+        return [LogId(row[0]) for row in self._all("SELECT log FROM records WHERE kind = ? ORDER BY pos DESC", first)]
+
+    def checkpoints(self, log: str) -> list[Checkpoint]:
+        """A log's signed checkpoints, by the length they state."""
+        rows = self._all("SELECT statement, sig FROM checkpoints WHERE log = ? ORDER BY seq, key", log)
+        return [Checkpoint(statement=row[0], sig=row[1]) for row in rows]
+
+    def _one(self, sql: str, *values: object) -> tuple[Any, ...] | None:
+        with translated(self.path):
+            row: tuple[Any, ...] | None = self.connection.execute(sql, values).fetchone()
+            return row
+
+    def _all(self, sql: str, *values: object) -> list[tuple[Any, ...]]:
+        with translated(self.path):
+            return self.connection.execute(sql, values).fetchall()
+
+    def close(self) -> None:
+        """Closes the journal and gives the checkpoint lock back."""
+        self.connection.close()
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def insert(connection: sqlite3.Connection, record: Record, receipt: Receipt | None) -> None:
+    """One record and its body, in a transaction of the caller's."""
+    head, sealed = record.head, record.sealed
+    place_ = (None,) * 4 if receipt is None else (receipt.incarnation, receipt.seq, receipt.received, receipt.chain)
+    connection.execute(
+        _INSERT_RECORD,
+        (
+            record.log,
+            record.digest,
+            head.key,
+            head.series,
+            head.n,
+            head.kind,
+            head.time,
+            sealed.head,
+            sealed.sig,
+            head.body.commit,
+            *place_,
+        ),
+    )
+    if sealed.body is not None and sealed.salt is not None:
+        connection.execute(_INSERT_BODY, (head.body.commit, sealed.salt, sealed.body))
+
+
+def place(connection: sqlite3.Connection, record: Record, receipt: Receipt) -> None:
+    """One record in its place, in a transaction of the caller's; a known one only gets its receipt."""
+    known = connection.execute(
+        "UPDATE records SET incarnation = ?, seq = ?, received = ?, chain = ? WHERE digest = ?",
+        (receipt.incarnation, receipt.seq, receipt.received, receipt.chain, record.digest),
+    )
+    if known.rowcount == 0:
+        insert(connection, record, receipt)
+
+
+def _entry(row: tuple[Any, ...]) -> Entry:
+    head, sig, salt, body, incarnation, seq, received, chain, _ = row
+    return Entry(Sealed(head, sig, salt, body), Receipt(incarnation, seq, received, chain))
+
+
+def _take_lock(path: Path) -> int | None:
+    """The checkpoint lock beside the journal; None while another process holds it."""
+    handle = os.open(f"{path}-checkpoint", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(handle)
+        return None
+    return handle

@@ -1,0 +1,267 @@
+"""The record: one signed statement by one writer in one log. Heads, commitments, digests, and their bytes.
+
+Bytes are kept, never structures: a `Sealed` is what travels and what lies in the journals; `parse` reads it
+once, at the boundary, and everything behind works on the `Record` it gives. Decoding a head and encoding it
+again gives the same bytes, or it is no head (JSON decoders take duplicate keys, white space and more than one
+spelling of a string; a signature must have one meaning).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Final, TypeVar
+
+import msgspec
+from msgspec import Struct
+
+from caisey_core.errors import BadRecord
+from caisey_core.ids import Digest, LogId, new_series
+from caisey_core.kinds import BATCHED, BODY_LIMIT, HEAD_LIMIT, KINDS, Audience, Body, Kind
+from caisey_core.signing import SigningKey, is_public_key, verify
+
+VERSION: Final = 1
+SALT_SIZE: Final = 32
+_BODY_TAG: Final = b"caisey.body.1\0"
+B = TypeVar("B", bound=Body)
+_HEX: Final = frozenset("0123456789abcdef")
+
+JSON: Final = "json"
+STREAMS: Final = ("stdout", "stderr")
+
+
+class Commitment(Struct, frozen=True, forbid_unknown_fields=True):
+    """What a head says of its body: salted digest, size in bytes, and type (`json`, `stdout` or `stderr`)."""
+
+    commit: str
+    size: int
+    type: str
+
+
+class Seen(Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+    """The last receipt a writer had verified: the log's incarnation, the sequence number, the chain digest."""
+
+    incarnation: str
+    seq: int
+    chain: str
+
+
+class Head(Struct, frozen=True, forbid_unknown_fields=True):
+    """What everybody may see, always. `log` and `prev` are empty in a first record."""
+
+    v: int
+    log: str
+    key: str
+    series: str
+    n: int
+    prev: str
+    kind: str
+    aud: str
+    time: int
+    seen: Seen | None
+    re: dict[str, str]
+    body: Commitment
+
+
+class Sealed(Struct, frozen=True, array_like=True):
+    """A record's bytes, as sent and stored. Salt and body are missing where they are withheld or purged."""
+
+    head: bytes
+    sig: bytes | None
+    salt: bytes | None
+    body: bytes | None
+
+
+_encoder = msgspec.json.Encoder(order="deterministic")
+_head_decoder = msgspec.json.Decoder(Head, strict=True)
+_body_decoders = {
+    name: msgspec.json.Decoder(kind.body, strict=True) for name, kind in KINDS.items() if kind.body is not None
+}
+
+
+def canonical(value: Struct) -> bytes:
+    """The one spelling of a head or body: fields in their declared order, objects' keys sorted, no spaces."""
+    return _encoder.encode(value)
+
+
+def digest(head: bytes) -> Digest:
+    """A record's identity: SHA-256 of its head's bytes, so that `sha256sum` tells it."""
+    return Digest(hashlib.sha256(head).hexdigest())
+
+
+def commitment(salt: bytes, body: bytes) -> str:
+    """What a head says instead of its body."""
+    return hashlib.sha256(_BODY_TAG + salt + body).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A record that has been read: its bytes, and what they say.
+
+    `body` is None where it is withheld, `bytes` for output and for kinds this version does not know.
+    The signature has not been looked at; `signed_by_writer` does that.
+    """
+
+    sealed: Sealed = field(repr=False)
+    head: Head
+    digest: Digest
+    body: Body | bytes | None
+
+    @property
+    def log(self) -> LogId:
+        """The log it belongs to; a first record's own digest names its log."""
+        return LogId(self.head.log or self.digest)
+
+    @property
+    def kind(self) -> Kind | None:
+        """The rules of its kind; None for a kind this version does not know."""
+        return KINDS.get(self.head.kind)
+
+    def says(self, body: type[B]) -> B:
+        """The body, which must be of this type. Raises `BadRecord` if it is withheld or another."""
+        if not isinstance(self.body, body):
+            raise BadRecord(f"The body of {self.head.kind} {self.digest[:12]} is not at hand.")
+        return self.body
+
+    def signed_by_writer(self) -> bool:
+        """Whether it carries a signature, and that is the writer's under the namespace of its kind."""
+        sig, kind = self.sealed.sig, self.kind
+        if sig is None or kind is None:
+            return False
+        return verify(self.head.key, kind.namespace, self.sealed.head, sig)
+
+
+def _is_hex(text: str, length: int) -> bool:
+    return len(text) == length and _HEX.issuperset(text)
+
+
+def _check_head(head: Head) -> str:
+    """Why this is no head, or nothing."""
+    kind = KINDS.get(head.kind)
+    first = kind is not None and kind.first
+    if head.v != VERSION:
+        return f"version {head.v} is not known"
+    if not is_public_key(head.key):
+        return "the writer's key is malformed"
+    if not _is_hex(head.series, 32) or head.n < 1:
+        return "the series is malformed"
+    if head.prev if head.n == 1 else not _is_hex(head.prev, 64):
+        return "the previous head is malformed"
+    if (head.log != "" or head.n != 1) if first else not _is_hex(head.log, 64):
+        return "the log is malformed"
+    if head.aud not in set(Audience):
+        return "the audience is not known"
+    if not 0 <= head.body.size <= BODY_LIMIT or not _is_hex(head.body.commit, 64):
+        return "the commitment is malformed"
+    if not all(_is_hex(value, 64) for value in head.re.values()):
+        return "a reference is malformed"
+    if kind is None:
+        return ""
+    roles = set(head.re)
+    if not set(kind.re) <= roles <= {*kind.re, *kind.optional}:
+        return f"{head.kind} refers to {sorted(roles)} instead of {sorted(kind.re)}"
+    types = (JSON,) if kind.body is not None else STREAMS
+    return "" if head.body.type in types else "the body's type does not fit its kind"
+
+
+def _read_head(data: bytes) -> Head:
+    if len(data) > HEAD_LIMIT:
+        raise BadRecord("A record's head is too large.")
+    try:
+        head = _head_decoder.decode(data)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise BadRecord(f"A record's head cannot be read: {error}.") from error
+    if canonical(head) != data:
+        raise BadRecord("A record's head is not in its one spelling.")
+    if why := _check_head(head):
+        raise BadRecord(f"A record's head is not valid: {why}.")
+    return head
+
+
+def _read_body(head: Head, salt: bytes | None, body: bytes | None) -> Body | bytes | None:
+    if body is None or salt is None:
+        return None
+    if len(body) != head.body.size:
+        raise BadRecord(f"The body of {head.kind} has not the size its head says.")
+    if len(salt) != SALT_SIZE or commitment(salt, body) != head.body.commit:
+        raise BadRecord(f"The body of {head.kind} is not the one its head commits to.")
+    decoder = _body_decoders.get(head.kind)
+    if decoder is None:
+        return body
+    try:
+        value = decoder.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise BadRecord(f"The body of {head.kind} cannot be read: {error}.") from error
+    if canonical(value) != body:
+        raise BadRecord(f"The body of {head.kind} is not in its one spelling.")
+    return value
+
+
+def parse(sealed: Sealed) -> Record:
+    """Reads a record's bytes. Raises `BadRecord`, naming why, for whatever is not exactly a record."""
+    head = _read_head(sealed.head)
+    body = _read_body(head, sealed.salt, sealed.body)
+    return Record(sealed=sealed, head=head, digest=digest(sealed.head), body=body)
+
+
+class Writer:
+    """One writer's series in one log: numbers, chains and signs what its process says there.
+
+    `log` is None until the writer's own first record has begun it.
+    """
+
+    def __init__(
+        self,
+        key: SigningKey,
+        log: LogId | None,
+        *,
+        series: str | None = None,
+        entropy: Callable[[int], bytes] = os.urandom,
+    ) -> None:
+        self.log = log
+        self._key = key
+        self._series = series or new_series()
+        self._entropy = entropy
+        self._n = 0
+        self._prev = ""
+
+    def write(
+        self,
+        kind: str,
+        body: Body | bytes,
+        *,
+        time: int,
+        re: dict[str, str] | None = None,
+        seen: Seen | None = None,
+        audience: Audience = Audience.ALL,
+        type: str = JSON,
+        sign: bool = True,
+    ) -> Record:
+        """The next record of the series. `sign=False` only inside a batch (see `kinds.BATCHED`)."""
+        data = canonical(body) if isinstance(body, Body) else body
+        salt = self._entropy(SALT_SIZE)
+        head = Head(
+            v=VERSION,
+            log=self.log or "",
+            key=self._key.public,
+            series=self._series,
+            n=self._n + 1,
+            prev=self._prev,
+            kind=kind,
+            aud=audience.value,
+            time=time,
+            seen=seen,
+            re=re or {},
+            body=Commitment(commit=commitment(salt, data), size=len(data), type=type),
+        )
+        raw = canonical(head)
+        if len(raw) > HEAD_LIMIT or (why := _check_head(head)):
+            raise BadRecord(f"This cannot be recorded: {why if len(raw) <= HEAD_LIMIT else 'too large'}.")
+        if not sign and kind not in BATCHED:
+            raise BadRecord(f"{kind} is always signed.")
+        sig = self._key.sign(KINDS[kind].namespace, raw) if sign else None
+        record = Record(Sealed(raw, sig, salt, data), head, digest(raw), body)
+        self.log, self._n, self._prev = record.log, head.n, record.digest
+        return record
