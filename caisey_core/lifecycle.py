@@ -1,0 +1,271 @@
+"""A session as its records tell it: its state and each action's. One fold for gate, relay, screen and note.
+
+    proposed ─┬─ refused
+              ├─ held ─┬─ denied | withdrawn | expired
+              │        └─ running
+              └─ running ─── finished | unknown
+
+`why_not` says why a record may not stand where it stands (wrong writer, an answer to nothing, a start without the
+decisions it names); `apply` takes it into the state regardless of order surprises only if it may stand there. Pure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from caisey_core.errors import BadRecord
+from caisey_core.frames import Entry
+from caisey_core.ids import Digest, LogId, PublicKey
+from caisey_core.kinds import (
+    ActionFinished,
+    ActionHeld,
+    ActionProposed,
+    ActionStarted,
+    Decision,
+    EndpointRef,
+    Role,
+    SessionClosed,
+    SessionOpened,
+    Signer,
+)
+from caisey_core.record import Record, parse
+from caisey_core.roster import Member, Roster
+
+
+class Step(StrEnum):
+    """Where an action stands."""
+
+    PROPOSED = "proposed"
+    HELD = "held"
+    RUNNING = "running"
+    FINISHED = "finished"
+    DENIED = "denied"
+    REFUSED = "refused"
+    WITHDRAWN = "withdrawn"
+    EXPIRED = "expired"
+    UNKNOWN = "unknown"
+
+    @property
+    def over(self) -> bool:
+        """Whether nothing more can come of it."""
+        return self not in {Step.PROPOSED, Step.HELD, Step.RUNNING}
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """A record in its place: sequence number and time of receipt (ms)."""
+
+    record: Record
+    seq: int
+    received: int
+
+
+@dataclass(slots=True)
+class Action:
+    """One action and the records that tell of it. Bodies that are withheld are None."""
+
+    digest: Digest
+    proposal: Placed
+    proposed: ActionProposed | None
+    step: Step = Step.PROPOSED
+    hold: Placed | None = None
+    held: ActionHeld | None = None
+    confirmation: Placed | None = None
+    approvals: list[Placed] = field(default_factory=list)
+    denial: Placed | None = None
+    start: Placed | None = None
+    started: ActionStarted | None = None
+    end: Placed | None = None
+    finished: ActionFinished | None = None
+    cancellation: Placed | None = None
+
+    @property
+    def changes(self) -> bool:
+        """Whether it ran, or may have run, and was judged to do more than read."""
+        if self.step not in {Step.RUNNING, Step.FINISHED, Step.UNKNOWN} or self.start is None:
+            return False
+        return self.started is None or self.started.verdict.risk not in {"observe", "sensitive"}
+
+    @property
+    def answered(self) -> bool:
+        """Whether its hold has the answer it wants; a denial after that comes too late."""
+        if self.held is None or self.held.quorum is None:
+            return self.confirmation is not None
+        return len(self.approvers) >= self.held.quorum.members
+
+    @property
+    def approvers(self) -> list[Placed]:
+        """Its approvals, one a key, in order."""
+        return list({each.record.head.key: each for each in reversed(self.approvals)}.values())[::-1]
+
+
+@dataclass(slots=True)
+class Session:
+    """The fold of a session's log."""
+
+    log: LogId | None = None
+    opening: Placed | None = None
+    opened: SessionOpened | None = None
+    observed: Placed | None = None
+    actions: dict[Digest, Action] = field(default_factory=dict)
+    holds: dict[str, Digest] = field(default_factory=dict)
+    closing: Placed | None = None
+    closed: SessionClosed | None = None
+    seq: int = 0
+
+    @property
+    def endpoint(self) -> EndpointRef | None:
+        """The endpoint the session is on."""
+        return self.opened.endpoint if self.opened else None
+
+    @property
+    def opener(self) -> PublicKey | None:
+        """The key that opened it."""
+        return PublicKey(self.opening.record.head.key) if self.opening else None
+
+    @property
+    def changed(self) -> bool:
+        """Whether anything was changed, or may have been."""
+        return any(action.changes for action in self.actions.values())
+
+    @property
+    def active(self) -> list[Action]:
+        """Actions that are not over."""
+        return [action for action in self.actions.values() if not action.step.over]
+
+    def action_of(self, record: Record) -> Action | None:
+        """The action a record speaks of, directly or through its hold."""
+        held = self.holds.get(record.head.re.get("hold", ""), "")
+        return self.actions.get(Digest(record.head.re.get("action", held)))
+
+    def writer_fault(self, record: Record, received: int, roster: Roster) -> str:
+        """Why its writer may not write this kind in this session; empty if it may."""
+        kind = record.kind
+        if kind is None:
+            return ""
+        member = roster.member(record.head.key, received)
+        if record.head.kind == "session.opened":
+            return "" if may_open(member) else "it is not written by a technician"
+        if kind.signer is Signer.ENDPOINT:
+            own = self.endpoint is not None and record.head.key == self.endpoint.key
+            return "" if own else "it is not written by the session's endpoint"
+        if kind.signer is Signer.MEMBER:
+            return "" if member is not None else "it is not written by a member"
+        if kind.signer is Signer.TECHNICIAN:
+            opener = roster.member(self.opener or "", received)
+            same = member is not None and opener is not None and member.id == opener.id
+            return "" if same else "it is not written by the session's technician"
+        return "it does not belong in a session"
+
+    def order_fault(self, record: Record) -> str:
+        """Why it may not stand at this point of the session; empty if it may."""
+        name = record.head.kind
+        if name == "session.opened":
+            return "a session is opened once" if self.opening else ""
+        if self.opening is None:
+            return "the session has not been opened"
+        refers = record.kind is not None and {"action", "hold"} & set(record.kind.re)
+        action = self.action_of(record)
+        if refers and action is None:
+            return "it refers to nothing in this session"
+        if self.closing and name in {"session.closed", "action.proposed"}:
+            return "the session was closed before"
+        if action is None:
+            return ""
+        # A withdrawal can cross a start on its way: the endpoint writes what it did, not what it should have known.
+        if name in {"action.held", "action.started"} and action.step not in {Step.PROPOSED, Step.HELD, Step.WITHDRAWN}:
+            return f"its action was {action.step} before"
+        if name == "action.started":
+            return self._unbacked(action, record)
+        return ""
+
+    def _unbacked(self, action: Action, record: Record) -> str:
+        """Why a start is not backed by what it names."""
+        body = record.body
+        if not isinstance(body, ActionStarted) or body.verdict.decision is Decision.RUN:
+            return ""
+        placed = [*action.approvals, *([action.confirmation] if action.confirmation else [])]
+        known = {each.record.digest for each in placed}
+        if not body.decisions or not set(body.decisions) <= known:
+            return "it was started without the decision it names"
+        return ""
+
+    def apply(self, record: Record, seq: int, received: int) -> None:
+        """Takes the log's next record, of which `writer_fault` and `order_fault` have been asked."""
+        self.seq = seq
+        placed = Placed(record, seq, received)
+        body = record.body
+        match record.head.kind:
+            case "session.opened":
+                self.log, self.opening = record.log, placed
+                self.opened = body if isinstance(body, SessionOpened) else None
+            case "endpoint.observed":
+                self.observed = self.observed or placed
+            case "action.proposed":
+                proposed = body if isinstance(body, ActionProposed) else None
+                self.actions[record.digest] = Action(record.digest, placed, proposed)
+            case "session.closed":
+                self.closing = placed
+                self.closed = body if isinstance(body, SessionClosed) else None
+            case _:
+                action = self.action_of(record)
+                if action is not None:
+                    self._advance(action, placed)
+
+    def _advance(self, action: Action, placed: Placed) -> None:
+        record = placed.record
+        body = record.body
+        match record.head.kind:
+            case "action.held":
+                action.step, action.hold = Step.HELD, placed
+                action.held = body if isinstance(body, ActionHeld) else None
+                self.holds[record.digest] = action.digest
+            case "action.confirmed":
+                action.confirmation = placed
+            case "approval.granted":
+                action.approvals.append(placed)
+            case "approval.denied" if action.step is Step.HELD and not action.answered:
+                action.step, action.denial = Step.DENIED, placed
+            case "action.started":
+                action.step, action.start = Step.RUNNING, placed
+                action.started = body if isinstance(body, ActionStarted) else None
+            case "action.finished":
+                action.step, action.end = Step.FINISHED, placed
+                action.finished = body if isinstance(body, ActionFinished) else None
+            case "action.cancelled":
+                action.cancellation = placed
+            case "action.refused" | "action.expired" | "action.withdrawn" | "action.unknown" as kind:
+                if not action.step.over:
+                    action.step, action.end = Step(kind.removeprefix("action.")), placed
+
+
+def may_open(member: Member | None) -> bool:
+    """Whether somebody may open sessions and act in them."""
+    return member is not None and member.role in {Role.ADMIN, Role.TECHNICIAN}
+
+
+def fold(entries: Iterable[Entry]) -> Session:
+    """A session from its log's entries in order; records that may not stand where they do are passed over."""
+    session = Session()
+    for entry in entries:
+        record = parse(entry.sealed)
+        if not session.order_fault(record):
+            session.apply(record, entry.receipt.seq, entry.receipt.received)
+    return session
+
+
+def first_fault(entries: Iterable[Entry], roster: Roster) -> tuple[int, str] | None:
+    """The first record that may not stand where it does, and why."""
+    session = Session()
+    for entry in entries:
+        try:
+            record = parse(entry.sealed)
+        except BadRecord as bad:
+            return entry.receipt.seq, str(bad)
+        fault = session.writer_fault(record, entry.receipt.received, roster) or session.order_fault(record)
+        if fault:
+            return entry.receipt.seq, fault
+        session.apply(record, entry.receipt.seq, entry.receipt.received)
+    return None
