@@ -1,0 +1,166 @@
+"""Joining a workspace: the invitation somebody pastes, and what a new home does with it. The same for both programs.
+
+The invitation pins the workspace: relay, root fingerprint, a floor under the roster (version and digest), and the seed
+of a one-use key. The relay never holds that secret and cannot offer another roster; root, admin, grant and admission
+are checked here, before anything is kept.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import secrets
+import time
+from dataclasses import dataclass
+from typing import Final, Literal
+
+import msgspec
+from msgspec import Struct
+
+from caisey_core.connection import Connection
+from caisey_core.errors import BadRecord, Refused, Unreachable, UsageError
+from caisey_core.frames import Receipt
+from caisey_core.ids import Digest, LogId
+from caisey_core.kinds import Body, EndpointAdmitted, EndpointInvited, MemberAdmitted, MemberInvited
+from caisey_core.link import Acknowledged, Broken, CaughtUp, Link, Ready, Received, Rejected
+from caisey_core.record import Record, Writer
+from caisey_core.roster import Roster, spent
+from caisey_core.signing import SigningKey
+
+Who = Literal["endpoint", "member"]
+_PREFIX: Final = {"endpoint": "caisey-endpoint-", "member": "caisey-member-"}
+_CHECK: Final = 6
+
+
+class Invitation(Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+    """What an invitation holds. `seed` is the secret; `version` and `digest` are the floor under the roster."""
+
+    relay: str
+    workspace: str
+    version: int
+    digest: str
+    seed: bytes
+
+    def __repr__(self) -> str:
+        return f"Invitation({self.relay}, {self.workspace})"
+
+
+def encode(who: Who, invitation: Invitation) -> str:
+    """The string to paste: its kind, and base64 of the contents with a checksum against lost characters."""
+    data = msgspec.msgpack.encode(invitation)
+    check = hashlib.sha256(data).digest()[:_CHECK]
+    return _PREFIX[who] + base64.urlsafe_b64encode(data + check).decode().rstrip("=")
+
+
+def decode(who: Who, text: str) -> Invitation:
+    """Reads a pasted invitation. Raises `UsageError` if it is not one, not whole, or for the other program."""
+    text = "".join(text.split())
+    other: Who = "member" if who == "endpoint" else "endpoint"
+    if text.startswith(_PREFIX[other]):
+        program = "caisey join" if other == "member" else "caisey-agent join"
+        raise UsageError(f"This invitation is for a {other}; nothing was joined.", hint=f"Type: {program} INVITATION")
+    encoded = text.removeprefix(_PREFIX[who])
+    try:
+        raw = base64.b64decode(encoded + "=" * (-len(encoded) % 4), altchars=b"-_", validate=True)
+        data, check = raw[:-_CHECK], raw[-_CHECK:]
+        if not text.startswith(_PREFIX[who]) or hashlib.sha256(data).digest()[:_CHECK] != check:
+            raise ValueError(text[:8])
+        return msgspec.msgpack.decode(data, type=Invitation)
+    except (binascii.Error, ValueError, msgspec.DecodeError) as error:
+        raise UsageError(
+            f"That is not a whole invitation for a {who}; nothing was joined.",
+            hint="Copy it again from its first letter to its last, or ask for a new one.",
+        ) from error
+
+
+@dataclass(frozen=True, slots=True)
+class Joined:
+    """What a home keeps of joining. `admission` is the new identity; `log` the roster's records in their places."""
+
+    origin: str
+    roster: Roster
+    log: tuple[tuple[Record, Receipt], ...]
+    invited: MemberInvited | EndpointInvited
+    admission: Record
+    client: str
+
+
+async def join(who: Who, invitation: Invitation, device: SigningKey, *, plain_text_on: str = "") -> Joined:
+    """Uses an invitation up for a device key.
+
+    Raises `UsageError` (used, expired, revoked, not of this workspace), `Unreachable`, or `Refused` if the relay's
+    roster is not the one the invitation pins.
+    """
+    key = SigningKey(invitation.seed)
+    link = Link(key, invitation.relay, invitation.workspace, nonce=lambda: secrets.token_hex(16))
+    log: list[tuple[Record, Receipt]] = []
+    roster = Roster()
+    floor = False
+    admission: Record | None = None
+    invited: MemberInvited | EndpointInvited | None = None
+    async with Connection(link, persistent=False, plain_text_on=plain_text_on) as connection:
+        async for event in connection.events():
+            match event:
+                case Ready(roster=id_):
+                    link.follow(id_)
+                case Received(records=records):
+                    for record, receipt in records:
+                        _apply(roster, record, receipt)
+                        log.append((record, receipt))
+                        floor = floor or (roster.version == invitation.version and roster.head == invitation.digest)
+                case CaughtUp() if admission is None:
+                    _pinned(roster, invitation, floor)
+                    admission, invited = _admission(who, roster, key, device)
+                    link.append(LogId(roster.log or ""), [admission.sealed])
+                case Acknowledged() if admission is not None and invited is not None:
+                    client = roster.clients.get(getattr(invited, "client", ""), "")
+                    return Joined(invitation.relay, roster, tuple(log), invited, admission, client)
+                case Rejected(code=code, why=why):
+                    raise UsageError(_sentence(code, why), hint="Ask for a new invitation.")
+                case Broken(why=why):
+                    raise Unreachable(why)
+                case _:
+                    pass
+            connection.flush()
+    raise Unreachable("The relay ended the connection; nothing was joined.")
+
+
+def _sentence(code: str, why: str) -> str:
+    known = {"used": "The invitation was used already", "expired": "The invitation has expired"}
+    return f"{known.get(code, why[:1].upper() + why[1:].rstrip('.'))}; nothing was joined."
+
+
+def _apply(roster: Roster, record: Record, receipt: Receipt) -> None:
+    try:
+        roster.apply(record, receipt.received)
+    except BadRecord as bad:
+        raise Refused(f"The relay's roster does not hold at record {receipt.seq}: {bad} Nothing was joined.") from bad
+
+
+def _pinned(roster: Roster, invitation: Invitation, floor: bool) -> None:
+    if roster.fingerprint != invitation.workspace or not floor:
+        raise Refused(
+            "The relay's roster is not the one this invitation was made for; nothing was joined.",
+            hint="Compare the workspace's fingerprint with whoever invited you.",
+        )
+
+
+def _admission(
+    who: Who, roster: Roster, key: SigningKey, device: SigningKey
+) -> tuple[Record, MemberInvited | EndpointInvited]:
+    grant = roster.grant(key.public)
+    if grant is None or grant.invited is None:
+        raise UsageError("The invitation is not in the workspace's roster; nothing was joined.")
+    now = int(time.time() * 1000)
+    if why := spent(grant, 0):  # whether it is too late is for the relay's clock to say
+        raise UsageError(f"{why.rstrip('.')}; nothing was joined.", hint="Ask for a new invitation.")
+    kind, body = _kind(who, device)
+    record = Writer(key, roster.log).write(kind, body, time=now, re={"grant": Digest(grant.digest)})
+    return record, grant.invited
+
+
+def _kind(who: Who, device: SigningKey) -> tuple[str, Body]:
+    if who == "member":
+        return "member.admitted", MemberAdmitted(key=device.public)
+    return "endpoint.admitted", EndpointAdmitted(key=device.public)

@@ -1,0 +1,318 @@
+"""A peer's end of the socket to the relay, without I/O: bytes and time in; events, bytes and the next deadline out.
+
+The link logs in, follows logs from where their verified chains end, sends appends again until they are acknowledged,
+and takes nothing from the relay that does not chain, verify and come in order: what it lets through is
+`Received(records)`, what it does not ends the connection as `Broken`. Times are seconds of any clock that only goes
+forward.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import count
+
+from caisey_core import frames
+from caisey_core.chain import Chain
+from caisey_core.errors import BadRecord
+from caisey_core.frames import Checkpoint, Frame, LoginStatement, Receipt
+from caisey_core.ids import LogId
+from caisey_core.kinds import Namespace
+from caisey_core.record import Record, Sealed, canonical, parse
+from caisey_core.signing import SigningKey
+
+LOGIN_SECONDS = 10.0
+PROBE_SECONDS = 5.0
+_LOGIN_LIFETIME_MS = 60_000
+_BATCH_BYTES = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """Logged in; what was waiting has been sent again. `offset_ms`: the relay's clock when it said so."""
+
+    incarnation: str
+    roster: LogId
+    relay_time: int
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """Records of one log, verified and in their places. `cursor` is where following every log goes on."""
+
+    log: LogId
+    records: tuple[tuple[Record, Receipt], ...]
+    cursor: str
+
+
+@dataclass(frozen=True, slots=True)
+class CaughtUp:
+    """Everything there was of a log (of every log, if it is empty) has been received."""
+
+    log: str
+    cursor: str
+
+
+@dataclass(frozen=True, slots=True)
+class Acknowledged:
+    """An append is committed at the relay."""
+
+    id: int
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """A request was not carried out; an append with this id is not tried again."""
+
+    id: int
+    code: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """The endpoint's agent is alive."""
+
+    alive: frames.Alive
+
+
+@dataclass(frozen=True, slots=True)
+class Probed:
+    """Somebody asks whether this endpoint is alive; answer with `Link.answer`."""
+
+    id: int
+
+
+@dataclass(frozen=True, slots=True)
+class Attested:
+    """A checkpoint; its signature has not been looked at."""
+
+    checkpoint: Checkpoint
+
+
+@dataclass(frozen=True, slots=True)
+class Restored:
+    """The relay does not know the position it was asked for: its log is shorter, or another one."""
+
+    log: str
+    incarnation: str
+    seq: int
+
+
+@dataclass(frozen=True, slots=True)
+class Broken:
+    """The relay sent something that must not be believed, or nothing in time. The connection ends."""
+
+    why: str
+    fatal: bool = False
+
+
+Event = Ready | Received | CaughtUp | Acknowledged | Rejected | Answered | Probed | Attested | Restored | Broken
+
+
+@dataclass(slots=True)
+class Link:
+    """The protocol's state on one peer.
+
+    `origin` is the relay as typed; `workspace` the pinned root fingerprint; `load` gives the verified chain of a log
+    as far as the journal holds it.
+    """
+
+    key: SigningKey
+    origin: str
+    workspace: str
+    nonce: Callable[[], str]
+    load: Callable[[LogId], Chain] = lambda _log: Chain()
+    chains: dict[LogId, Chain] = field(default_factory=dict)
+    ready: bool = False
+    cursor: str = ""
+    _everything: bool = False
+    _follows: list[LogId] = field(default_factory=list)
+    _waiting: dict[int, frames.Append] = field(default_factory=dict)
+    _probes: dict[int, float] = field(default_factory=dict)
+    _out: list[bytes] = field(default_factory=list)
+    _ids: Iterator[int] = field(default_factory=lambda: count(1))
+    _login_until: float | None = None
+
+    # -- what the owner asks for --------------------------------------------------------------------------
+
+    def chain(self, log: LogId) -> Chain:
+        """The log as far as it has been verified."""
+        if log not in self.chains:
+            self.chains[log] = self.load(log)
+        return self.chains[log]
+
+    def follow(self, log: LogId) -> None:
+        """Follows a log from where its chain ends, now and after every reconnect."""
+        if log not in self._follows:
+            self._follows.append(log)
+            if self.ready:
+                self._ask(log)
+
+    def follow_all(self, cursor: str) -> None:
+        """Follows every log in scope from a cursor, now and after every reconnect."""
+        self._everything, self.cursor = True, cursor
+        if self.ready:
+            self._send(frames.FollowAll(cursor=cursor))
+
+    def append(self, log: LogId, records: Sequence[Sealed], *, expect: str = "") -> int:
+        """Sends one batch until it is acknowledged or rejected; its id."""
+        request = frames.Append(id=next(self._ids), log=log, expect=expect, records=tuple(records))
+        self._waiting[request.id] = request
+        if self.ready:
+            self._send(request)
+        return request.id
+
+    def probe(self, endpoint: str, now: float) -> int:
+        """Asks whether an endpoint's agent answers; its id comes back in `Answered` or `Rejected`."""
+        probe = frames.Probe(id=next(self._ids), endpoint=endpoint)
+        self._probes[probe.id] = now + PROBE_SECONDS
+        self._send(probe)
+        return probe.id
+
+    def answer(self, alive: frames.Alive) -> None:
+        """Answers a `Probed`."""
+        self._send(alive)
+
+    def attest(self, checkpoint: Checkpoint) -> None:
+        """Sends a signed checkpoint."""
+        self._send(checkpoint)
+
+    @property
+    def unacknowledged(self) -> int:
+        """Bytes of bodies sent or to be sent that have no receipt."""
+        return sum(len(sealed.body or b"") for request in self._waiting.values() for sealed in request.records)
+
+    # -- the connection -----------------------------------------------------------------------------------
+
+    def connected(self, now: float) -> None:
+        """A socket is open; the relay speaks first."""
+        self.disconnected()
+        self._login_until = now + LOGIN_SECONDS
+
+    def disconnected(self) -> None:
+        """The socket is gone. What waits for a receipt waits for the next one."""
+        self.ready = False
+        self._login_until = None
+        self._out.clear()
+
+    def outgoing(self) -> list[bytes]:
+        """Frames to write, in order; each is given once."""
+        out, self._out = self._out, []
+        return out
+
+    def deadline(self) -> float | None:
+        """When `tick` wants to be called next."""
+        times = [*self._probes.values(), *([self._login_until] if self._login_until is not None else [])]
+        return min(times, default=None)
+
+    def tick(self, now: float) -> list[Event]:
+        """Time has passed."""
+        events: list[Event] = []
+        for id_ in [id_ for id_, until in self._probes.items() if until <= now]:
+            del self._probes[id_]
+            events.append(Rejected(id_, "silent", "the endpoint's agent did not answer"))
+        if self._login_until is not None and self._login_until <= now:
+            self._login_until = None
+            events.append(Broken("The relay did not answer the login."))
+        return events
+
+    def received(self, data: bytes) -> list[Event]:
+        """A frame has come. Never raises: what is not to be believed is `Broken`."""
+        try:
+            return self._take(frames.from_relay(data))
+        except BadRecord as bad:
+            return [Broken(str(bad), fatal=True)]
+
+    def _take(self, frame: frames.FromRelay) -> list[Event]:
+        match frame:
+            case frames.Challenge():
+                return self._log_in(frame)
+            case frames.Welcome():
+                return self._welcomed(frame)
+            case frames.Entries():
+                return self._entries(frame)
+            case frames.CaughtUp():
+                self.cursor = frame.cursor or self.cursor
+                return [CaughtUp(frame.log, frame.cursor)]
+            case frames.Appended():
+                self._waiting.pop(frame.id, None)
+                return [Acknowledged(frame.id)]
+            case frames.Denied(code="login"):
+                return [Broken(f"The relay did not accept the login: {frame.why}.", fatal=True)]
+            case frames.Denied():
+                self._waiting.pop(frame.id, None)
+                self._probes.pop(frame.id, None)
+                return [Rejected(frame.id, frame.code, frame.why)]
+            case frames.Reset():
+                return [Restored(frame.log, frame.incarnation, frame.seq)]
+            case frames.Probe():
+                return [Probed(frame.id)]
+            case frames.Alive():
+                return [Answered(frame)] if self._probes.pop(frame.id, None) else []
+            case frames.Checkpoint():
+                return [Attested(frame)]
+
+    def _log_in(self, challenge: frames.Challenge) -> list[Event]:
+        if challenge.v != frames.WIRE:
+            return [Broken(f"The relay speaks version {challenge.v}, this program {frames.WIRE}.", fatal=True)]
+        if challenge.workspace != self.workspace:
+            return [Broken("The relay serves another workspace than the one this home has joined.", fatal=True)]
+        statement = canonical(
+            LoginStatement(
+                v=1,
+                relay=self.origin,
+                workspace=self.workspace,
+                key=self.key.public,
+                challenge=challenge.nonce,
+                nonce=self.nonce(),
+                expires=challenge.time + _LOGIN_LIFETIME_MS,
+            )
+        )
+        self._send(frames.Login(statement=statement, sig=self.key.sign(Namespace.LOGIN, statement)))
+        return []
+
+    def _welcomed(self, welcome: frames.Welcome) -> list[Event]:
+        self.ready, self._login_until = True, None
+        for log in self._follows:
+            self._ask(log)
+        if self._everything:
+            self._send(frames.FollowAll(cursor=self.cursor))
+        for request in self._waiting.values():
+            self._send(request)
+        return [Ready(welcome.incarnation, LogId(welcome.roster), welcome.time)]
+
+    def _entries(self, frame: frames.Entries) -> list[Event]:
+        log = LogId(frame.log)
+        chain = self.chain(log)
+        taken: list[tuple[Record, Receipt]] = []
+        for entry in frame.entries:
+            if entry.receipt.seq <= chain.seq and entry.receipt.incarnation == chain.incarnation:
+                continue
+            try:
+                record = parse(entry.sealed)
+                if record.log != log:
+                    raise BadRecord("it belongs to another log")
+                chain.accept(record, entry.receipt)
+            except BadRecord as bad:
+                why = f"The relay's record {entry.receipt.seq} was not taken: {str(bad).rstrip('.')}."
+                return [*([Received(log, tuple(taken), "")] if taken else []), Broken(why, fatal=True)]
+            taken.append((record, entry.receipt))
+        self.cursor = frame.cursor or self.cursor
+        return [Received(log, tuple(taken), frame.cursor)] if taken else []
+
+    def _ask(self, log: LogId) -> None:
+        chain = self.chain(log)
+        self._send(frames.Follow(log=log, incarnation=chain.incarnation, seq=chain.seq))
+
+    def _send(self, frame: Frame) -> None:
+        self._out.append(frames.encode(frame))
+
+
+def batches(records: Iterable[tuple[LogId, Sealed]]) -> Iterator[tuple[LogId, list[Sealed]]]:
+    """Cuts kept records into appends: each ends with a signed one. An unsigned tail is no evidence and is left out."""
+    batch: dict[LogId, list[Sealed]] = {}
+    for log, sealed in records:
+        batch.setdefault(log, []).append(sealed)
+        if sealed.sig is not None:
+            yield log, batch.pop(log)
