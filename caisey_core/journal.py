@@ -13,7 +13,7 @@ from __future__ import annotations
 import fcntl
 import os
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -36,6 +36,7 @@ _INSERT_RECORD = """
     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 """
 _INSERT_BODY = 'INSERT INTO bodies ("commit", salt, body) VALUES (?, ?, ?) ON CONFLICT DO NOTHING'
+_SET = "INSERT OR REPLACE INTO settings (name, value) VALUES (?, ?)"
 _SELECT = """
     SELECT records.head, records.sig, bodies.salt, bodies.body, incarnation, seq, received, chain, pos
     FROM records LEFT JOIN bodies ON bodies."commit" = records."commit"
@@ -158,11 +159,16 @@ class Journal:
             for record in records:
                 insert(connection, record, None)
 
-    def place(self, entries: Iterable[tuple[Record, Receipt]]) -> None:
-        """Keeps records in their place; own ones get their receipt, what is known already stays as it is."""
+    def place(self, entries: Iterable[tuple[Record, Receipt]], settings: Mapping[str, str] | None = None) -> None:
+        """Keeps records in their place; own ones get their receipt, what is known already stays as it is.
+
+        `settings` (a cursor) are kept in the same transaction.
+        """
         with self.transaction() as connection:
             for record, receipt in entries:
                 place(connection, record, receipt)
+            for name, value in (settings or {}).items():
+                connection.execute(_SET, (name, value))
 
     def keep_checkpoint(self, checkpoint: Checkpoint) -> None:
         """Keeps a signed checkpoint."""
@@ -184,7 +190,7 @@ class Journal:
     def set(self, name: str, value: str) -> None:
         """Keeps a setting."""
         with self.transaction() as connection:
-            connection.execute("INSERT OR REPLACE INTO settings (name, value) VALUES (?, ?)", (name, value))
+            connection.execute(_SET, (name, value))
 
     # -- reading ------------------------------------------------------------------------------------------
 
@@ -256,11 +262,11 @@ class Journal:
         self.close()
 
 
-def insert(connection: sqlite3.Connection, record: Record, receipt: Receipt | None) -> None:
-    """One record and its body, in a transaction of the caller's."""
+def insert(connection: sqlite3.Connection, record: Record, receipt: Receipt | None) -> int:
+    """One record and its body, in a transaction of the caller's; its position across logs."""
     head, sealed = record.head, record.sealed
     place_ = (None,) * 4 if receipt is None else (receipt.incarnation, receipt.seq, receipt.received, receipt.chain)
-    connection.execute(
+    row = connection.execute(
         _INSERT_RECORD,
         (
             record.log,
@@ -278,6 +284,7 @@ def insert(connection: sqlite3.Connection, record: Record, receipt: Receipt | No
     )
     if sealed.body is not None and sealed.salt is not None:
         connection.execute(_INSERT_BODY, (head.body.commit, sealed.salt, sealed.body))
+    return row.lastrowid or 0
 
 
 def place(connection: sqlite3.Connection, record: Record, receipt: Receipt) -> None:

@@ -1,0 +1,185 @@
+"""`caisey-agent`: joins an endpoint to a workspace, serves it, and says which workspace that is."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from caisey_core.errors import CaiseyError, Exit
+
+app = typer.Typer(
+    help="The endpoint's program: outbound connection only, runs nothing that is not approved.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+)
+
+HomeOption = Annotated[
+    Path | None, typer.Option("--home", metavar="DIR", help="Where the agent keeps its key and journal.")
+]
+
+
+@app.command()
+def join(
+    invitation: Annotated[str, typer.Argument(help="What 'caisey invite endpoint' printed; - reads standard input.")],
+    home: HomeOption = None,
+    plain_text_on: Annotated[str, typer.Option(metavar="HOST", help="Allow http:// to this very host.")] = "",
+    use_keyring: Annotated[bool, typer.Option("--keyring", help="Keep the key in the keyring, not in a file.")] = False,
+) -> None:
+    """Join a workspace with an invitation; it pins the workspace's root key.
+
+    Example: caisey-agent join caisey-endpoint-lqdodHRw...
+    """
+    import asyncio
+
+    from caisey_agent.home import KEY, AgentHome, Membership
+    from caisey_core import enrolment, keys
+    from caisey_core.errors import UsageError
+    from caisey_core.kinds import EndpointInvited
+    from caisey_core.signing import SigningKey, fingerprint
+
+    own = AgentHome.of(home)
+    if (own.path / "membership.json").exists():
+        raise UsageError(
+            f"The agent in {own.path} has joined a workspace already; nothing was changed.",
+            hint="Type: caisey-agent status",
+        )
+    text = sys.stdin.read() if invitation == "-" else invitation
+    decoded = enrolment.decode("endpoint", text)
+    key = keys.load(own.path, KEY) if keys.exists(own.path, KEY) else SigningKey.generate()
+    joined = asyncio.run(enrolment.join("endpoint", decoded, key, plain_text_on=plain_text_on))
+    if not isinstance(joined.invited, EndpointInvited):
+        raise UsageError("This invitation is not for an endpoint; nothing was joined.")
+    if not keys.exists(own.path, KEY):
+        keys.keep(own.path, KEY, key, keys.Place.KEYRING if use_keyring else keys.Place.FILE)
+    with own.journal() as journal:
+        journal.place(joined.log)
+    own.keep(
+        Membership(
+            v=1,
+            workspace=joined.roster.fingerprint,
+            workspace_name=joined.roster.name,
+            roster=joined.roster.log or "",
+            relay=joined.origin,
+            endpoint=joined.admission.digest,
+            client=joined.invited.client,
+            name=joined.invited.name,
+            plain_text_on=plain_text_on,
+        )
+    )
+    print(f"Joined {joined.roster.name} as {joined.invited.name}.")
+    print(f"Workspace {joined.roster.fingerprint}")
+    print(f"This endpoint {fingerprint(key.public)}")
+    print("Compare the workspace's fingerprint with whoever invited you, then type: caisey-agent run")
+
+
+@app.command()
+def run(
+    home: HomeOption = None,
+    ready_file: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Written when the relay has been reached for the first time.")
+    ] = None,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Say more on standard error.")] = False,
+) -> None:
+    """Serve this endpoint until stopped; reconnects by itself.
+
+    Example: caisey-agent run
+    """
+    import asyncio
+    import logging
+    import os
+    import signal
+
+    from caisey_agent.agent import Agent
+    from caisey_agent.home import AgentHome
+
+    logging.basicConfig(
+        level=logging.INFO if verbose else logging.WARNING, format="%(asctime)s %(levelname)s %(message)s"
+    )
+    own = AgentHome.of(home)
+    own.membership()
+    lock = own.lock()
+
+    def ready() -> None:
+        if ready_file is not None and not ready_file.exists():
+            temporary = ready_file.with_name(ready_file.name + ".new")
+            temporary.write_text(f"{os.getpid()}\n")
+            temporary.replace(ready_file)
+
+    async def serve() -> None:
+        loop = asyncio.get_running_loop()
+        task = asyncio.create_task(Agent(own, journal, on_ready=ready).run())
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, task.cancel)
+        try:
+            await task
+        except asyncio.CancelledError:
+            pass
+
+    try:
+        with own.journal() as journal:
+            asyncio.run(serve())
+    finally:
+        os.close(lock)
+
+
+@app.command()
+def status(
+    home: HomeOption = None,
+    as_json: Annotated[bool, typer.Option("--json", help="The same as JSON.")] = False,
+) -> None:
+    """Say which workspace this endpoint has joined; compare the root's fingerprint with your MSP's.
+
+    Example: caisey-agent status --json
+    """
+    import json
+
+    from caisey_agent.home import AgentHome
+    from caisey_core.journal import Journal
+    from caisey_core.record import parse
+    from caisey_core.roster import Roster
+    from caisey_core.signing import fingerprint
+
+    own = AgentHome.of(home)
+    member = own.membership()
+    roster = Roster()
+    with Journal.read(own.path / "journal.db") as journal:
+        for entry in journal.entries(member.roster):
+            roster.apply(parse(entry.sealed), entry.receipt.received)
+        sessions = len(journal.logs("session.opened"))
+    shown = {
+        "v": 1,
+        "kind": "agent.status",
+        "workspace": member.workspace_name,
+        "root": member.workspace,
+        "endpoint": member.name,
+        "key": fingerprint(own.key().public),
+        "relay": member.relay,
+        "roster": roster.version,
+        "solo": roster.solo,
+        "sessions": sessions,
+        "running": own.running(),
+    }
+    if as_json:
+        print(json.dumps(shown))
+        return
+    for name in ("workspace", "root", "endpoint", "key", "relay", "roster", "sessions", "running"):
+        print(f"{name:<10} {shown[name]}")
+
+
+def main() -> None:
+    """The console script."""
+    try:
+        app(standalone_mode=True)
+    except CaiseyError as error:
+        print(f"{error} {error.hint}".strip(), file=sys.stderr)
+        raise SystemExit(error.exit_code) from None
+    except KeyboardInterrupt:
+        raise SystemExit(Exit.USAGE) from None
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,235 @@
+"""The agent: follows what concerns its endpoint, keeps it, and lets each session's room act on it.
+
+One loop takes the link's events in order; whatever answers a probe is this loop, so an answer means that the worker
+lives, not only its socket. If the journal cannot be written the agent ends, and with it everything it has started.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+import sys
+from collections.abc import Callable
+
+from caisey_agent import machine, runner
+from caisey_agent.gate import Standing
+from caisey_agent.home import AgentHome
+from caisey_agent.machine import Machine
+from caisey_agent.room import Room
+from caisey_core import __version__
+from caisey_core.chain import Chain
+from caisey_core.connection import Connection
+from caisey_core.errors import BadRecord, RecordError
+from caisey_core.frames import Alive, Receipt
+from caisey_core.ids import LogId
+from caisey_core.journal import Journal
+from caisey_core.kinds import Previous
+from caisey_core.link import (
+    Acknowledged,
+    Broken,
+    Event,
+    Link,
+    Probed,
+    Ready,
+    Received,
+    Rejected,
+    Restored,
+    batches,
+)
+from caisey_core.record import Record, parse
+from caisey_core.roster import Roster
+
+_log = logging.getLogger(__name__)
+_CURSOR = "cursor"
+_TRY_AGAIN_SECONDS = 1.0
+
+
+class Agent:
+    """The endpoint's program, for as long as `run` runs."""
+
+    def __init__(self, home: AgentHome, journal: Journal, *, on_ready: Callable[[], None]) -> None:
+        self._membership = home.membership()
+        self._key = home.key()
+        self._journal = journal
+        self._own = Machine()
+        self._roster_log = LogId(self._membership.roster)
+        self._roster = Roster()
+        self._rooms: dict[LogId, Room] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._failed: asyncio.Future[None] | None = None
+        self._on_ready = on_ready
+        self._link = Link(
+            self._key,
+            self._membership.relay,
+            self._membership.workspace,
+            nonce=lambda: secrets.token_hex(16),
+            load=self._load,
+        )
+        self._connection = Connection(self._link, persistent=True, plain_text_on=self._membership.plain_text_on)
+
+    async def run(self) -> None:
+        """Serves until it is cancelled. Raises `JournalError` when nothing can be recorded any more."""
+        self._failed = asyncio.get_running_loop().create_future()
+        runner.prepare()
+        self._restore()
+        self._link.follow_all(self._journal.setting(_CURSOR))
+        async with self._connection:
+            events = asyncio.create_task(self._serve())
+            try:
+                await asyncio.wait([events, self._failed], return_when=asyncio.FIRST_COMPLETED)
+                if self._failed.done():
+                    self._failed.result()
+                await events
+            finally:
+                for task in (events, *self._tasks):
+                    task.cancel()
+                await asyncio.gather(events, *self._tasks, return_exceptions=True)
+
+    # -- starting again -----------------------------------------------------------------------------------
+
+    def _load(self, log: LogId) -> Chain:
+        chain = Chain()
+        for record, receipt in self._kept(log):
+            chain.accept(record, receipt)
+        return chain
+
+    def _kept(self, log: LogId) -> list[tuple[Record, Receipt]]:
+        return [(parse(entry.sealed), entry.receipt) for entry in self._journal.entries(log)]
+
+    def _restore(self) -> None:
+        for record, receipt in self._kept(self._roster_log):
+            self._roster.apply(record, receipt.received)
+        unsent = [(log, parse(sealed)) for log, sealed in self._journal.unsent()]
+        for log in reversed(self._journal.logs("session.opened")):
+            room = self._open(log)
+            room.restore(self._kept(log), [record for each, record in unsent if each == log])
+        self._offer()
+
+    def _offer(self) -> None:
+        """Offers the relay everything that has no receipt; what it has already keeps its place."""
+        for log, batch in batches(self._journal.unsent()):
+            self._link.append(log, batch)
+        self._connection.flush()
+
+    # -- events -------------------------------------------------------------------------------------------
+
+    async def _serve(self) -> None:
+        async for event in self._connection.events():
+            self._take(event)
+            self._connection.flush()
+
+    def _take(self, event: Event) -> None:
+        match event:
+            case Ready():
+                _log.info("connected to %s", self._membership.relay)
+                self._on_ready()
+            case Received():
+                self._received(event)
+            case Probed(id=id_):
+                self._link.answer(self._alive(id_))
+            case Acknowledged():
+                for room in self._rooms.values():
+                    room.acknowledged()
+            case Rejected(code=code, why=why):
+                _log.warning("the relay did not take a record (%s): %s", code, why)
+                if code in {"store", "rate", "gap"}:
+                    asyncio.get_running_loop().call_later(_TRY_AGAIN_SECONDS, self._offer)
+            case Restored(log=log):
+                _log.error("the relay has another or shorter history of %s; nothing of it is followed", log[:12])
+            case Broken(why=why):
+                _log.error("%s", why)
+            case _:
+                pass
+
+    def _received(self, event: Received) -> None:
+        cursor = {_CURSOR: event.cursor} if event.cursor else None
+        self._journal.place(event.records, cursor)
+        if event.log == self._roster_log:
+            self._take_roster(event)
+            return
+        first = event.records[0][0]
+        room = self._rooms.get(event.log)
+        if room is None:
+            if first.head.kind != "session.opened":
+                return
+            room = self._open(event.log)
+        room.received(event.records)
+
+    def _take_roster(self, event: Received) -> None:
+        for record, receipt in event.records:
+            try:
+                self._roster.apply(record, receipt.received)
+            except BadRecord as bad:
+                self._roster.understood = False
+                _log.error("the roster's record %d does not hold: %s", receipt.seq, bad)
+        for room in self._rooms.values():
+            room.roster_changed()
+
+    def _open(self, log: LogId) -> Room:
+        room = Room(
+            log,
+            self._key,
+            self._own,
+            self._journal,
+            self._link,
+            standing=self._standing,
+            roster=lambda: self._roster,
+            wake=self._connection.flush,
+            spawn=self._spawn,
+            previous=self._previous(log),
+        )
+        self._rooms[log] = room
+        return room
+
+    def _previous(self, log: LogId) -> Previous | None:
+        """The session before this one, as far as this endpoint knows it."""
+        for other in self._journal.logs("session.opened"):
+            length = self._journal.length(other)
+            if other != log and length:
+                (entry,) = self._journal.entries(other, length - 1, 1)
+                return Previous(session=other, seq=length, head=parse(entry.sealed).digest)
+        return None
+
+    def _spawn(self, what: str, task: asyncio.Task[None]) -> None:
+        """Watches over a task: a failure to record ends the agent, any other is said and refused by silence."""
+        self._tasks.add(task)
+
+        def over(task: asyncio.Task[None]) -> None:
+            self._tasks.discard(task)
+            error = None if task.cancelled() else task.exception()
+            if error is None:
+                return
+            _log.error("%s failed: %s", what, error)
+            if isinstance(error, RecordError) and self._failed is not None and not self._failed.done():
+                self._failed.set_exception(error)
+
+        task.add_done_callback(over)
+
+    # -- what the agent says of itself --------------------------------------------------------------------
+
+    def _standing(self) -> Standing:
+        return Standing(
+            key=self._key.public,
+            endpoint=self._membership.endpoint,
+            client=self._membership.client,
+            instance=self._own.instance,
+            boot=self._own.boot,
+            beat=machine.beat(),
+            now=machine.now(),
+            account=self._own.account,
+        )
+
+    def _alive(self, id_: int) -> Alive:
+        return Alive(
+            id=id_,
+            instance=self._own.instance,
+            beat=machine.beat(),
+            boot=self._own.boot,
+            account=self._own.account,
+            directory=self._own.home,
+            home=self._own.home,
+            platform=self._own.platform,
+            roster=self._roster.version,
+            agent=f"caisey-agent {__version__} (Python {sys.version_info.major}.{sys.version_info.minor})",
+        )

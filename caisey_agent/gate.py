@@ -1,0 +1,267 @@
+"""The gate: whether the endpoint runs an action, holds it for an answer, or refuses it, and why. Pure.
+
+Safety rests on signatures that are present. The records it is given are verified, chained and in order; what it decides
+on is the endpoint's own: its roster, its clock since boot, its instance, what it has spent. A relay can withhold
+records, so nothing here is allowed by the absence of one, and everything that is allowed ends by itself with time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from caisey_core.kinds import (
+    ActionConfirmed,
+    ActionHeld,
+    ActionProposed,
+    ApprovalGranted,
+    Class,
+    Decision,
+    Quorum,
+    Role,
+    Verdict,
+)
+from caisey_core.lifecycle import Action, Placed, Session, may_open
+from caisey_core.policy import POLICY
+from caisey_core.record import Seen
+from caisey_core.roster import Member, Roster
+
+BEAT_MS: Final = 120_000
+"""How old the sign of life may be that an action names."""
+WINDOW_MS: Final = 600_000
+"""How long a hold waits for its answer."""
+MAX_SECONDS: Final = 24 * 3600
+MAX_OUTPUT: Final = 1 << 30
+SHELLS: Final = frozenset({"", "/bin/sh", "/bin/bash"})
+QUORUM: Final = Quorum(members=1, roles=(Role.ADMIN, Role.TECHNICIAN, Role.APPROVER))
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What the endpoint knows of itself at this moment. `beat`: ms since boot; `now`: ms since 1970, own clock."""
+
+    key: str
+    endpoint: str
+    client: str
+    instance: str
+    boot: str
+    beat: int
+    now: int
+    account: str
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """Run it, on the strength of these decisions (digests; none where the policy lets it run)."""
+
+    verdict: Verdict
+    decisions: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """Ask first."""
+
+    held: ActionHeld
+
+
+@dataclass(frozen=True, slots=True)
+class Refuse:
+    """Never. `code` is for programs, `why` a sentence."""
+
+    code: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """The answer is not complete; `why` is for the log."""
+
+    why: str
+
+
+Judge = Callable[[ActionProposed], Verdict]
+
+
+def consider(
+    action: Action,
+    session: Session,
+    roster: Roster,
+    standing: Standing,
+    *,
+    judge: Judge,
+    nonce: str,
+    on_chain: Callable[[Seen], bool],
+) -> Run | Hold | Refuse:
+    """What becomes of an action that was just proposed."""
+    proposed = action.proposed
+    refusal = (
+        _of_session(session, standing, roster)
+        or _of_proposer(action.proposal, session, roster, standing.client)
+        or _of_proposal(action, proposed, standing, on_chain)
+    )
+    if refusal is not None or proposed is None:
+        return refusal or Refuse("withheld", "What is proposed is not at hand.")
+    verdict = judge(proposed)
+    if (not roster.understood or standing.now > roster.expires) and verdict.risk is not Class.OBSERVE:
+        return Refuse("roster", "The endpoint's roster has expired or is not understood; only reading runs.")
+    match verdict.decision:
+        case Decision.RUN:
+            return Run(verdict)
+        case Decision.DENY:
+            return Refuse("policy", f"The policy denies it: {verdict.why}")
+        case _:
+            return Hold(_held(verdict, roster, standing, nonce))
+
+
+def _held(verdict: Verdict, roster: Roster, standing: Standing, nonce: str) -> ActionHeld:
+    by_others = verdict.decision is Decision.QUORUM
+    return ActionHeld(
+        verdict=verdict,
+        quorum=QUORUM if by_others and not roster.solo else None,
+        solo=by_others and roster.solo,
+        policy=POLICY,
+        roster=roster.version,
+        boot=standing.boot,
+        instance=standing.instance,
+        nonce=nonce,
+        window_ms=WINDOW_MS,
+    )
+
+
+def _of_session(session: Session, standing: Standing, roster: Roster) -> Refuse | None:
+    opened = session.opened
+    if opened is None or opened.workspace != roster.fingerprint:
+        return Refuse("workspace", "The session is of another workspace.")
+    if opened.endpoint.key != standing.key or opened.endpoint.id != standing.endpoint:
+        return Refuse("endpoint", "The session is on another endpoint.")
+    if session.closing is not None:
+        return Refuse("closed", "The session is closed.")
+    return None
+
+
+def _of_proposer(proposal: Placed, session: Session, roster: Roster, client: str) -> Refuse | None:
+    member = roster.member(proposal.record.head.key)
+    opener = roster.member(session.opener or "")
+    if member is None or opener is None or not may_open(member):
+        return Refuse("member", "Its proposer is no technician of this workspace.")
+    if member.id != opener.id:
+        return Refuse("member", "Its proposer has not opened this session.")
+    if not member.serves(client):
+        return Refuse("scope", "Its proposer does not serve this client.")
+    return None
+
+
+def _of_proposal(
+    action: Action, proposed: ActionProposed | None, standing: Standing, on_chain: Callable[[Seen], bool]
+) -> Refuse | None:
+    if proposed is None:
+        return Refuse("withheld", "What is proposed is not at hand.")
+    seen = action.proposal.record.head.seen
+    if seen is not None and not on_chain(seen):
+        return Refuse("history", "Its proposer was shown another history of this session.")
+    if proposed.instance != standing.instance:
+        return Refuse("stale", "It was meant for the agent before its restart; nothing is run late.")
+    if not 0 <= standing.beat - proposed.beat <= BEAT_MS:
+        return Refuse("stale", "It is older than two minutes; nothing is run late.")
+    return _of_command(proposed, standing)
+
+
+def _of_command(proposed: ActionProposed, standing: Standing) -> Refuse | None:
+    words = [proposed.directory, proposed.script, *proposed.argv, *proposed.environment, *proposed.environment.values()]
+    if any("\0" in word for word in words):
+        return Refuse("malformed", "It holds a NUL character, which no command can.")
+    if proposed.shell not in SHELLS:
+        return Refuse("shell", "That shell is not one this endpoint uses.")
+    script, argv = bool(proposed.script), bool(proposed.argv)
+    if (script, argv) != ((True, False) if proposed.shell else (False, True)) or (argv and not proposed.argv[0]):
+        return Refuse("malformed", "It names no command, or more than one.")
+    if not proposed.directory.startswith("/"):
+        return Refuse("malformed", "Its directory is not an absolute path.")
+    if proposed.account != standing.account:
+        return Refuse("account", f"This agent runs commands as {standing.account} only.")
+    limits = proposed.limits
+    if not (0 < limits.seconds <= MAX_SECONDS and 0 <= limits.output_bytes <= MAX_OUTPUT):
+        return Refuse("limits", "Its limits are beyond what this endpoint allows.")
+    return None
+
+
+def decide(
+    action: Action,
+    session: Session,
+    roster: Roster,
+    standing: Standing,
+    *,
+    waited_ms: int,
+    on_chain: Callable[[Seen], bool],
+) -> Run | Refuse | Wait:
+    """What becomes of a held action now that an answer has come. `waited_ms`: how long it has been held."""
+    held, hold = action.held, action.hold
+    if held is None or hold is None or held.instance != standing.instance:
+        return Refuse("void", "It was held by the agent before its restart; propose it again.")
+    if waited_ms > held.window_ms:
+        return Refuse("late", "The answer came after the hold had expired.")
+    refusal = _of_session(session, standing, roster) or _of_proposer(action.proposal, session, roster, standing.client)
+    if refusal is not None:
+        return refusal
+    if not roster.understood or standing.now > roster.expires:
+        return Refuse("roster", "The endpoint's roster has expired or is not understood; only reading runs.")
+    if held.quorum is None:
+        return _confirmed(action, held, session, roster, on_chain)
+    return _approved(action, held, held.quorum, roster, standing, on_chain)
+
+
+def _confirmed(
+    action: Action, held: ActionHeld, session: Session, roster: Roster, on_chain: Callable[[Seen], bool]
+) -> Run | Refuse | Wait:
+    answer = action.confirmation
+    if answer is None or not isinstance(answer.record.body, ActionConfirmed):
+        return Wait("not confirmed")
+    if (seen := answer.record.head.seen) is None or not on_chain(seen):
+        return Refuse("history", "The technician was shown another history of this session.")
+    if answer.record.body.roster > roster.version:
+        return Wait("a newer roster is on its way")
+    if held.solo:
+        if not roster.solo:
+            return Refuse("solo", "The workspace has more than one member now; another member has to approve.")
+        if answer.record.body.typed.strip().casefold() != short_name(session):
+            return Refuse("typed", "The endpoint's name was not typed.")
+    return Run(held.verdict, (answer.record.digest,))
+
+
+def _approved(
+    action: Action,
+    held: ActionHeld,
+    quorum: Quorum,
+    roster: Roster,
+    standing: Standing,
+    on_chain: Callable[[Seen], bool],
+) -> Run | Refuse | Wait:
+    requester = roster.member(action.proposal.record.head.key)
+    counted: dict[str, str] = {}
+    for approval in action.approvals:
+        body, head = approval.record.body, approval.record.head
+        member = roster.member(head.key)
+        if not isinstance(body, ApprovalGranted) or not _may_approve(member, requester, quorum, standing.client):
+            continue
+        if head.seen is None or not on_chain(head.seen):
+            return Refuse("history", "An approver was shown another history of this session.")
+        if body.roster > roster.version:
+            return Wait("a newer roster is on its way")
+        if member is not None:
+            counted.setdefault(member.id, approval.record.digest)
+    if len(counted) < quorum.members:
+        return Wait(f"{len(counted)} of {quorum.members} have approved")
+    return Run(held.verdict, tuple(counted.values()))
+
+
+def _may_approve(member: Member | None, requester: Member | None, quorum: Quorum, client: str) -> bool:
+    if member is None or requester is None or member.id == requester.id:
+        return False
+    return member.role in quorum.roles and member.serves(client)
+
+
+def short_name(session: Session) -> str:
+    """What a solo member types to confirm: the endpoint's name without its client, in lower case."""
+    return session.endpoint.name.rpartition("/")[2].casefold() if session.endpoint else ""

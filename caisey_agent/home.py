@@ -1,0 +1,89 @@
+"""What an endpoint keeps: which workspace it joined as which endpoint, its key, its journal. One agent a home."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+from msgspec import Struct
+
+from caisey_core import keys
+from caisey_core.errors import NotJoined, UsageError
+from caisey_core.journal import Journal
+from caisey_core.signing import SigningKey
+
+KEY = "endpoint"
+
+
+class Membership(Struct, frozen=True, kw_only=True):
+    """Which workspace this endpoint belongs to, pinned when it joined. `client` is the client's id."""
+
+    v: int
+    workspace: str
+    workspace_name: str
+    roster: str
+    relay: str
+    endpoint: str
+    client: str
+    name: str
+    plain_text_on: str
+
+
+@dataclass(frozen=True, slots=True)
+class AgentHome:
+    """A directory of the agent's."""
+
+    path: Path
+
+    @classmethod
+    def of(cls, option: Path | None) -> AgentHome:
+        """The directory that was asked for, else `CAISEY_AGENT_HOME`, else the usual one."""
+        named = option or os.environ.get("CAISEY_AGENT_HOME")
+        return cls(Path(named) if named else Path.home() / ".local" / "share" / "caisey-agent")
+
+    def membership(self) -> Membership:
+        """Raises `NotJoined`."""
+        try:
+            return msgspec.json.decode((self.path / "membership.json").read_bytes(), type=Membership)
+        except FileNotFoundError:
+            raise NotJoined(
+                f"The agent in {self.path} has joined no workspace.", hint="Type: caisey-agent join INVITATION"
+            ) from None
+        except msgspec.DecodeError as error:
+            raise UsageError(f"{self.path / 'membership.json'} cannot be read: {error}.") from error
+
+    def keep(self, membership: Membership) -> None:
+        """Keeps the membership, whole or not at all."""
+        temporary = self.path / "membership.json.new"
+        temporary.write_bytes(msgspec.json.format(msgspec.json.encode(membership)) + b"\n")
+        temporary.replace(self.path / "membership.json")
+
+    def key(self) -> SigningKey:
+        """The endpoint's key. Raises `UsageError`."""
+        return keys.load(self.path, KEY)
+
+    def journal(self) -> Journal:
+        """The endpoint's journal. Raises `JournalError`."""
+        return Journal.open(self.path / "journal.db")
+
+    def lock(self) -> int:
+        """Keeps a second agent out of this home for as long as the descriptor is open. Raises `UsageError`."""
+        self.path.mkdir(parents=True, exist_ok=True, mode=0o700)
+        handle = os.open(self.path / "agent.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            os.close(handle)
+            raise UsageError(f"An agent runs in {self.path} already; a second one was not started.") from None
+        return handle
+
+    def running(self) -> bool:
+        """Whether an agent runs in this home."""
+        try:
+            os.close(self.lock())
+        except UsageError:
+            return True
+        return False

@@ -1,0 +1,288 @@
+"""One session on the endpoint: folds its records, asks the gate, writes what the gate and the work have to say.
+
+Records arrive verified, chained and in order, and lie in the journal already. What is written here is durable before it
+is sent. After a restart of the agent nothing goes on: what was held is void, what may have run is unknown.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+from collections.abc import Callable, Iterable
+from typing import Final
+
+from caisey_agent import gate, machine
+from caisey_agent.gate import Standing
+from caisey_agent.machine import Machine
+from caisey_agent.observe import observe
+from caisey_agent.tally import Chunk
+from caisey_agent.work import AHEAD, Work
+from caisey_core import __version__
+from caisey_core.frames import Checkpoint, CheckpointStatement, Receipt
+from caisey_core.ids import Digest, LogId
+from caisey_core.journal import Journal
+from caisey_core.kinds import (
+    ActionExpired,
+    ActionHeld,
+    ActionRefused,
+    ActionUnknown,
+    Body,
+    EndpointObserved,
+    Namespace,
+    Previous,
+)
+from caisey_core.lifecycle import Action, Session, Step
+from caisey_core.link import Link
+from caisey_core.policy import judge
+from caisey_core.record import Record, Seen, Writer, canonical
+from caisey_core.roster import Roster
+from caisey_core.signing import SigningKey
+
+_log = logging.getLogger(__name__)
+LATE: Final = 500
+"""Milliseconds an expiry waits longer than the window, so that an answer within it is never called late."""
+
+
+class Room:
+    """A session's log on the endpoint."""
+
+    def __init__(
+        self,
+        log: LogId,
+        key: SigningKey,
+        own: Machine,
+        journal: Journal,
+        link: Link,
+        *,
+        standing: Callable[[], Standing],
+        roster: Callable[[], Roster],
+        wake: Callable[[], None],
+        spawn: Callable[[str, asyncio.Task[None]], None],
+        previous: Previous | None,
+    ) -> None:
+        self.session = Session()
+        self.log = log
+        self._key = key
+        self._own = own
+        self._journal = journal
+        self._link = link
+        self._standing = standing
+        self._roster = roster
+        self._wake = wake
+        self._spawn = spawn
+        self._previous = previous
+        self._writer = Writer(key, log)
+        self._chain: dict[int, str] = {}
+        self._work: dict[Digest, Work] = {}
+        self._held: dict[Digest, int] = {}
+        self._less = asyncio.Event()
+
+    # -- records in ---------------------------------------------------------------------------------------
+
+    def restore(self, records: Iterable[tuple[Record, Receipt]], unsent: Iterable[Record]) -> None:
+        """Takes what the journal holds, without acting on it; then says what a restart has made of open actions."""
+        for record, receipt in records:
+            self._take(record, receipt)
+        for record in unsent:
+            self.session.apply(record, 0, 0)
+        for action in self.session.active:
+            self._give_up(action)
+        if self.session.opening is not None and self.session.observed is None and self.session.closing is None:
+            self._spawn("observe", asyncio.create_task(self._observe()))
+
+    def _give_up(self, action: Action) -> None:
+        re = {"action": str(action.digest)}
+        if self._journal.is_spent(action.digest):
+            why = "The agent ended while it ran or was about to; it is not run again."
+            self._write("action.unknown", ActionUnknown(why=why), re)
+        else:
+            self._write(
+                "action.refused", ActionRefused(code="void", why="The agent was restarted; propose it again."), re
+            )
+
+    def received(self, records: Iterable[tuple[Record, Receipt]]) -> None:
+        """Takes records that have just come, and acts on each."""
+        for record, receipt in records:
+            if self._take(record, receipt):
+                self._act(record)
+        if self.session.closing is not None:
+            self._attest()
+
+    def _take(self, record: Record, receipt: Receipt) -> bool:
+        """Folds a record; False for one that may not stand where it stands."""
+        self._chain[receipt.seq] = receipt.chain
+        fault = self.session.writer_fault(record, receipt.received, self._roster()) or self.session.order_fault(record)
+        if fault:
+            _log.warning("session %s: record %d is passed over: %s", self.log[:12], receipt.seq, fault)
+            return False
+        self.session.apply(record, receipt.seq, receipt.received)
+        return True
+
+    def _act(self, record: Record) -> None:
+        action = self.session.action_of(record)
+        match record.head.kind:
+            case "session.opened":
+                self._spawn("observe", asyncio.create_task(self._observe()))
+            case "action.proposed":
+                self._consider(self.session.actions[record.digest])
+            case "action.confirmed" | "approval.granted" if action is not None:
+                self._decide(action)
+            case "approval.denied" | "action.withdrawn" if action is not None and action.step.over:
+                self._held.pop(action.digest, None)
+            case "action.cancelled" if action is not None and action.digest in self._work:
+                self._spawn("cancel", asyncio.create_task(self._work[action.digest].cancel()))
+
+    def roster_changed(self) -> None:
+        """Answers that waited for a newer roster are looked at again."""
+        for digest in list(self._held):
+            action = self.session.actions[digest]
+            if action.confirmation or action.approvals:
+                self._decide(action)
+
+    # -- the gate -----------------------------------------------------------------------------------------
+
+    def _consider(self, action: Action) -> None:
+        if action.digest in self._work or action.digest in self._held:
+            return
+        verdict = gate.consider(
+            action,
+            self.session,
+            self._roster(),
+            self._standing(),
+            judge=judge,
+            nonce=secrets.token_hex(16),
+            on_chain=self._on_chain,
+        )
+        re = {"action": str(action.digest)}
+        match verdict:
+            case gate.Hold(held):
+                self._held[action.digest] = machine.beat()
+                self._write("action.held", held, re)
+                self._spawn("expire", asyncio.create_task(self._expire(action, held)))
+            case gate.Run():
+                self._start(action, verdict)
+            case gate.Refuse(code, why):
+                self._write("action.refused", ActionRefused(code=code, why=why), re)
+
+    def _decide(self, action: Action) -> None:
+        since = self._held.get(action.digest)
+        re = {"action": str(action.digest)}
+        if since is None:
+            if action.step is Step.EXPIRED:
+                why = "The answer came after the hold had expired; propose it again."
+                self._write("action.refused", ActionRefused(code="late", why=why), re)
+            return
+        if action.step is not Step.HELD:
+            return
+        decision = gate.decide(
+            action,
+            self.session,
+            self._roster(),
+            self._standing(),
+            waited_ms=machine.beat() - since,
+            on_chain=self._on_chain,
+        )
+        match decision:
+            case gate.Run():
+                del self._held[action.digest]
+                self._start(action, decision)
+            case gate.Refuse(code, why):
+                del self._held[action.digest]
+                self._write("action.refused", ActionRefused(code=code, why=why), re)
+            case gate.Wait(why):
+                _log.info("action %s waits: %s", action.digest[:12], why)
+
+    async def _expire(self, action: Action, held: ActionHeld) -> None:
+        since = machine.beat()
+        # The loop's clock may stand still while the machine sleeps; the clock since boot does not.
+        while (left := held.window_ms + LATE - (machine.beat() - since)) > 0:
+            await asyncio.sleep(min(left / 1000, 5.0))
+            if action.digest not in self._held:
+                return
+        if self._held.pop(action.digest, None) is not None:
+            waited = machine.beat() - since
+            self._write("action.expired", ActionExpired(waited_ms=waited), {"action": str(action.digest)})
+
+    def _on_chain(self, seen: Seen) -> bool:
+        return seen.incarnation == self._link.chain(self.log).incarnation and self._chain.get(seen.seq) == seen.chain
+
+    # -- the work -----------------------------------------------------------------------------------------
+
+    def _start(self, action: Action, run: gate.Run) -> None:
+        if action.proposed is None:
+            return
+        work = Work(action.digest, action.proposed, self._journal, self)
+        self._work[action.digest] = work
+        task = asyncio.create_task(work.do(run.verdict, run.decisions, self._roster().version, self._own))
+        task.add_done_callback(lambda _task: self._work.pop(action.digest, None))
+        self._spawn("work", task)
+
+    async def _observe(self) -> None:
+        facts = await observe()
+        body = EndpointObserved(
+            facts=facts, previous=self._previous, instance=self._own.instance, agent=f"caisey-agent {__version__}"
+        )
+        self._write("endpoint.observed", body, {})
+
+    def _attest(self) -> None:
+        chain = self._link.chain(self.log)
+        statement = canonical(
+            CheckpointStatement(
+                v=1,
+                log=self.log,
+                incarnation=chain.incarnation,
+                seq=chain.seq,
+                chain=chain.chain,
+                root="",
+                key=self._key.public,
+                time=machine.now(),
+            )
+        )
+        checkpoint = Checkpoint(statement=statement, sig=self._key.sign(Namespace.CHECKPOINT, statement))
+        self._journal.keep_checkpoint(checkpoint)
+        self._link.attest(checkpoint)
+        self._wake()
+
+    # -- records out (`work.Pen`) -------------------------------------------------------------------------
+
+    def write(self, kind: str, body: Body, re: dict[str, str]) -> None:
+        """One statement: kept, then sent."""
+        self._write(kind, body, re)
+
+    def _write(self, kind: str, body: Body, re: dict[str, str]) -> None:
+        record = self._writer.write(kind, body, time=machine.now(), re=re, seen=self._link.chain(self.log).seen)
+        self._send([record])
+
+    def write_output(self, action: Digest, chunks: list[Chunk]) -> None:
+        """One batch of output: kept, then sent; the last record's signature covers all of it."""
+        seen, now = self._link.chain(self.log).seen, machine.now()
+        self._send(
+            [
+                self._writer.write(
+                    "action.output",
+                    chunk.data,
+                    time=now,
+                    re={"action": str(action)},
+                    seen=seen,
+                    type=chunk.stream,
+                    sign=chunk is chunks[-1],
+                )
+                for chunk in chunks
+            ]
+        )
+
+    def _send(self, records: list[Record]) -> None:
+        self._journal.put(records)
+        self._link.append(self.log, [record.sealed for record in records])
+        self._wake()
+
+    async def room(self) -> None:
+        """Returns when less than `AHEAD` bytes wait for their receipts."""
+        while self._link.unacknowledged > AHEAD:
+            self._less.clear()
+            await self._less.wait()
+
+    def acknowledged(self) -> None:
+        """A receipt has come."""
+        self._less.set()
