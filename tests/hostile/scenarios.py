@@ -1,0 +1,294 @@
+"""What a hostile relay tries. Each ends when the agent has dealt with it; `LINES` says how often the command ran."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Final
+
+import msgspec
+
+from caisey_core.frames import Entry, Receipt
+from caisey_core.ids import LogId
+from caisey_core.kinds import EndpointRef, MemberAdded, Role
+from caisey_core.record import Record, Sealed, Writer, canonical, parse
+from tests.hostile.relay import HostileRelay
+from tests.hostile.stage import CLIENT, Log, Stage, now
+
+Scenario = Callable[[HostileRelay, Stage, str], Awaitable[None]]
+SCENARIOS: Final[dict[str, Scenario]] = {}
+LINES: Final[dict[str, int]] = {}
+
+
+def scenario(lines: int = 0) -> Callable[[Scenario], Scenario]:
+    """Registers a scenario; `lines`: how many times the canary's command has run at its end."""
+
+    def register(play: Scenario) -> Scenario:
+        SCENARIOS[play.__name__] = play
+        LINES[play.__name__] = lines
+        return play
+
+    return register
+
+
+@dataclass
+class Held:
+    """ana has asked for the canary's command, and the agent holds it."""
+
+    writer: Writer
+    log: Log
+    id: LogId
+    proposal: Record
+    hold: Record
+
+
+async def _opened(relay: HostileRelay, stage: Stage) -> tuple[Writer, Log, LogId]:
+    writer, log = stage.open()
+    id_ = LogId(relay.keep(log))
+    await relay.show(id_, log.entries)
+    await relay.says("endpoint.observed")
+    return writer, log, id_
+
+
+async def _held(relay: HostileRelay, stage: Stage, canary: str) -> Held:
+    writer, log, id_ = await _opened(relay, stage)
+    proposal = stage.propose(writer, log, f"echo ran >> {canary}", await relay.fresh_sign_of_life())
+    await relay.show(id_, [log.add(proposal)])
+    return Held(writer, log, id_, proposal, await relay.says("action.held", proposal))
+
+
+def _resealed(record: Record, **changes: object) -> Sealed:
+    """The record with its head edited and everything else as it was."""
+    head = msgspec.structs.replace(record.head, **changes)
+    return Sealed(canonical(head), record.sealed.sig, record.sealed.salt, record.sealed.body)
+
+
+# -- controls: what an honest relay achieves --------------------------------------------------------------
+
+
+@scenario(lines=1)
+async def honest(relay: HostileRelay, stage: Stage, canary: str) -> None:
+    """A second member approves: it runs, once."""
+    held = await _held(relay, stage, canary)
+    await relay.show(held.id, [held.log.add(stage.approve(stage.sam, held.log, held.hold))])
+    await relay.says("action.finished", held.proposal)
+
+
+@scenario(lines=1)
+async def approved_twice(relay: HostileRelay, stage: Stage, canary: str) -> None:
+    """Two approvals, each shown twice."""
+    held = await _held(relay, stage, canary)
+    for _ in range(2):
+        entry = held.log.add(stage.approve(stage.sam, held.log, held.hold))
+        await relay.show(held.id, [entry, entry])
+        await relay.show(held.id, [entry])
+    await relay.says("action.finished", held.proposal)
+
+
+# -- forging ----------------------------------------------------------------------------------------------
+
+
+@scenario()
+async def approval_by_a_stranger(relay: HostileRelay, stage: Stage, canary: str) -> None:
+    held = await _held(relay, stage, canary)
+    await relay.show(held.id, [held.log.add(stage.approve(stage.eve, held.log, held.hold))])
+
+
+@scenario()
+async def approval_in_anothers_name(relay: HostileRelay, stage: Stage, canary: str) -> None:
+    held = await _held(relay, stage, canary)
+    forged = stage.approve(stage.eve, held.log, held.hold)
+    sealed = _resealed(forged, key=stage.sam.public)
+    await relay.show(held.id, [held.log.place(sealed, parse(sealed).digest)])
+    await relay.distrusted()
+
+
+@scenario()
+async def approval_without_a_signature(relay: HostileRelay, stage: Stage, canary: str) -> None:
+    held = await _held(relay, stage, canary)
+    record = stage.approve(stage.sam, held.log, held.hold)
+    sealed = Sealed(record.sealed.head, None, record.sealed.salt, record.sealed.body)
+    await relay.show(held.id, [held.log.place(sealed, record.digest)])
+    await relay.distrusted()
+
+
+@scenario()
+async def member_of_its_own_making(relay: HostileRelay, stage: Stage, canary: str) -> None:
+    """The relay adds a member to the roster, who then approves."""
+    held = await _held(relay, stage, canary)
+    body = MemberAdded(id="m-eve", name="eve", role=Role.ADMIN, clients=("*",), key=stage.eve.public)
+    head = stage.roster.entries[5].sealed.head
+    added = Writer(stage.eve, stage.roster_log).write(
+        "member.added", body, time=now(), re={"roster": parse(Sealed(head, None, None, None)).digest}
+    )
+    await relay.show(stage.roster_log, [stage.roster.add(added)])
+    await relay.show(held.id, [held.log.add(stage.approve(stage.eve, held.log, held.hold))])
+
+
+# -- editing ----------------------------------------------------------------------------------------------
+
+
+@scenario()
+async def command_edited_on_its_way(relay: HostileRelay, stage: Stage, canary: str) -> None:
+    writer, log, id_ = await _opened(relay, stage)
+    proposal = stage.propose(writer, log, "uptime", await relay.fresh_sign_of_life())
+    body = (proposal.sealed.body or b"").replace(b'"uptime"', f'"echo ran >> {canary}"'.encode())
+    sealed = Sealed(proposal.sealed.head, proposal.sealed.sig, proposal.sealed.salt, body)
+    await relay.show(id_, [log.place(sealed, proposal.digest)])
+    await relay.distrusted()
+
+
+@scenario()
+async def approval_retargeted(relay: HostileRelay, stage: Stage, canary: str) -> None:
+    """sam approves something harmless; the relay points the approval at the canary's hold."""
+    held = await _held(relay, stage, canary)
+    harmless = stage.propose(held.writer, held.log, "mkdir /tmp/x", await relay.fresh_sign_of_life())
+    await relay.show(held.id, [held.log.add(harmless)])
+    hold = await relay.says("action.held", harmless)
+    approval = stage.approve(stage.sam, held.log, hold)
+    sealed = _resealed(approval, re={"hold": held.hold.digest})
+    await relay.show(held.id, [held.log.place(sealed, parse(sealed).digest)])
+    await relay.distrusted()
+
+
+# -- replaying --------------------------------------------------------------------------------------------
+
+
+@scenario(lines=1)
+async def approval_replayed_for_the_next_request(relay: HostileRelay, stage: Stage, canary: str) -> None:
+    held = await _held(relay, stage, canary)
+    approval = stage.approve(stage.sam, held.log, held.hold)
+    await relay.show(held.id, [held.log.add(approval)])
+    await relay.says("action.finished", held.proposal)
+    again = stage.propose(held.writer, held.log, f"echo ran >> {canary}", await relay.fresh_sign_of_life())
+    await relay.show(held.id, [held.log.add(again)])
+    await relay.says("action.held", again)
+    await relay.show(held.id, [held.log.add(approval)])
+    await relay.distrusted()
+
+
+@scenario()
+async def approval_moved_to_another_session(relay: HostileRelay, stage: Stage, canary: str) -> None:
+    held = await _held(relay, stage, canary)
+    _, other, other_id = await _opened(relay, stage)
+    approval = stage.approve(stage.sam, held.log, held.hold)
+    await relay.show(other_id, [other.add(approval)])
+    await relay.distrusted()
+
+
+@scenario()
+async def action_for_an_earlier_instance(relay: HostileRelay, stage: Stage, canary: str) -> None:
+    """What was proposed to the agent before its restart, kept back and sent now."""
+    writer, log, id_ = await _opened(relay, stage)
+    alive = await relay.fresh_sign_of_life()
+    proposal = stage.propose(writer, log, f"echo ran >> {canary}", alive, instance="00" * 16)
+    await relay.show(id_, [log.add(proposal)])
+    await relay.says("action.refused", proposal)
+
+
+@scenario()
+async def action_kept_back(relay: HostileRelay, stage: Stage, canary: str) -> None:
+    """Proposed two minutes and a second ago by the endpoint's own clock."""
+    writer, log, id_ = await _opened(relay, stage)
+    alive = await relay.fresh_sign_of_life()
+    proposal = stage.propose(writer, log, f"cat /proc/uptime >> {canary}", alive, beat=alive.beat - 121_000)
+    await relay.show(id_, [log.add(proposal)])
+    await relay.says("action.refused", proposal)
+
+
+# -- re-targeting -----------------------------------------------------------------------------------------
+
+
+@scenario()
+async def session_of_another_endpoint(relay: HostileRelay, stage: Stage, canary: str) -> None:
+    reference = EndpointRef(id="aa" * 32, key=stage.eve.public, name="ACME/other")
+    writer, log = stage.open(endpoint=reference)
+    id_ = relay.keep(log)
+    await relay.show(id_, log.entries)
+    proposal = stage.propose(writer, log, f"echo ran >> {canary}", await relay.fresh_sign_of_life())
+    await relay.show(id_, [log.add(proposal)])
+
+
+@scenario()
+async def session_opened_by_a_stranger(relay: HostileRelay, stage: Stage, canary: str) -> None:
+    writer, log = stage.open(stage.eve)
+    id_ = relay.keep(log)
+    await relay.show(id_, log.entries)
+    alive = await relay.fresh_sign_of_life()
+    await relay.show(id_, [log.add(stage.propose(writer, log, f"echo ran >> {canary}", alive))])
+    await relay.show(id_, [log.add(stage.propose(writer, log, "uptime", alive))])
+
+
+# -- reordering, withholding, other histories -------------------------------------------------------------
+
+
+@scenario()
+async def approval_before_its_hold(relay: HostileRelay, stage: Stage, canary: str) -> None:
+    """The hold's own receipt is left out, and the approval takes its place."""
+    held = await _held(relay, stage, canary)
+    entry = held.log.add(stage.approve(stage.sam, held.log, held.hold))
+    moved = Entry(entry.sealed, msgspec.structs.replace(entry.receipt, seq=entry.receipt.seq - 1))
+    await relay.show(held.id, [moved, Entry(entry.sealed, Receipt(entry.receipt.incarnation, 99, 0, "00" * 32))])
+    await relay.distrusted()
+
+
+@scenario()
+async def record_left_out(relay: HostileRelay, stage: Stage, canary: str) -> None:
+    """A denial is left out, the approval behind it is shown."""
+    held = await _held(relay, stage, canary)
+    held.log.add(stage.deny(stage.sam, held.log, held.hold))
+    await relay.show(held.id, [held.log.add(stage.approve(stage.sam, held.log, held.hold))])
+    await relay.distrusted()
+
+
+@scenario()
+async def denial_hidden(relay: HostileRelay, stage: Stage, canary: str) -> None:
+    """sam denied; nobody approved; the relay shows the endpoint neither."""
+    held = await _held(relay, stage, canary)
+    stage.deny(stage.sam, held.log, held.hold)
+    await relay.fresh_sign_of_life()
+
+
+@scenario()
+async def approver_shown_another_history(relay: HostileRelay, stage: Stage, canary: str) -> None:
+    """sam signs in good faith over the same hold, but was shown a log in which other records come before it."""
+    held = await _held(relay, stage, canary)
+    fork = Log(entries=held.log.entries[:-1], tip=held.log.entries[-2].receipt.chain)
+    fork.add(stage.deny(stage.ana, fork, held.hold))
+    approval = stage.approve(stage.sam, held.log, held.hold, seen=fork.seen)
+    await relay.show(held.id, [held.log.add(approval)])
+    await relay.says("action.refused", held.proposal)
+
+
+# -- people who may not -----------------------------------------------------------------------------------
+
+
+@scenario()
+async def requester_approves(relay: HostileRelay, stage: Stage, canary: str) -> None:
+    held = await _held(relay, stage, canary)
+    await relay.show(held.id, [held.log.add(stage.approve(stage.ana, held.log, held.hold))])
+
+
+@scenario()
+async def technician_confirms_what_needs_another(relay: HostileRelay, stage: Stage, canary: str) -> None:
+    held = await _held(relay, stage, canary)
+    await relay.show(held.id, [held.log.add(stage.confirm(held.writer, held.log, held.hold))])
+
+
+@scenario()
+async def stolen_member_key_outside_its_client(relay: HostileRelay, stage: Stage, canary: str) -> None:
+    """Somebody who is a member, but of another client's team, opens a session here."""
+    body = MemberAdded(id="m-bob", name="bob", role=Role.TECHNICIAN, clients=("c-other",), key=stage.eve.public)
+    head = parse(Sealed(stage.roster.entries[5].sealed.head, None, None, None))
+    assert body.clients != (CLIENT,)
+    writer = Writer(stage.root, stage.roster_log)
+    await relay.show(
+        stage.roster_log,
+        [stage.roster.add(writer.write("member.added", body, time=now(), re={"roster": head.digest}))],
+    )
+    opening, log = stage.open(stage.eve)
+    id_ = relay.keep(log)
+    await relay.show(id_, log.entries)
+    proposal = stage.propose(opening, log, "uptime", await relay.fresh_sign_of_life())
+    await relay.show(id_, [log.add(proposal)])
+    await relay.says("action.refused", proposal)
