@@ -8,6 +8,7 @@ Pure: bytes in, words out.
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -15,11 +16,12 @@ from enum import StrEnum
 from caisey_core.errors import BadRecord
 from caisey_core.frames import Checkpoint, Entry, Receipt, read_checkpoint
 from caisey_core.kinds import BATCHED, Namespace
-from caisey_core.record import Record, Seen, parse
+from caisey_core.record import LAST_TIME, Record, Seen, parse
 from caisey_core.signing import verify
 
 _START = b"caisey.chain.0\0"
 _LINK = b"caisey.chain.1\0"
+_INCARNATION = re.compile(r"[0-9a-f]{32}")
 
 
 def start(incarnation: str) -> str:
@@ -53,6 +55,8 @@ class Series:
         """Why this is not the next record of its writer's series; empty if it is."""
         head = record.head
         tail = self.tails.get((head.key, head.series), Tail())
+        if head.n == tail.n and record.digest == tail.digest:
+            return "repeated: it is its writer's last record once more"
         if head.n <= tail.n:
             return "equivocation: its writer has said something else under this number"
         if head.n > tail.n + 1:
@@ -61,7 +65,7 @@ class Series:
             return "gap: it does not follow its writer's last record"
         if record.sealed.sig is None and head.kind not in BATCHED:
             return "signature: it carries none"
-        if record.sealed.sig is not None and record.kind is not None and not record.signed_by_writer():
+        if record.sealed.sig is not None and not record.signed_by_writer():
             return "signature: it is not its writer's over these bytes"
         return ""
 
@@ -86,6 +90,7 @@ class Chain:
     seq: int = 0
     chain: str = ""
     series: Series = field(default_factory=Series)
+    received: int = 0
 
     @property
     def seen(self) -> Seen | None:
@@ -94,6 +99,8 @@ class Chain:
 
     def accept(self, record: Record, receipt: Receipt) -> None:
         """Takes the next record with its receipt. Raises `BadRecord` and is unchanged if it is not the next."""
+        if not _INCARNATION.fullmatch(receipt.incarnation) or not 0 <= receipt.received <= LAST_TIME:
+            raise BadRecord("its receipt is malformed")
         before = self.chain or start(receipt.incarnation)
         if self.incarnation and receipt.incarnation != self.incarnation:
             raise BadRecord("the relay's log is of another incarnation")
@@ -103,8 +110,11 @@ class Chain:
             raise BadRecord("its receipt does not chain to the records before it")
         if why := self.series.why_not(record):
             raise BadRecord(why)
+        if receipt.received < self.received:
+            raise BadRecord("its receipt is earlier than the one before it")
         self.series.advance(record)
         self.incarnation, self.seq, self.chain = receipt.incarnation, receipt.seq, receipt.chain
+        self.received = receipt.received
 
 
 class State(StrEnum):
@@ -134,8 +144,8 @@ class Report:
 def check(entries: Sequence[Entry], checkpoints: Iterable[Checkpoint], attestors: Iterable[str]) -> Report:
     """Checks a log from its bytes. `attestors`: keys whose checkpoints count (the workspace's relays, the endpoint).
 
-    *intact*: closed, and covered to its end by a checkpoint of every attestor that ever made one; *open*: all that is
-    there holds, but its end is not attested.
+    *intact*: closed, signed, and covered to its end by a checkpoint of every attestor that ever made one; *open*: all
+    that is there holds, but its end is not attested, or something in it is covered by no signature.
     """
     chain, withheld, closed = Chain(), 0, False
     chains: dict[int, str] = {}
@@ -155,7 +165,7 @@ def check(entries: Sequence[Entry], checkpoints: Iterable[Checkpoint], attestors
     covered = _covered(checkpoints, frozenset(attestors), log, chain, chains)
     if isinstance(covered, Report):
         return covered
-    state = State.INTACT if closed and covered else State.OPEN
+    state = State.INTACT if closed and covered and not chain.series.provisional else State.OPEN
     return Report(state, chain.seq, "", covered, chain.series.provisional, withheld)
 
 

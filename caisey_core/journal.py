@@ -81,7 +81,7 @@ def translated(path: Path) -> Iterator[None]:
     """Turns what SQLite and the file system say of a journal into `JournalError`."""
     try:
         yield
-    except (sqlite3.Error, OSError) as error:
+    except (sqlite3.Error, OSError, OverflowError) as error:
         reason = str(error).rstrip(".")
         hint = "Check free space and permissions; 'caisey verify' checks what is stored."
         if isinstance(error, sqlite3.DatabaseError) and ("malformed" in reason or "not a database" in reason):
@@ -102,34 +102,52 @@ class Journal:
         """Opens or creates a journal for reading and writing. Raises `JournalError`."""
         with translated(path):
             path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            new = not path.exists()
-            connection = sqlite3.connect(path, isolation_level=None, timeout=10)
-            if new:
-                path.chmod(0o600)
-            lock = _take_lock(path)
-            journal = cls(path, connection, lock)
-            connection.execute("PRAGMA journal_mode=WAL")
-            connection.execute("PRAGMA synchronous=FULL")
-            connection.execute(f"PRAGMA wal_autocheckpoint={1000 if lock is not None else 0}")
-            journal._migrate(migrations)
+            with _alone(path.parent):
+                new = not path.exists()
+                connection = sqlite3.connect(path, isolation_level=None, timeout=10)
+                if new:
+                    path.chmod(0o600)
+                journal = cls(path, connection, _take_lock(path))
+                try:
+                    journal._prepare(migrations)
+                except BaseException:
+                    journal.close()
+                    raise
             return journal
 
     @classmethod
     def read(cls, path: Path) -> Journal:
         """Opens an existing journal for reading only. Raises `JournalError`."""
         with translated(path):
-            connection = sqlite3.connect(f"file:{path}?mode=ro", uri=True, isolation_level=None, timeout=10)
-            connection.execute("SELECT pos FROM records LIMIT 1").fetchone()
-            return cls(path, connection, None)
+            connection = sqlite3.connect(
+                f"{path.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None, timeout=10
+            )
+            journal = cls(path, connection, None)
+            try:
+                journal._version()
+                connection.execute("SELECT pos FROM records LIMIT 1").fetchone()
+            except BaseException:
+                journal.close()
+                raise
+            return journal
 
-    def _migrate(self, migrations: Sequence[Migrations]) -> None:
+    def _prepare(self, migrations: Sequence[Migrations]) -> None:
+        self.connection.execute("PRAGMA journal_mode=WAL")
+        self.connection.execute("PRAGMA synchronous=FULL")
+        self.connection.execute(f"PRAGMA wal_autocheckpoint={1000 if self._lock is not None else 0}")
+        self._migrate(migrations)
+
+    def _version(self) -> int:
         (version,) = self.connection.execute("PRAGMA user_version").fetchone()
         if version > FORMAT:
             raise JournalError(
                 f"The journal {self.path} was written by a newer Caisey. Nothing was changed.",
                 hint="Install that version: pip install --upgrade caisey",
             )
-        if version == FORMAT and not migrations:
+        return int(version)
+
+    def _migrate(self, migrations: Sequence[Migrations]) -> None:
+        if self._version() == FORMAT and not migrations:
             return
         from sqlite_utils import Database
 
@@ -300,6 +318,17 @@ def place(connection: sqlite3.Connection, record: Record, receipt: Receipt) -> N
 def _entry(row: tuple[Any, ...]) -> Entry:
     head, sig, salt, body, incarnation, seq, received, chain, _ = row
     return Entry(Sealed(head, sig, salt, body), Receipt(incarnation, seq, received, chain))
+
+
+@contextmanager
+def _alone(directory: Path) -> Iterator[None]:
+    """One process at a time sets a journal up; migrations and the change to WAL wait for nobody by themselves."""
+    handle = os.open(directory, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
 
 
 def _take_lock(path: Path) -> int | None:

@@ -219,7 +219,7 @@ class Session:
         body = record.body
         match record.head.kind:
             case "action.held":
-                action.step, action.hold = Step.HELD, placed
+                action.step, action.hold = Step.WITHDRAWN if action.step.over else Step.HELD, placed
                 action.held = body if isinstance(body, ActionHeld) else None
                 self.holds[record.digest] = action.digest
             case "action.confirmed":

@@ -19,7 +19,7 @@ from msgspec import Struct
 
 from caisey_core.errors import BadRecord
 from caisey_core.ids import Digest, LogId, new_series
-from caisey_core.kinds import BATCHED, BODY_LIMIT, HEAD_LIMIT, KINDS, Audience, Body, Kind
+from caisey_core.kinds import BATCHED, BODY_LIMIT, HEAD_LIMIT, KINDS, Audience, Body, Kind, Namespace
 from caisey_core.signing import SigningKey, is_public_key, verify
 
 VERSION: Final = 1
@@ -27,6 +27,10 @@ SALT_SIZE: Final = 32
 _BODY_TAG: Final = b"caisey.body.1\0"
 B = TypeVar("B", bound=Body)
 _HEX: Final = frozenset("0123456789abcdef")
+_OF_RECORDS: Final = (Namespace.RECORD, Namespace.APPROVAL, Namespace.ROSTER)
+LAST_TIME: Final = 253_402_300_799_999
+"""The end of the year 9999: what no calendar shows is no time, and larger numbers fit into no journal."""
+LAST_NUMBER: Final = (1 << 63) - 1
 
 JSON: Final = "json"
 STREAMS: Final = ("stdout", "stderr")
@@ -126,15 +130,23 @@ class Record:
         return self.body
 
     def signed_by_writer(self) -> bool:
-        """Whether it carries a signature, and that is the writer's under the namespace of its kind."""
+        """Whether it carries a signature, and that is the writer's under the namespace of its kind.
+
+        A kind that is not known may have any namespace of records: nobody else may say it in the writer's name either.
+        """
         sig, kind = self.sealed.sig, self.kind
-        if sig is None or kind is None:
+        if sig is None:
             return False
-        return verify(self.head.key, kind.namespace, self.sealed.head, sig)
+        namespaces = (kind.namespace,) if kind is not None else _OF_RECORDS
+        return any(verify(self.head.key, namespace, self.sealed.head, sig) for namespace in namespaces)
 
 
 def _is_hex(text: str, length: int) -> bool:
     return len(text) == length and _HEX.issuperset(text)
+
+
+def _is_seen(seen: Seen) -> bool:
+    return _is_hex(seen.incarnation, 32) and 1 <= seen.seq <= LAST_NUMBER and _is_hex(seen.chain, 64)
 
 
 def _check_head(head: Head) -> str:
@@ -145,7 +157,7 @@ def _check_head(head: Head) -> str:
         return f"version {head.v} is not known"
     if not is_public_key(head.key):
         return "the writer's key is malformed"
-    if not _is_hex(head.series, 32) or head.n < 1:
+    if not _is_hex(head.series, 32) or not 1 <= head.n <= LAST_NUMBER:
         return "the series is malformed"
     if head.prev if head.n == 1 else not _is_hex(head.prev, 64):
         return "the previous head is malformed"
@@ -153,6 +165,8 @@ def _check_head(head: Head) -> str:
         return "the log is malformed"
     if head.aud not in set(Audience):
         return "the audience is not known"
+    if not 0 <= head.time <= LAST_TIME or (head.seen is not None and not _is_seen(head.seen)):
+        return "the time, or what its writer had seen, is malformed"
     if not 0 <= head.body.size <= BODY_LIMIT or not _is_hex(head.body.commit, 64):
         return "the commitment is malformed"
     if not all(_is_hex(value, 64) for value in head.re.values()):
@@ -181,8 +195,10 @@ def _read_head(data: bytes) -> Head:
 
 
 def _read_body(head: Head, salt: bytes | None, body: bytes | None) -> Body | bytes | None:
-    if body is None or salt is None:
+    if body is None and salt is None:
         return None
+    if body is None or salt is None:
+        raise BadRecord(f"The body of {head.kind} cannot be checked: body and salt come together.")
     if len(body) != head.body.size:
         raise BadRecord(f"The body of {head.kind} has not the size its head says.")
     if len(salt) != SALT_SIZE or commitment(salt, body) != head.body.commit:

@@ -32,7 +32,7 @@ from caisey_core.kinds import (
     WorkspaceFounded,
 )
 from caisey_core.record import Record
-from caisey_core.signing import fingerprint
+from caisey_core.signing import fingerprint, is_public_key
 
 EVERY_CLIENT = "*"
 
@@ -128,6 +128,8 @@ class Roster:
             return
         if not record.signed_by_writer():
             raise BadRecord(f"The signature of {record.head.kind} does not hold.")
+        if not is_public_key(getattr(record.body, "key", record.head.key)):
+            raise BadRecord(f"The key that {record.head.kind} names is none.")
         if record.head.kind == "workspace.founded":
             self._found(record)
             return
@@ -175,7 +177,7 @@ class Roster:
                 self.grants[record.digest] = Grant(record.digest, body.key, body)
             case InvitationRevoked():
                 self._revoke(Digest(record.head.re["grant"]))
-            case MemberRemoved(id=id_) if id_ in self.members:
+            case MemberRemoved(id=id_) if id_ in self.members and self.members[id_].removed is None:
                 self.members[id_] = replace(self.members[id_], removed=received)
             case MemberRemoved():
                 raise BadRecord("A member is removed who does not belong.")
@@ -189,7 +191,7 @@ class Roster:
                 raise BadRecord(f"The body of {record.head.kind} is not at hand.")
 
     def _join(self, member: Member) -> None:
-        if member.id in self.members or any(self.member(key) for key in member.keys):
+        if member.id in self.members or any(self.member(key) or self.endpoint(key) for key in member.keys):
             raise BadRecord("A member is added who belongs already.")
         self.members[member.id] = member
         if len(self.members) > 1:
@@ -220,7 +222,11 @@ class Roster:
 
     def _place(self, digest: Digest, invited: EndpointInvited, body: EndpointAdmitted) -> None:
         name = f"{self.clients.get(invited.client, invited.client)}/{invited.name}"
-        if self.endpoint(body.key) or any(each.name == name for each in self.endpoints.values()):
+        if (
+            self.endpoint(body.key)
+            or self.member(body.key)
+            or any(each.name == name for each in self.endpoints.values())
+        ):
             raise BadRecord(f"The endpoint {name} belongs already.")
         self.endpoints[digest] = Endpoint(digest, body.key, invited.client, name)
 

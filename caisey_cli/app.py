@@ -1,0 +1,243 @@
+"""`caisey`: the table of commands, and the one place where errors become exit statuses.
+
+A command's module is imported when the command is typed; `--help` and TAB read the table. Statuses 0-249 belong to
+remote commands, so whatever fails here ends with one of `caisey_core.errors.Exit`.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import typer
+from typer.core import TyperGroup
+
+from caisey_cli.commands import HomeOption, JsonOption
+from caisey_core.errors import CaiseyError, Exit, UsageError
+
+if TYPE_CHECKING:
+    from typer._click.core import Command, Context
+    from typer._click.formatting import HelpFormatter
+
+
+VARIABLE: Final = "_CAISEY_COMPLETE"
+"""Set by the shells' completion scripts; see `completions/`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A command: its name, the module in `caisey_cli.commands` that registers it, and its line in the help.
+
+    `invite endpoint` is a command of the group `invite`.
+    """
+
+    name: str
+    module: str
+    help: str
+
+
+TABLE: Final[dict[str, tuple[Row, ...]]] = {
+    "Work": (
+        Row("run", "session", "Run one action on an endpoint; its output and exit status are passed through."),
+        Row("request", "session", "Propose an action and return; prints the request's code."),
+        Row("check", "session", "Verify: hold an expectation against what the endpoint shows."),
+        Row("note", "session", "Add an annotation to a session."),
+        Row("find", "session", "Mark a finding or cause."),
+        Row("close", "session", "Run the session's checks again, and close it."),
+    ),
+    "Decide": (
+        Row("approvals", "approvals", "List what waits for an answer."),
+        Row("approve", "approvals", "Show the exact action, and say yes to it."),
+        Row("deny", "approvals", "Say no to an action that waits."),
+    ),
+    "Read (offline)": (
+        Row("endpoints", "reading", "List the endpoints in your scope."),
+        Row("sessions", "reading", "List the sessions this home knows, the newest first."),
+        Row("show", "reading", "Show a session as its records tell it."),
+        Row("export", "reading", "Write a session's ticket note from its records."),
+        Row("verify", "reading", "Check a session's records, from their stored bytes."),
+    ),
+    "Workspace": (
+        Row("init", "workspace", "Found a workspace on a relay; you become its first admin."),
+        Row(
+            "invite endpoint",
+            "workspace",
+            "Invite a machine: prints what is pasted there, once, into 'caisey-agent join'.",
+        ),
+        Row(
+            "invite member",
+            "workspace",
+            "Invite a member; needs the root key, which lies in the home that founded the workspace.",
+        ),
+        Row("invitations", "workspace", "List invitations and what became of them, as the journal has it."),
+        Row("revoke", "workspace", "Take an invitation back that has not been used."),
+        Row("join", "workspace", "Join a workspace as a member, with the invitation somebody sent you."),
+        Row("demo", "demo", "Play the whole job on this machine, with real programs and a real fault."),
+    ),
+}
+
+
+def rows() -> dict[str, Row]:
+    """Every command by its full name."""
+    return {row.name: row for part in TABLE.values() for row in part}
+
+
+class Table(TyperGroup):
+    """The commands of the table; one is made when it is typed."""
+
+    def list_commands(self, ctx: Context) -> list[str]:
+        """Names in the table's order; a group stands where its first command does."""
+        del ctx
+        return list(dict.fromkeys(name.partition(" ")[0] for name in rows()))
+
+    def get_command(self, ctx: Context, cmd_name: str) -> Command | None:
+        """A command, or None where the table has none. Imports its module."""
+        del ctx
+        row = next((row for name, row in rows().items() if name.partition(" ")[0] == cmd_name), None)
+        if row is None:
+            return None
+        app = _typer()
+        app.callback()(_nothing)
+        import_module(f"caisey_cli.commands.{row.module}").register(app)
+        group: Any = typer.main.get_command(app)
+        made: Command | None = group.commands.get(cmd_name)
+        return made
+
+    def resolve_command(self, ctx: Context, args: list[str]) -> tuple[str | None, Command | None, list[str]]:
+        """The command that was typed. Raises `UsageError` for none, with what may have been meant."""
+        if not args[0].startswith("-") and args[0] not in self.list_commands(ctx):
+            from difflib import get_close_matches
+
+            close = get_close_matches(args[0], self.list_commands(ctx), n=2)
+            hint = f"Did you mean {' or '.join(close)}?" if close else "Type: caisey --help"
+            raise UsageError(f"There is no command {args[0]!r}. Nothing was done.", hint=hint)
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: Context, formatter: HelpFormatter) -> None:
+        """The table, without importing what is in it."""
+        del ctx
+        width = max(len(name) for name in rows())
+        for title, part in TABLE.items():
+            with formatter.section(title):
+                formatter.write_dl([(row.name.ljust(width), row.help) for row in part])
+
+
+def _typer(**settings: Any) -> typer.Typer:
+    return typer.Typer(
+        add_completion=False,
+        rich_markup_mode=None,
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+        **settings,
+    )
+
+
+def _nothing() -> None:
+    """A group does nothing by itself."""
+
+
+def build() -> typer.Typer:
+    """The program."""
+    app = _typer(
+        cls=Table,
+        help="Work on your clients' computers: every command judged, approved, signed and kept.\n\n"
+        "Without a command: your desk, from the journal.",
+        epilog="Example: caisey run ACME/front-desk-03 --ticket 48211 -- df -h",
+    )
+    app.callback(invoke_without_command=True)(desk)
+    return app
+
+
+def desk(
+    ctx: typer.Context,
+    home: HomeOption = None,
+    json: JsonOption = False,
+    version: bool = typer.Option(False, "--version", help="Say which version this is.", show_default=False),
+) -> int | None:
+    """My desk."""
+    if home is not None:
+        os.environ["CAISEY_HOME"] = str(Path(home).expanduser())
+    if version:
+        from caisey_cli.output import as_json, data
+        from caisey_core import __version__
+
+        as_json("version", {"version": __version__}) if json else data(f"caisey {__version__}")
+        raise typer.Exit
+    if ctx.invoked_subcommand is not None:
+        return None
+    from caisey_cli.commands.reading import desk as mine
+
+    return mine(home, json)
+
+
+# -- the end of every command -----------------------------------------------------------------------------
+
+
+def main() -> None:
+    """The console script."""
+    raise SystemExit(status(sys.argv[1:]))
+
+
+def status(arguments: list[str]) -> int:
+    """Runs what was typed; its exit status."""
+    from caisey_cli import output
+
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+    try:
+        result = _run(arguments)
+        sys.stdout.flush()
+    except CaiseyError as error:
+        return output.fail(error)
+    except KeyboardInterrupt:
+        output.say("Interrupted.")
+        return output.INTERRUPTED
+    except BrokenPipeError:
+        return _nobody_reads()
+    except SystemExit as left:
+        # typer ends the program by itself on a closed pipe; what matters here is why.
+        if isinstance(left.__context__, BrokenPipeError):
+            return _nobody_reads()
+        return left.code if isinstance(left.code, int) else Exit.USAGE
+    except Exception as error:  # noqa: BLE001  (whatever it is, it is told as a sentence and a status)
+        return output.bug(error)
+    return result
+
+
+def _run(arguments: list[str]) -> int:
+    from caisey_cli import output
+    from caisey_cli.sanitize import inert
+
+    if VARIABLE in os.environ:
+        from typer._completion_classes import completion_init
+
+        completion_init()
+    command = typer.main.get_command(build())
+    try:
+        result = command.main(arguments, prog_name="caisey", standalone_mode=False)
+    except typer.Abort:
+        raise KeyboardInterrupt from None
+    except typer.TyperException as error:
+        context = getattr(error, "ctx", None)
+        path = context.command_path if context else "caisey"
+        output.say(inert(f"{error.format_message().rstrip('.')}. Nothing was done."))
+        output.say(f"Type: {path} --help")
+        return int(Exit.USAGE)
+    return result if isinstance(result, int) else 0
+
+
+def _nobody_reads() -> int:
+    """Whoever read stdout has gone: the rest is thrown away, also what the interpreter flushes at its end."""
+    from caisey_cli.output import PIPE_CLOSED
+
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    sys.stdout = sys.__stdout__ or sys.stdout
+    return PIPE_CLOSED
+
+
+if __name__ == "__main__":
+    main()

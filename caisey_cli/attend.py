@@ -1,0 +1,335 @@
+"""One action in somebody's presence: from its proposal to its end, with the answers its hold asks for.
+
+`attend` takes what happens from the controller and puts questions to a `Front`; `status` says what the end means to
+whoever typed the command. Neither knows a terminal.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Final, Protocol
+
+from caisey_cli import wording
+from caisey_cli.card import card
+from caisey_cli.sanitize import inert
+from caisey_cli.session import (
+    Denied,
+    End,
+    Expired,
+    Finished,
+    Granted,
+    Happening,
+    Held,
+    Output,
+    Quiet,
+    Request,
+    SessionController,
+    Started,
+    TurnedDown,
+    Unknown,
+    Withdrawn,
+)
+from caisey_cli.transcript import Transcript
+from caisey_core.errors import CaiseyError, OutcomeUnknown, Refused
+from caisey_core.kinds import ActionFinished, How
+from caisey_core.lifecycle import Step
+
+CANCELLED: Final = 130
+TIMED_OUT: Final = 124
+NOT_STARTED: Final = 127
+REASON: Final = 500
+HIGHEST: Final = 249
+"""The highest exit status of the remote command that is passed on; those above are Caisey's own."""
+
+
+class Front(Protocol):
+    """Whoever sits in front: a terminal, or a test."""
+
+    attended: bool
+
+    def say(self, text: str) -> None:
+        """A sentence about what happens."""
+
+    def waiting(self, text: str) -> None:
+        """The same, for as long as nothing else is said."""
+
+    async def out(self, stream: str, data: bytes) -> None:
+        """A piece of the endpoint's output."""
+
+    async def end(self) -> None:
+        """No more output."""
+
+    async def ask(self, prompt: str) -> str:
+        """A line typed in answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """What was said beforehand: `yes` confirms, `typed` is the endpoint's name, `wait` for other members."""
+
+    yes: bool = False
+    typed: str = ""
+    wait: bool = True
+
+
+class Interrupts:
+    """Ctrl-C: the first stops the action that is attended, the second leaves; where none is, the first leaves."""
+
+    def __init__(self) -> None:
+        self.first = asyncio.Event()
+        self.leave: Callable[[], object] = lambda: None
+        self.attended: Request | None = None
+        self._armed = False
+
+    def strike(self) -> None:
+        """It was pressed."""
+        if self._armed and not self.first.is_set():
+            self.first.set()
+        else:
+            self.leave()
+
+    @contextmanager
+    def armed(self) -> Iterator[None]:
+        """From before an action is proposed until it is over."""
+        self._armed = True
+        try:
+            yield
+        finally:
+            self._armed = False
+
+
+async def attend(
+    controller: SessionController, request: Request, front: Front, answers: Answers, interrupts: Interrupts
+) -> End | None:
+    """Its end; None where it waits for others and that is not waited for. Raises what `follow` raises, and `Refused`
+    where it was withdrawn because nobody could be asked."""
+    interrupts.attended = request
+    attendance = _Attendance(controller, request, front, answers, interrupts)
+    try:
+        return await attendance.run()
+    finally:
+        await front.end()
+
+
+class _Attendance:
+    def __init__(
+        self, controller: SessionController, request: Request, front: Front, answers: Answers, interrupts: Interrupts
+    ) -> None:
+        self._controller = controller
+        self._request = request
+        self._front = front
+        self._answers = answers
+        self._interrupts = interrupts
+        self._inbox: asyncio.Queue[Happening | CaiseyError | None] = asyncio.Queue(4)
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._asking: asyncio.Task[None] | None = None
+        self._refusal: CaiseyError | None = None
+
+    async def run(self) -> End | None:
+        _ = self._begin(self._follow())
+        _ = self._begin(self._stop())
+        try:
+            while True:
+                happening = await self._inbox.get()
+                if isinstance(happening, CaiseyError):
+                    raise happening
+                if happening is None:
+                    return None
+                await self._take(happening)
+                if isinstance(happening, End):
+                    if self._refusal is not None and isinstance(happening, Withdrawn):
+                        raise self._refusal
+                    return happening
+        finally:
+            for task in self._tasks:
+                task.cancel()
+            await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def _begin(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        async def guarded() -> None:
+            try:
+                await work
+            except CaiseyError as error:
+                await self._inbox.put(error)
+
+        task = asyncio.create_task(guarded())
+        self._tasks.add(task)
+        return task
+
+    async def _follow(self) -> None:
+        async for happening in self._controller.follow(self._request):
+            await self._inbox.put(happening)
+
+    async def _stop(self) -> None:
+        await self._interrupts.first.wait()
+        action = self._controller.session(self._request.log).actions.get(self._request.action)
+        if action is not None and action.step is Step.RUNNING:
+            self._front.say(f"Stopping {self._request.code} ... (Ctrl-C once more leaves without waiting for it)")
+            await self._controller.cancel(self._request, "interrupted by the technician")
+        elif action is None or not action.step.over:
+            self._front.say(f"Taking {self._request.code} back ... (Ctrl-C once more leaves without waiting for it)")
+            await self._controller.withdraw(self._request, "interrupted by the technician")
+
+    async def _take(self, happening: Happening) -> None:
+        if self._asking is not None and not isinstance(happening, Quiet | Granted):
+            self._asking.cancel()
+        match happening:
+            case Output(stream=stream, data=data):
+                await self._front.out(stream, data)
+            case Held():
+                self._asking = self._begin(self._held(happening))
+            case Granted(who=who, count=count, wanted=wanted):
+                more = f"; {wanted - count} more needed" if count < wanted else ""
+                self._front.say(f"{inert(who)} approved {self._request.code}{more}.")
+            case Started() if self._interrupts.first.is_set():
+                # It had started before it could be taken back.
+                await self._controller.cancel(self._request, "interrupted by the technician")
+            case Quiet(why=why):
+                self._front.say(f"{why} Waiting for it.")
+            case _:
+                pass
+
+    # -- a hold -------------------------------------------------------------------------------------------
+
+    async def _held(self, held: Held) -> None:
+        if held.held.quorum is not None:
+            await self._for_others(held)
+        elif held.held.solo:
+            await self._typed(held)
+        else:
+            await self._confirmed(held)
+
+    async def _confirmed(self, held: Held) -> None:
+        verdict = held.held.verdict
+        if self._answers.yes:
+            self._front.say(f"Confirmed as {verdict.risk}: {inert(verdict.why)}")
+        elif not self._front.attended:
+            await self._withdraw(
+                f"It is {verdict.risk} ({verdict.why.rstrip('.')}) and there is no terminal to confirm it on.",
+                hint="Type it again with --yes to confirm it beforehand.",
+            )
+            return
+        else:
+            self._show()
+            answer = await self._front.ask("Run it? [y/N] ")
+            if answer.casefold() not in {"y", "yes"}:
+                await self._withdraw("It was not confirmed.")
+                return
+        await self._controller.confirm(self._request, held.hold)
+
+    async def _typed(self, held: Held) -> None:
+        """In a workspace of one, the endpoint's name typed by hand stands in for another member."""
+        verdict = held.held.verdict
+        name = self._controller.endpoint(self._request.log).name.rpartition("/")[2]
+        typed = self._answers.typed
+        if not typed and not self._front.attended:
+            await self._withdraw(
+                f"It is {verdict.risk} ({verdict.why.rstrip('.')}) and nobody can be asked to confirm it.",
+                hint=f"Type it again with --type {name} to confirm it beforehand.",
+            )
+            return
+        if not typed:
+            self._show()
+            typed = await self._front.ask(f"Nobody else can approve it. Type the endpoint's name ({name}) to run it: ")
+        if typed.strip().casefold() != name.casefold():
+            await self._withdraw("The endpoint's name was not typed.", hint=f"Its name is {name}.")
+            return
+        await self._controller.confirm(self._request, held.hold, typed)
+
+    async def _for_others(self, held: Held) -> None:
+        code, verdict = self._request.code, held.held.verdict
+        endpoint = self._controller.endpoint(self._request.log)
+        others = [wording.member(each.name) for each in self._controller.approvers(held.held, endpoint)]
+        left = max(0, held.until - self._controller.line.now())
+        self._front.say(f"{code} is {verdict.risk}: {inert(verdict.why)}")
+        whom = f"approval by {wording.listed(others, 5)}" if others else "approval, but nobody else here may give it"
+        self._front.say(f"Waiting for {whom}, for up to {wording.span(left)}. They type: caisey approve {code}")
+        if not self._answers.wait:
+            await self._inbox.put(None)
+            return
+        while self._front.attended and left > 0:
+            left = max(0, held.until - self._controller.line.now())
+            waited = wording.span(max(0, held.held.window_ms - left))
+            self._front.waiting(f"{code}: still waiting ({waited}; {wording.span(left)} left)")
+            await asyncio.sleep(1)
+
+    def _show(self) -> None:
+        line = self._controller.line
+        transcript = Transcript.of(line.journal.entries(self._request.log), line.roster, line.key.public)
+        self._front.say(card(transcript, self._request.action, line.now()).text)
+
+    async def _withdraw(self, why: str, hint: str = "") -> None:
+        self._refusal = Refused(f"{why} {self._request.code} was taken back and did not run.", hint=hint)
+        await self._controller.withdraw(self._request, why)
+
+
+# -- what an end means ------------------------------------------------------------------------------------
+
+
+def status(end: End, request: Request, front: Front, interrupts: Interrupts) -> int:
+    """The exit status of an action that ran. Raises `Refused` or `OutcomeUnknown` for one that did not, or may have."""
+    code = request.code
+    match end:
+        case Finished(finished=finished):
+            return _finished(finished, code, front)
+        case Withdrawn() if interrupts.first.is_set():
+            front.say(f"{code} was taken back; it did not run.")
+            return CANCELLED
+        case Withdrawn(reason=reason):
+            raise Refused(f"{code} was taken back and did not run{_because(reason)}.")
+        case Denied(who=who, reason=reason):
+            raise Refused(f"{who} denied {code}{_because(reason)}. It did not run.")
+        case TurnedDown(why=why):
+            raise Refused(f"The endpoint refused {code}: {why} It did not run.", hint=_hint(end.code))
+        case Expired(waited_ms=waited):
+            raise Refused(
+                f"Nobody answered {code} within {wording.span(waited)}. It did not run.", hint="Propose it again."
+            )
+        case Unknown(why=why):
+            raise OutcomeUnknown(
+                f"{code} may have run, and how it ended is not known: {why} It is never run again by itself.",
+                hint="Look at the endpoint with a read-only command before anything is repeated.",
+            )
+
+
+def _finished(finished: ActionFinished, code: str, front: Front) -> int:
+    total = finished.stdout_bytes + finished.stderr_bytes
+    if finished.truncated:
+        front.say(f"{code}: output cut; {finished.kept_bytes} of {total} bytes were kept (--max-output keeps more).")
+    if finished.error and finished.how is not How.NOT_STARTED:
+        front.say(f"{code}: {inert(finished.error)}")
+    match finished.how:
+        case How.EXITED:
+            if (finished.exit or 0) > HIGHEST:
+                front.say(f"{code} ended with status {finished.exit}; passed on as {HIGHEST}.")
+            return min(finished.exit or 0, HIGHEST)
+        case How.SIGNALLED:
+            front.say(f"{code} was ended by signal {finished.signal}.")
+            return min(128 + (finished.signal or 0), HIGHEST)
+        case How.TIMED_OUT:
+            front.say(f"{code} was stopped after {wording.span(finished.duration_ms)} (--timeout allows more).")
+            return TIMED_OUT
+        case How.CANCELLED:
+            front.say(f"{code} was stopped.")
+            return CANCELLED
+        case How.NOT_STARTED:
+            front.say(f"{code} could not be started: {inert(finished.error)}")
+            return NOT_STARTED
+
+
+def _because(reason: str) -> str:
+    """A reason in quotes; not inert, for a failure's sentence is made so as a whole."""
+    return f': "{reason.strip()[:REASON]}"' if reason.strip() else ""
+
+
+def _hint(code: str) -> str:
+    return {
+        "stale": "Type the command again.",
+        "void": "Type the command again; it has to be answered anew.",
+        "late": "Propose it again.",
+        "roster": "An admin renews the roster by connecting.",
+        "closed": "Type the command again; it opens a new session.",
+    }.get(code, "")

@@ -1,0 +1,192 @@
+"""The card: everything that is shown before somebody decides on an action, rendered from the signed records.
+
+A command is folded, never cut, and every character in it that could hide or reorder another is visible. The format has
+a name, `caisey.card.1`, that approvals carry: whoever reads one later knows what the approver had before them.
+"""
+
+from __future__ import annotations
+
+import shlex
+import unicodedata
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC
+from typing import Final
+
+from caisey_cli import wording
+from caisey_cli.sanitize import inert, inert_block
+from caisey_cli.transcript import Transcript, Work
+from caisey_core.ids import Digest, request_code
+from caisey_core.kinds import ActionHeld, ActionProposed, Judged
+from caisey_core.policy import fixed_environment
+
+WIDTH: Final = 100
+_LABEL: Final = 12
+_FIRST: Final = "  | "
+_FOLDED: Final = "  : "
+"""Before the rest of a line that is longer than the card is wide; the two together say where a line really ends."""
+_NAMED: Final = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """What is shown. `lines` are inert and no wider than asked for; `code` is what the request is called."""
+
+    code: str
+    lines: tuple[str, ...]
+
+    @property
+    def text(self) -> str:
+        """The card as one text."""
+        return "\n".join(self.lines)
+
+
+def card(transcript: Transcript, action: Digest, now: int, *, width: int = WIDTH) -> Card:
+    """The card of an action of a transcript at a time (ms, the relay's clock). The action's bodies are at hand."""
+    work = transcript.works[action]
+    proposed, held = work.action.proposed, work.action.held
+    if proposed is None:
+        return Card(request_code(action), ("What is proposed is withheld; it cannot be decided here.",))
+    rows = [
+        *_who(transcript, work, proposed),
+        *_where(transcript, proposed),
+        *_what(proposed, width),
+        *(_judged(held) if held else []),
+        *_shown(transcript),
+        *_careful(transcript, work, proposed),
+        *(_asked(transcript, work, held, now) if held else []),
+    ]
+    return Card(request_code(action), tuple(fold for row in rows for fold in _fold(row, width)))
+
+
+def command_line(proposed: ActionProposed) -> str:
+    """The command on one line, inert."""
+    return inert(wording.line(proposed))
+
+
+def clipped(text: str, limit: int) -> str:
+    """Inert text for a list, where a card will show all of it."""
+    return text if len(text) <= limit else f"{text[: limit - 4].rstrip()} ..."
+
+
+def _row(label: str, text: str) -> str:
+    return f"{label:<{_LABEL}}{text}"
+
+
+def _who(transcript: Transcript, work: Work, proposed: ActionProposed) -> Iterator[str]:
+    opened = transcript.session.opened
+    yield _row(
+        "request", f"{request_code(work.action.digest)} by {wording.member(transcript.who(work.action.proposal))}"
+    )
+    if proposed.reason:
+        yield _row("reason", wording.quoted(proposed.reason, 2000))
+    ticket = f", ticket {wording.name(opened.ticket)}" if opened and opened.ticket else ""
+    why = f", {wording.quoted(opened.reason, 2000)}" if opened and opened.reason else ""
+    yield _row("session", f"{transcript.code}{ticket}{why}")
+
+
+def _where(transcript: Transcript, proposed: ActionProposed) -> Iterator[str]:
+    yield _row("endpoint", wording.name(transcript.endpoint))
+    shell = f", through {inert(proposed.shell)}" if proposed.shell else ", without a shell"
+    yield _row("runs as", f"{inert(proposed.account)} in {inert(proposed.directory)}{shell}")
+    home = proposed.environment.get("HOME", "")
+    usual = fixed_environment(home)
+    changed = {name: value for name, value in proposed.environment.items() if usual.get(name) != value}
+    missing = sorted(set(usual) - set(proposed.environment))
+    if home != proposed.directory:
+        yield _row("home", inert(home))
+    for name, value in sorted(changed.items()):
+        yield _row("CAREFUL", f"its environment is not the usual one: {inert(name)}={inert(value)}")
+    if missing:
+        yield _row("CAREFUL", f"its environment lacks {', '.join(missing)}")
+    limits = proposed.limits
+    yield _row("limits", f"{wording.span(1000 * limits.seconds)}, {limits.output_bytes} bytes of output kept")
+    if proposed.check is not None:
+        text = proposed.check.text
+        status = proposed.check.exit
+        wanted = [f'"{inert(text)}" in output'] if text else []
+        wanted += [f"exit {status or 0}"] if status is not None or not text else []
+        yield _row("a check", "expects " + " and ".join(wanted))
+
+
+def _what(proposed: ActionProposed, width: int) -> Iterator[str]:
+    size = len((proposed.script or wording.line(proposed)).encode("utf-8", "surrogatepass"))
+    lines = inert_block(proposed.script).expandtabs(4).split("\n") if proposed.script else [command_line(proposed)]
+    yield _row("command", f"{size} bytes, {wording.count(len(lines), 'line')}")
+    room = max(8, width - len(_FIRST))
+    for line in lines:
+        pieces = [line[at : at + room] for at in range(0, len(line), room)] or [""]
+        yield from (f"{_FOLDED if n else _FIRST}{piece}" for n, piece in enumerate(pieces))
+
+
+def _judged(held: ActionHeld) -> Iterator[str]:
+    verdict = held.verdict
+    yield _row("class", f"{verdict.risk} ({inert(verdict.rule)}): {inert(verdict.why)}")
+    for each in verdict.commands:
+        yield _row("  part", f"{_words(each)}  [{each.risk}: {inert(each.why)}]")
+    if not verdict.commands:
+        yield _row("  parts", "it could not be taken apart")
+
+
+def _words(judged: Judged) -> str:
+    return " ".join("(not literal)" if word is None else shlex.quote(inert(word)) for word in judged.argv)
+
+
+def _shown(transcript: Transcript) -> Iterator[str]:
+    facts = transcript.facts
+    if facts is None:
+        yield _row("before", "the endpoint has not shown itself in this session")
+        return
+    if machine := wording.machine(facts):
+        yield _row("machine", machine)
+    yield _row("before", "; ".join(wording.unusual(facts)) or wording.usual(facts))
+
+
+def _careful(transcript: Transcript, work: Work, proposed: ActionProposed) -> Iterator[str]:
+    for other in transcript.denied_before(work):
+        denied = wording.refusal(transcript, other, wording.Clock(other.action.proposal.received, UTC))
+        yield _row("CAREFUL", f"the very same was denied before, {denied}")
+    if strange := _strange(wording.line(proposed) + proposed.directory):
+        yield _row("CAREFUL", strange)
+    if transcript.faults:
+        yield _row("CAREFUL", f"{wording.count(len(transcript.faults), 'record')} of this session may not stand there")
+
+
+def _strange(text: str) -> str:
+    """Names what is neither ASCII nor made visible anyway: letters that look like others."""
+    letters = dict.fromkeys(each for each in inert_block(text) if not each.isascii())
+    if not letters:
+        return ""
+    named = [f"{each} is U+{ord(each):04X} {unicodedata.name(each, 'without a name')}" for each in letters]
+    return "it holds characters beyond ASCII: " + wording.listed(named, _NAMED)
+
+
+def _asked(transcript: Transcript, work: Work, held: ActionHeld, now: int) -> Iterator[str]:
+    waiting = work.action.hold.received if work.action.hold else now
+    left = waiting + held.window_ms - now
+    if held.quorum is not None:
+        roles = " or ".join(held.quorum.roles)
+        so_far = [wording.member(transcript.who(each)) for each in work.action.approvers]
+        granted = f"; approved so far by {', '.join(so_far)}" if so_far else ""
+        yield _row("needs", f"{wording.count(held.quorum.members, 'other member')} ({roles}){granted}")
+    elif held.solo:
+        yield _row("needs", "its technician's typed confirmation: this workspace has one member")
+    else:
+        yield _row("needs", "its technician's confirmation")
+    waited = wording.span(max(0, now - waiting))
+    yield _row(
+        "time", f"waiting for {waited}; {wording.span(left)} left" if left > 0 else f"expired, waited for {waited}"
+    )
+
+
+def _fold(row: str, width: int) -> Iterator[str]:
+    """Breaks a labelled row at its width, under its text; a command's lines are folded already."""
+    if len(row) <= width or row.startswith((_FIRST, _FOLDED)):
+        yield row
+        return
+    label, rest = row[:_LABEL], row[_LABEL:]
+    room = max(8, width - _LABEL)
+    while rest:
+        cut = len(rest) if len(rest) <= room else max(rest.rfind(" ", 1, room + 1), 0) or room
+        yield label + rest[:cut].rstrip()
+        label, rest = " " * _LABEL, rest[cut:].lstrip(" ") if cut < len(rest) else ""

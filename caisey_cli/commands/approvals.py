@@ -1,0 +1,145 @@
+"""`caisey approvals`, `approve`, `deny`: what waits for another member, and their decision on it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Final
+
+import typer
+
+from caisey_cli.commands import HomeOption, JsonOption
+from caisey_cli.commands.session import YesOption
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Sequence
+
+    from caisey_cli.desk import Desk
+    from caisey_cli.home import Home
+    from caisey_cli.session import Request
+    from caisey_core.lifecycle import Action
+
+    Work = Callable[[Desk, Sequence[Request]], Awaitable[int]]
+
+COMMAND: Final = 60
+"""Characters of a command in the list."""
+AFTERWARDS: Final = 10.0
+"""Seconds to wait for what becomes of a decision."""
+CodeArgument = Annotated[str, typer.Argument(metavar="CODE", help="The request's code; case, spaces and dashes aside.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the commands."""
+    app.command()(approvals)
+    app.command()(approve)
+    app.command()(deny)
+
+
+def approvals(json: JsonOption = False, home: HomeOption = None) -> int:
+    """List what waits for another member's approval.
+
+    Example: caisey approvals
+    """
+    return _at_desk_with_pending(home, lambda desk, found: _list(desk, found, json=json), output=False)
+
+
+def approve(
+    code: CodeArgument,
+    comment: Annotated[str, typer.Option("--comment", metavar="T", help="Kept with the approval.")] = "",
+    yes: YesOption = False,
+    json: JsonOption = False,
+    home: HomeOption = None,
+) -> int:
+    """Approve one request, having been shown exactly what would run.
+
+    Example: caisey approve a7f3kqa --comment "go ahead"
+    """
+    return _at_desk_with_pending(home, lambda desk, found: _decide(desk, found, code, comment, True, yes, json))
+
+
+def deny(
+    code: CodeArgument,
+    reason: Annotated[str, typer.Option("--reason", metavar="R", help="Kept with the denial.")] = "",
+    yes: YesOption = False,
+    json: JsonOption = False,
+    home: HomeOption = None,
+) -> int:
+    """Deny one request; it will not run.
+
+    Example: caisey deny a7f3kqa --reason "would delete the directory"
+    """
+    return _at_desk_with_pending(home, lambda desk, found: _decide(desk, found, code, reason, False, yes, json))
+
+
+def _at_desk_with_pending(option: Path | None, work: Work, *, output: bool = True) -> int:
+    """Asks the relay what waits, then works at the desk with that hint."""
+    import asyncio
+
+    from caisey_cli.desk import at_desk
+    from caisey_cli.home import Home
+    from caisey_cli.terminal import Terminal
+
+    place = Home.of(option)
+    found = _pending(place)
+    front = Terminal(output=output)
+    return asyncio.run(at_desk(place, front, lambda desk: work(desk, found)))
+
+
+def _pending(home: Home) -> list[Request]:
+    from caisey_cli.relay import Relay
+    from caisey_cli.session import Request
+    from caisey_core.ids import Digest, LogId
+
+    membership = home.membership()
+    with Relay(membership.relay, plain_text_on=membership.plain_text_on) as relay:
+        relay.log_in(membership.workspace, home.key())
+        return [Request(LogId(each.log), Digest(each.action)) for each in relay.pending()]
+
+
+async def _list(desk: Desk, found: Sequence[Request], *, json: bool) -> int:
+    from caisey_cli import output
+    from caisey_cli.approving import waiting
+
+    rows = await waiting(desk, found)
+    if json:
+        output.as_json("approvals", {"approvals": [row.shape() for row in rows]})
+        return 0
+    if not rows:
+        desk.front.say("Nothing waits for approval.")
+    for row in rows:
+        output.data(row.text(COMMAND))
+    return 0
+
+
+async def _decide(
+    desk: Desk, found: Sequence[Request], code: str, said: str, grant: bool, yes: bool, json: bool
+) -> int:
+    from caisey_cli import output
+    from caisey_cli.approving import afterwards, meant, show
+    from caisey_core.errors import UsageError
+
+    request = await meant(desk, found, code)
+    action = (desk.controller.approvable if grant else desk.controller.answerable)(request)
+    show(desk, request)
+    word = "Approve" if grant else "Deny"
+    if not yes and not desk.front.attended:
+        raise UsageError(
+            f"There is no terminal to decide {request.code} on; nothing was decided.",
+            hint="Type it again with --yes, having read what is shown above.",
+        )
+    if not yes and (await desk.front.ask(f"{word} it? [y/N] ")).casefold() not in {"y", "yes"}:
+        desk.front.say("Nothing was decided.")
+        return 1
+    if grant:
+        await desk.controller.approve(request, said)
+    else:
+        await desk.controller.deny(request, said)
+    became, status = await afterwards(desk, request, _hold(action), AFTERWARDS)
+    if json:
+        output.as_json("decision", {"request": request.code, "approved": grant, "became": became})
+    else:
+        desk.front.say(became)
+    return status
+
+
+def _hold(action: Action) -> int:
+    return action.hold.seq if action.hold else 0

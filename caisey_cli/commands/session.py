@@ -1,0 +1,480 @@
+"""`caisey run`, `request`, `check`, `note`, `find`, `close`: a technician at work in a session."""
+
+from __future__ import annotations
+
+import re
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+import typer
+from typer.core import TyperCommand
+
+from caisey_cli.commands import EndpointArgument, HomeOption, JsonOption, SessionOption
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from caisey_cli.desk import Desk, Verified
+    from caisey_cli.session import Command, End, Request
+    from caisey_core.ids import LogId
+    from caisey_core.kinds import Expectation
+
+_AFTER: Final = "caisey.after"
+
+
+class Trailing(TyperCommand):
+    """A command that takes what stands after `--` as it is: that is somebody else's command line."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Takes it off before options are looked for."""
+        if "--" in args:
+            at = args.index("--")
+            ctx.meta[_AFTER] = tuple(args[at + 1 :])
+            args = args[:at]
+        return super().parse_args(ctx, args)
+
+    def collect_usage_pieces(self, ctx: Any) -> list[str]:
+        """The usage line with what stands after `--`."""
+        return [*super().collect_usage_pieces(ctx), "[-- ARGV...]"]
+
+
+class Ended(StrEnum):
+    """`caisey_core.kinds.Outcome`, which `--help` must not import."""
+
+    RESOLVED = "resolved"
+    MITIGATED = "mitigated"
+    UNRESOLVED = "unresolved"
+    ESCALATED = "escalated"
+
+
+def seconds(text: str) -> int:
+    """`90`, `90s`, `10m` or `2h` in seconds."""
+    return _number(text, {"": 1, "s": 1, "m": 60, "h": 3600}, 24 * 3600, "a time such as 90, 10m or 2h, at most 24h")
+
+
+def size(text: str) -> int:
+    """`4096`, `512k`, `16m` or `1g` in bytes."""
+    units = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
+    return _number(text, units, 1 << 30, "a size such as 4096, 512k, 16m or 1g, at most 1g")
+
+
+def _number(text: str, units: dict[str, int], most: int, what: str) -> int:
+    found = re.fullmatch(r"(\d{1,12})([a-z]?)", text.strip().lower())
+    value = int(found[1]) * units.get(found[2], 0) if found else 0
+    if not 0 < value <= most:
+        raise typer.BadParameter(f"{text!r} is not {what}.")
+    return value
+
+
+TicketOption = Annotated[str, typer.Option("--ticket", metavar="T", help="The ticket the session is about.")]
+ReasonOption = Annotated[str, typer.Option("--reason", metavar="R", help="Why; whoever approves it reads this.")]
+ScriptOption = Annotated[
+    str, typer.Option("-c", "--script", metavar="SCRIPT", help="A script for /bin/sh, instead of ARGV.")
+]
+DirectoryOption = Annotated[str, typer.Option("--directory", metavar="DIR", help="Where it runs on the endpoint.")]
+TimeoutOption = Annotated[
+    int, typer.Option("--timeout", parser=seconds, metavar="TIME", help="Stopped after this long.")
+]
+OutputOption = Annotated[
+    int, typer.Option("--max-output", parser=size, metavar="SIZE", help="How much of its output is kept.")
+]
+YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Confirm beforehand what only you have to confirm.")]
+TypeOption = Annotated[
+    str, typer.Option("--type", metavar="NAME", help="In a workspace of one: the endpoint's name, typed to confirm.")
+]
+PatienceOption = Annotated[
+    int, typer.Option("--patience", parser=seconds, metavar="TIME", help="How long to wait for a relay that is lost.")
+]
+NoWaitOption = Annotated[
+    bool, typer.Option("--no-wait", help="Do not wait for approval: print the request's code and return.")
+]
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the commands."""
+    app.command(cls=Trailing)(run)
+    app.command(cls=Trailing)(request)
+    app.command(cls=Trailing)(check)
+    app.command()(note)
+    app.command()(find)
+    app.command()(close)
+
+
+def run(
+    ctx: typer.Context,
+    endpoint: EndpointArgument,
+    script: ScriptOption = "",
+    ticket: TicketOption = "",
+    reason: ReasonOption = "",
+    session: SessionOption = "",
+    directory: DirectoryOption = "",
+    timeout: TimeoutOption = "10m",  # type: ignore[assignment]
+    max_output: OutputOption = "16m",  # type: ignore[assignment]
+    yes: YesOption = False,
+    typed: TypeOption = "",
+    no_wait: NoWaitOption = False,
+    patience: PatienceOption = "60s",  # type: ignore[assignment]
+    json: JsonOption = False,
+    home: HomeOption = None,
+) -> int:
+    """Run one command on an endpoint.
+
+    Joins your open session there, or opens one and closes it again if nothing was changed. The command's output and
+    exit status (0-249) are passed through; 250-254 are Caisey's own. Ctrl-C stops the command.
+
+    Example: caisey run ACME/front-desk-03 --ticket 48211 -- systemctl restart cups
+    """
+    command = _command(ctx, script, directory, reason, timeout, max_output)
+    asked = _Asked(command, endpoint, session, ticket, reason, yes, typed, not no_wait, json)
+    return _at_desk(home, asked.run, output=not json, patience=patience)
+
+
+def request(
+    ctx: typer.Context,
+    endpoint: EndpointArgument,
+    script: ScriptOption = "",
+    ticket: TicketOption = "",
+    reason: ReasonOption = "",
+    session: SessionOption = "",
+    directory: DirectoryOption = "",
+    timeout: TimeoutOption = "10m",  # type: ignore[assignment]
+    max_output: OutputOption = "16m",  # type: ignore[assignment]
+    yes: YesOption = False,
+    typed: TypeOption = "",
+    patience: PatienceOption = "60s",  # type: ignore[assignment]
+    json: JsonOption = False,
+    home: HomeOption = None,
+) -> int:
+    """Ask for a command to be approved, print the request's code and return: run --no-wait.
+
+    Example: caisey request front-desk-03 --reason "spool is full" -- find /var/spool/cups -name 'd*' -delete
+    """
+    command = _command(ctx, script, directory, reason, timeout, max_output)
+    asked = _Asked(command, endpoint, session, ticket, reason, yes, typed, False, json)
+    return _at_desk(home, asked.run, output=not json, patience=patience)
+
+
+def check(
+    ctx: typer.Context,
+    endpoint: Annotated[str, typer.Argument(metavar="[ENDPOINT]", help="Default: the session's.")] = "",
+    expect: Annotated[str, typer.Option("--expect", metavar="TEXT", help="Passes if this is in its output.")] = "",
+    expect_exit: Annotated[
+        int | None, typer.Option("--expect-exit", metavar="N", help="Passes if it ends with this status. Default: 0.")
+    ] = None,
+    attest: Annotated[
+        str, typer.Option("--attest", metavar="TEXT", help="Nothing is measured: what somebody reported.")
+    ] = "",
+    script: ScriptOption = "",
+    ticket: TicketOption = "",
+    reason: ReasonOption = "",
+    session: SessionOption = "",
+    directory: DirectoryOption = "",
+    timeout: TimeoutOption = "10m",  # type: ignore[assignment]
+    max_output: OutputOption = "16m",  # type: ignore[assignment]
+    yes: YesOption = False,
+    typed: TypeOption = "",
+    patience: PatienceOption = "60s",  # type: ignore[assignment]
+    json: JsonOption = False,
+    home: HomeOption = None,
+) -> int:
+    """Verify: run a command and hold what it shows against what is expected. Exit status 0: passed, 1: failed.
+
+    A check is declared once; caisey close runs it again, so that before and after stand side by side.
+
+    Example: caisey check --expect "is idle" -- lpstat -p reception
+    """
+    from caisey_core.errors import UsageError
+    from caisey_core.kinds import Expectation
+
+    if attest and (script or ctx.meta.get(_AFTER) or expect or expect_exit is not None):
+        raise UsageError("A check is either measured or attested; nothing was done.")
+    if attest:
+        asked = _Asked(None, endpoint, session, ticket, reason, yes, typed, True, json)
+        return _at_desk(home, lambda desk: asked.attest(desk, attest), output=False, patience=patience)
+    command = _command(ctx, script, directory, reason, timeout, max_output)
+    asked = _Asked(command, endpoint, session, ticket, reason, yes, typed, True, json)
+    expectation = Expectation(text=expect or None, exit=expect_exit)
+    return _at_desk(home, lambda desk: asked.check(desk, expectation), output=False, patience=patience)
+
+
+def note(
+    text: Annotated[str, typer.Argument(metavar="TEXT", help="What to write down.")],
+    staff: Annotated[bool, typer.Option("--staff", help="Only for the workspace's own people.")] = False,
+    session: SessionOption = "",
+    json: JsonOption = False,
+    home: HomeOption = None,
+) -> int:
+    """Add an annotation to a session.
+
+    Example: caisey note "Maria will be back at two"
+    """
+
+    async def work(desk: Desk) -> int:
+        log = await desk.join(session)
+        record = await desk.controller.note(log, text, staff=staff)
+        return _wrote(log, record.digest, "note", json)
+
+    return _at_desk(home, work)
+
+
+def find(
+    text: Annotated[str, typer.Argument(metavar="TEXT", help="What was found, or what the cause is.")],
+    session: SessionOption = "",
+    json: JsonOption = False,
+    home: HomeOption = None,
+) -> int:
+    """Mark a finding or the cause; the ticket note claims no other.
+
+    Example: caisey find "214 jobs, 3.1 GiB in /var/spool/cups"
+    """
+
+    async def work(desk: Desk) -> int:
+        log = await desk.join(session)
+        record = await desk.controller.find(log, text)
+        return _wrote(log, record.digest, "finding", json)
+
+    return _at_desk(home, work)
+
+
+def close(
+    outcome: Annotated[
+        Ended | None, typer.Option("--outcome", help="How it ended. Default: resolved, if every check passes.")
+    ] = None,
+    unverified: Annotated[
+        str, typer.Option("--unverified", metavar="REASON", help="Why changes are left without a passed check.")
+    ] = "",
+    session: SessionOption = "",
+    yes: YesOption = False,
+    patience: PatienceOption = "60s",  # type: ignore[assignment]
+    json: JsonOption = False,
+    home: HomeOption = None,
+) -> int:
+    """Close a session: its checks are run again, then its record is attested by relay and endpoint.
+
+    Example: caisey close --outcome mitigated
+    """
+
+    async def work(desk: Desk) -> int:
+        return await _close(desk, session, outcome, unverified, yes, json)
+
+    return _at_desk(home, work, output=False, patience=patience)
+
+
+# -- behind the commands ----------------------------------------------------------------------------------
+
+
+class _Asked:
+    """What was typed, on its way through a session."""
+
+    def __init__(
+        self,
+        command: Command | None,
+        endpoint: str,
+        session: str,
+        ticket: str,
+        reason: str,
+        yes: bool,
+        typed: str,
+        wait: bool,
+        json: bool,
+    ) -> None:
+        from caisey_cli.attend import Answers
+
+        self._command = command
+        self._endpoint = endpoint
+        self._session = session
+        self._ticket = ticket
+        self._reason = reason
+        self._answers = Answers(yes=yes, typed=typed, wait=wait)
+        self._json = json
+
+    async def _enter(self, desk: Desk) -> tuple[LogId, bool]:
+        from caisey_cli import resolve
+
+        if not self._endpoint:
+            return await desk.join(self._session or self._ticket), False
+        endpoint = resolve.endpoint(desk.line.roster, self._endpoint, desk.line.member)
+        return await desk.enter(endpoint, session=self._session, ticket=self._ticket, reason=self._reason)
+
+    async def run(self, desk: Desk) -> int:
+        """An action, from entering the session to leaving it."""
+        from caisey_core.errors import Refused
+
+        log, opened = await self._enter(desk)
+        assert self._command is not None  # noqa: S101  (only an attestation has none)
+        try:
+            asked, end = await desk.act(log, self._command, self._answers)
+        except Refused:
+            await desk.leave(log, None, opened=opened)
+            raise
+        if end is None:
+            return self._waiting(log, asked)
+        closed = await desk.leave(log, end, opened=opened)
+        status = desk.outcome(asked, end)
+        if self._json:
+            _print_run(desk, asked, end, status, closed=closed)
+        return status
+
+    def _waiting(self, log: LogId, asked: Request) -> int:
+        from caisey_cli import output
+        from caisey_core.ids import session_code
+
+        if self._json:
+            output.as_json("request", {"session": session_code(log), "log": log, "request": asked.code})
+        else:
+            output.data(asked.code)
+        return 0
+
+    async def check(self, desk: Desk, expectation: Expectation) -> int:
+        """A check; the session stays open, for it is to be repeated at the close."""
+        log, opened = await self._enter(desk)
+        assert self._command is not None  # noqa: S101  (only an attestation has none)
+        asked, end = await desk.act(log, self._command, self._answers, check=expectation)
+        if end is None:
+            return self._waiting(log, asked)
+        verified = await desk.verify(asked, end, expectation)
+        _print_check(log, verified, json=self._json)
+        if opened:
+            desk.front.say(f"Session {desk.transcript(log).code} is open; caisey close repeats this check.")
+        return 0 if verified.passed else 1
+
+    async def attest(self, desk: Desk, text: str) -> int:
+        """Somebody's word, put on record."""
+        log, _opened = await self._enter(desk)
+        record = await desk.controller.attest(log, text)
+        return _wrote(log, record.digest, "attestation", self._json)
+
+
+async def _close(desk: Desk, session: str, outcome: Ended | None, unverified: str, yes: bool, json: bool) -> int:
+    from caisey_cli import output
+    from caisey_cli.attend import Answers
+    from caisey_core.kinds import Outcome
+
+    log = await desk.join(session)
+    desk.controller.closable(log)
+    repeated = await desk.repeat_checks(log, Answers(yes=yes))
+    for each in repeated:
+        desk.front.say(_sentence(each))
+    named, reason = desk.closing(log, Outcome(outcome) if outcome else None, unverified)
+    closing = await desk.controller.close(log, named, reason)
+    keys = await desk.controller.attested(log, closing)
+    by = _attestors(desk, log, keys)
+    code = desk.transcript(log).code
+    if json:
+        checks = [
+            {"request": v.code, "expected": v.expected, "observed": v.observed, "passed": v.passed} for v in repeated
+        ]
+        value = {"session": code, "log": log, "outcome": named.value, "unverified": reason}
+        output.as_json("closed", value | {"attested": by, "checks": checks})
+    else:
+        attested = (
+            f"attested by {' and '.join(by)}" if by else "not attested yet: neither relay nor endpoint has said so"
+        )
+        desk.front.say(f"Session {code} is closed: {named.value}; {attested}. The note: caisey export {code}")
+    return 0
+
+
+def _attestors(desk: Desk, log: LogId, keys: set[str]) -> list[str]:
+    known = [("relay", each) for each in desk.line.roster.relays] + [("endpoint", desk.controller.endpoint(log).key)]
+    return list(dict.fromkeys(name for name, key in known if key in keys))
+
+
+def _command(ctx: typer.Context, script: str, directory: str, reason: str, timeout: int, max_output: int) -> Command:
+    from caisey_cli.session import Command
+    from caisey_core.errors import UsageError
+    from caisey_core.kinds import Limits
+
+    argv = ctx.meta.get(_AFTER, ())
+    if script and argv:
+        raise UsageError("Both -c SCRIPT and a command were given; nothing was proposed.", hint="Use one of them.")
+    if not script.strip() and not (argv and argv[0]):
+        raise UsageError(
+            "The command is empty; nothing was proposed.", hint=f"Type: {ctx.command_path} ENDPOINT -- COMMAND"
+        )
+    limits = Limits(seconds=timeout, output_bytes=max_output)
+    return Command(argv=argv, script=script, directory=directory, limits=limits, reason=reason)
+
+
+def _at_desk(
+    home: Path | None, work: Callable[[Desk], Awaitable[int]], *, output: bool = True, patience: int = 60
+) -> int:
+    """Does it; the exit status. Failures are the program's to say."""
+    import asyncio
+
+    from caisey_cli.desk import at_desk
+    from caisey_cli.home import Home
+    from caisey_cli.terminal import Terminal
+
+    front = Terminal(output=output)
+    return asyncio.run(at_desk(Home.of(home), front, work, patience=patience))
+
+
+def _wrote(log: LogId, digest: str, what: str, json: bool) -> int:
+    from caisey_cli import output
+    from caisey_core.ids import session_code
+
+    if json:
+        output.as_json(what, {"session": session_code(log), "log": log, "record": digest})
+    else:
+        output.say(f"On record in session {session_code(log)}.")
+    return 0
+
+
+def _sentence(verified: Verified) -> str:
+    from caisey_cli.sanitize import inert
+
+    word = "passed" if verified.passed else "failed"
+    return inert(f"{word}: expected {verified.expected}; {verified.observed}")
+
+
+def _print_check(log: LogId, verified: Verified, *, json: bool) -> None:
+    from caisey_cli import output
+    from caisey_core.ids import session_code
+
+    if not json:
+        output.data(_sentence(verified))
+        return
+    value = {"request": verified.code, "passed": verified.passed}
+    words = {"expected": verified.expected, "observed": verified.observed}
+    output.as_json("check", {"session": session_code(log), "log": log} | value | words)
+
+
+def _print_run(desk: Desk, asked: Request, end: End, status: int, *, closed: bool) -> None:
+    """The `run` shape: see `docs/commands.md`."""
+    from caisey_cli import output
+    from caisey_cli.session import Finished
+    from caisey_core.ids import session_code
+
+    work = desk.transcript(asked.log).works[asked.action]
+    started, finished = work.action.started, end.finished if isinstance(end, Finished) else None
+    verdict = started.verdict if started else None
+    value: dict[str, Any] = {
+        "session": session_code(asked.log),
+        "log": asked.log,
+        "closed": closed,
+        "request": asked.code,
+        "action": asked.action,
+        "status": status,
+        "class": verdict.risk.value if verdict else None,
+        "rule": verdict.rule if verdict else None,
+        "decisions": list(started.decisions) if started else [],
+        "how": finished.how.value if finished else None,
+        "exit": finished.exit if finished else None,
+        "signal": finished.signal if finished else None,
+        "duration_ms": finished.duration_ms if finished else None,
+        "truncated": finished.truncated if finished else None,
+    }
+    for name, data in (("stdout", work.stdout), ("stderr", work.stderr)):
+        value[name] = _stream(data or b"", getattr(finished, f"{name}_bytes", None))
+    output.as_json("run", value)
+
+
+def _stream(data: bytes, total: int | None) -> dict[str, Any]:
+    """What was kept of a stream: `text` where it is UTF-8, else `base64`; `bytes` is all that was written."""
+    import base64
+
+    try:
+        return {"bytes": total, "text": data.decode()}
+    except UnicodeDecodeError:
+        return {"bytes": total, "base64": base64.b64encode(data).decode()}

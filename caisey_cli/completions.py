@@ -1,0 +1,43 @@
+"""TAB: names from a list beside the journal. Neither network, journal nor keys are touched.
+
+The list is a convenience, written by whichever command has read the names anyway; what it lacks can be typed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Final
+
+_FILE: Final = "names.json"
+
+
+def remember(home: Path, endpoints: Iterable[str], sessions: Iterable[tuple[str, str]]) -> None:
+    """Keeps names for TAB: endpoints, and sessions as code and what they are about. Never fails a command."""
+    listed = {"endpoints": [[each, ""] for each in endpoints], "sessions": [list(each) for each in sessions]}
+    with contextlib.suppress(OSError):
+        temporary = home / f"{_FILE}.{os.getpid()}"
+        temporary.write_text(json.dumps(listed))
+        temporary.replace(home / _FILE)
+
+
+def names(kind: str, incomplete: str) -> Iterator[tuple[str, str]]:
+    """Names with help that begin with what was typed, letters' case aside."""
+    from caisey_cli.home import Home
+
+    try:
+        listed = json.loads((Home.of().path / _FILE).read_text())[kind]
+        pairs = [(str(name), str(about)) for name, about in listed]
+    except (OSError, ValueError, KeyError, TypeError):
+        return
+    wanted = incomplete.casefold()
+    for name, about in pairs:
+        if name.casefold().startswith(wanted) or (kind == "endpoints" and _short(name).startswith(wanted)):
+            yield name, about
+
+
+def _short(name: str) -> str:
+    return (name.partition("/")[2] or name).casefold()

@@ -1,0 +1,474 @@
+"""The line to the relay, for as long as one command lasts: what arrives is kept, folded and told; what is said is kept
+first and told then.
+
+A `Line` owns the link, the connection under it, the roster as the relay has it now, and the sessions it follows. Its
+waits end with an answer, with an error that says what was not done, or, when the relay stays away for longer than
+`patience`, with `Unreachable`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import secrets
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import dataclass, field
+from time import monotonic
+from typing import TYPE_CHECKING, Final, Protocol, Self, TypeVar
+
+from caisey_core.chain import Chain
+from caisey_core.connection import Connection
+from caisey_core.errors import (
+    BadRecord,
+    CaiseyError,
+    Forbidden,
+    OutcomeUnknown,
+    RecordError,
+    Refused,
+    Unreachable,
+    UsageError,
+)
+from caisey_core.frames import DENIALS, Alive, Checkpoint, Entry, Receipt, read_checkpoint
+from caisey_core.ids import Digest, LogId, session_code
+from caisey_core.journal import Journal
+from caisey_core.kinds import Audience, Body, Namespace
+from caisey_core.lifecycle import Session
+from caisey_core.link import (
+    PROBE_SECONDS,
+    Acknowledged,
+    Answered,
+    Attested,
+    Broken,
+    CaughtUp,
+    Event,
+    Link,
+    Ready,
+    Received,
+    Rejected,
+    Restored,
+    batches,
+)
+from caisey_core.record import Record, Writer, parse
+from caisey_core.roster import Member, Roster
+from caisey_core.signing import SigningKey, verify
+
+if TYPE_CHECKING:
+    from caisey_cli.home import Membership
+
+PATIENCE: Final = 60.0
+PAGE: Final = 32
+"""Entries read from the journal at once: at most 8 MiB."""
+_LOOK: Final = 0.2
+"""Seconds between two looks at the link: it says when it is ready again, not when it is lost."""
+T = TypeVar("T")
+
+
+class Peer(Protocol):
+    """What pumps a link: a `Connection`, or a test's relay in memory."""
+
+    async def __aenter__(self) -> object: ...
+
+    async def __aexit__(self, *exception: object) -> None: ...
+
+    def events(self) -> AsyncIterator[Event]: ...
+
+    def flush(self) -> None: ...
+
+
+Connect = Callable[[Link, str], Peer]
+
+
+def over_websocket(link: Link, plain_text_on: str) -> Peer:
+    """The real thing."""
+    return Connection(link, persistent=False, plain_text_on=plain_text_on)
+
+
+@dataclass(slots=True)
+class Followed:
+    """A log as far as this process has folded it. `ignored`: records that may not stand where they stand."""
+
+    id: LogId
+    session: Session = field(default_factory=Session)
+    length: int = 0
+    current: bool = False
+    ignored: set[Digest] = field(default_factory=set)
+
+    def take(self, record: Record, receipt: Receipt, roster: Roster) -> None:
+        """Folds the next record."""
+        self.length = receipt.seq
+        if self.session.writer_fault(record, receipt.received, roster) or self.session.order_fault(record):
+            self.ignored.add(record.digest)
+        else:
+            self.session.apply(record, receipt.seq, receipt.received)
+
+
+class Line:
+    """See the module. `notice` gets sentences about the relay's absence and return."""
+
+    def __init__(
+        self,
+        membership: Membership,
+        key: SigningKey,
+        journal: Journal,
+        *,
+        connect: Connect = over_websocket,
+        notice: Callable[[str], None] = lambda _text: None,
+        patience: float = PATIENCE,
+    ) -> None:
+        self.membership = membership
+        self.key = key
+        self.journal = journal
+        self.roster = Roster()
+        self.logs: dict[LogId, Followed] = {}
+        self.offset_ms = 0
+        self._notice = notice
+        self._patience = patience
+        self._link = Link(
+            key,
+            membership.relay,
+            membership.workspace,
+            nonce=lambda: secrets.token_hex(16),
+            load=lambda _log: Chain(),  # `_load` puts every chain in place before the link is asked to follow it
+        )
+        self._peer = connect(self._link, membership.plain_text_on)
+        self._home_log = LogId(membership.roster)
+        self._roster_current = False
+        self._ready_once = False
+        self._away_since: float | None = None
+        self._failure: BaseException | None = None
+        self._denied: Rejected | None = None
+        self._answers: dict[int, Acknowledged | Rejected | Alive] = {}
+        self._offered: dict[int, LogId] = {}
+        self._writers: dict[LogId, Writer] = {}
+        self._news = asyncio.Event()
+        self._pump: asyncio.Task[None] | None = None
+
+    # -- beginning and end --------------------------------------------------------------------------------
+
+    async def __aenter__(self) -> Self:
+        """Connected, logged in, the roster current, earlier records that were never acknowledged offered again."""
+        self._load(self._home_log)
+        if self.roster.version and self.roster.fingerprint != self.membership.workspace:
+            raise RecordError("The roster in the journal is of another workspace. Nothing was sent.")
+        self._link.follow(self._home_log)
+        await self._peer.__aenter__()
+        self._away_since = monotonic()
+        self._pump = asyncio.create_task(self._run())
+        try:
+            await self.until(lambda: self._roster_current)
+            if self.roster.fingerprint != self.membership.workspace:
+                raise Refused("The relay's roster is of another workspace. Nothing was sent.")
+            _ = self.member
+            self._offer()
+        except BaseException:
+            await self.__aexit__()
+            raise
+        return self
+
+    async def __aexit__(self, *_exception: object) -> None:
+        if self._pump is not None:
+            self._pump.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._pump
+        await self._peer.__aexit__(None, None, None)
+
+    async def _run(self) -> None:
+        try:
+            async for event in self._peer.events():
+                self._take(event)
+                self._peer.flush()
+                self._tell()
+        except Exception as error:  # noqa: BLE001  (whoever waits next raises it)
+            self._failure = error
+            self._tell()
+
+    def _offer(self) -> None:
+        """What an earlier process said and died before it was acknowledged; the relay knows repeats as such."""
+        for log, sealed in batches(self.journal.unsent()):
+            if log != self._home_log:
+                self._offered[self._link.append(log, sealed)] = log
+        self._peer.flush()
+
+    # -- reading ------------------------------------------------------------------------------------------
+
+    @property
+    def member(self) -> Member:
+        """The member this device is. Raises `Forbidden` if it is none (any more)."""
+        member = self.roster.member(self.key.public)
+        if member is None:
+            raise Forbidden(
+                "This device belongs to no member of the workspace any more. Nothing was sent.",
+                hint="Ask an admin for a new invitation.",
+            )
+        return member
+
+    def now(self) -> int:
+        """Milliseconds since 1970 by the relay's clock, as far as this machine can tell."""
+        return _wall() + self.offset_ms
+
+    def session(self, log: LogId) -> Session:
+        """A followed session's fold, which moves on by itself."""
+        return self.logs[log].session
+
+    def entries(self, log: LogId, after: int) -> list[Entry]:
+        """The next page of a followed log, as far as this process has folded it."""
+        folded = self.logs[log].length
+        return [each for each in self.journal.entries(log, after, PAGE) if each.receipt.seq <= folded]
+
+    # -- asking -------------------------------------------------------------------------------------------
+
+    async def until(self, ready: Callable[[], T], seconds: float | None = None) -> T | None:
+        """What `ready` returns once it is true; None if that takes longer than `seconds`."""
+        deadline = None if seconds is None else monotonic() + seconds
+        while True:
+            if value := ready():
+                return value
+            if self._failure is not None:
+                raise self._failure
+            self._look()
+            left = _LOOK if deadline is None else min(_LOOK, deadline - monotonic())
+            if left <= 0:
+                return None
+            self._news.clear()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(left):
+                    await self._news.wait()
+
+    async def follow(self, log: LogId) -> Session:
+        """Follows a session; returns when everything there was of it is kept and folded."""
+        if log not in self.logs:
+            self._load(log)
+        self._denied = None
+        self._link.follow(log)
+        self._peer.flush()
+        await self.until(lambda: self.logs[log].current or self._denied)
+        if not self.logs[log].current and self._denied is not None:
+            raise denied(self._denied, f"session {session_code(log)}")
+        return self.session(log)
+
+    def write(
+        self,
+        log: LogId | None,
+        kind: str,
+        body: Body,
+        re: dict[str, str] | None = None,
+        audience: Audience = Audience.ALL,
+    ) -> tuple[Record, int]:
+        """Keeps a record of one's own and offers it; it and the id to pass to `settled`. Raises `JournalError`."""
+        writer = (self._writers.get(log) if log else None) or Writer(self.key, log)
+        seen = self._link.chain(log).seen if log else None
+        record = writer.write(kind, body, time=_wall(), re=re, seen=seen, audience=audience)
+        self.journal.put([record])
+        self._writers[record.log] = writer
+        request = self._link.append(record.log, [record.sealed])
+        self._peer.flush()
+        return record, request
+
+    async def settled(self, request: int) -> None:
+        """Returns when the relay has committed it. Raises what its refusal means, or `Unreachable`."""
+        answer = await self.until(lambda: self._answers.pop(request, None))
+        if isinstance(answer, Rejected):
+            raise denied(answer, "a record")
+
+    async def say(
+        self,
+        log: LogId | None,
+        kind: str,
+        body: Body,
+        re: dict[str, str] | None = None,
+        audience: Audience = Audience.ALL,
+    ) -> Record:
+        """Writes a record and waits until it is committed."""
+        record, request = self.write(log, kind, body, re, audience)
+        await self.settled(request)
+        return record
+
+    async def alive(self, endpoint: Digest, name: str) -> Alive:
+        """The agent's sign of life. Raises `Unreachable` if there is none within seconds."""
+        await self.until(lambda: self._link.ready)
+        request = self._link.probe(endpoint, monotonic())
+        self._peer.flush()
+        answer = await self.until(lambda: self._answers.pop(request, None), PROBE_SECONDS + 2)
+        if isinstance(answer, Alive):
+            return answer
+        code = answer.code if isinstance(answer, Rejected) else "silent"
+        if isinstance(answer, Rejected) and code not in {"away", "silent"}:
+            raise denied(answer, f"endpoint {name}")
+        why = "its agent is not connected" if code == "away" else "its agent does not answer"
+        raise Unreachable(
+            f"{name} is offline: {why}. Nothing was done.",
+            hint="'caisey show' and 'caisey export' read what is on record without it.",
+        )
+
+    # -- what arrives -------------------------------------------------------------------------------------
+
+    def _take(self, event: Event) -> None:
+        match event:
+            case Ready():
+                if event.roster != self._home_log:
+                    raise Refused(
+                        "The relay offers another roster than the one this home has joined. Nothing was sent."
+                    )
+                self._ready_once = True
+                self.offset_ms = event.relay_time - _wall()
+            case Received(log=log, records=records) if log == self._home_log:
+                self._take_roster(records)
+            case Received(log=log, records=records) if log in self.logs:
+                self.journal.place(records)
+                for record, receipt in records:
+                    self.logs[log].take(record, receipt, self.roster)
+            case CaughtUp(log=log) if log == self._home_log:
+                self._roster_current = True
+            case CaughtUp(log=log) if log in self.logs:
+                self.logs[LogId(log)].current = True
+            case Acknowledged(id=id_) | Rejected(id=id_) if id_ in self._offered:
+                self._repeated(event, self._offered.pop(id_))
+            case Rejected(id=0):
+                self._denied = event
+            case Acknowledged(id=id_) | Rejected(id=id_):
+                self._answers[id_] = event
+            case Answered(alive=alive):
+                self._answers[alive.id] = alive
+            case Attested(checkpoint=checkpoint):
+                self._attested(checkpoint)
+            case Restored():
+                raise _other_history(event)
+            case Broken(why=why):
+                self._notice(why)
+            case _:
+                pass
+
+    def _take_roster(self, records: tuple[tuple[Record, Receipt], ...]) -> None:
+        """A record that may not stand in the roster is not kept: it would keep this home from reading offline."""
+        for record, receipt in records:
+            try:
+                self.roster.apply(record, receipt.received)
+            except BadRecord as bad:
+                raise Refused(f"The relay's roster does not hold at record {receipt.seq}: {bad}") from bad
+            self.journal.place([(record, receipt)])
+        for log in self.logs:
+            self._fold(log)
+
+    def _repeated(self, event: Event, log: LogId) -> None:
+        if isinstance(event, Acknowledged):
+            if log not in self.logs:
+                self._load(log)
+            self._link.follow(log)
+
+    def _attested(self, checkpoint: Checkpoint) -> None:
+        """Keeps a checkpoint of somebody whose checkpoints count; what is not signed by them is nothing."""
+        try:
+            said = read_checkpoint(checkpoint.statement)
+        except BadRecord:
+            return
+        followed = self.logs.get(LogId(said.log))
+        endpoint = followed.session.endpoint if followed else None
+        attestors = {*self.roster.relays, *([endpoint.key] if endpoint else [])}
+        known = followed is not None or said.log == self._home_log
+        counts = known and said.key in attestors
+        if counts and verify(said.key, Namespace.CHECKPOINT, checkpoint.statement, checkpoint.sig):
+            self.journal.keep_checkpoint(checkpoint)
+
+    # -- folding ------------------------------------------------------------------------------------------
+
+    def _load(self, log: LogId) -> None:
+        """Verifies what the journal holds of a log and goes on from there."""
+        chain = Chain()
+        if log != self._home_log:
+            self.logs[log] = Followed(log)
+        for entry in self._kept(log):
+            try:
+                record = parse(entry.sealed)
+                if record.log != log:
+                    raise BadRecord("it belongs to another log")
+                chain.accept(record, entry.receipt)
+                if log == self._home_log:
+                    self.roster.apply(record, entry.receipt.received)
+                else:
+                    self.logs[log].take(record, entry.receipt, self.roster)
+            except BadRecord as bad:
+                whose = "the roster" if log == self._home_log else f"session {session_code(log)}"
+                raise RecordError(
+                    f"In the journal {whose} is bad at record {entry.receipt.seq}: {str(bad).rstrip('.')}. "
+                    "Nothing was sent.",
+                    hint="'caisey verify' checks what is stored; the relay's and the endpoint's journals hold it too.",
+                ) from bad
+        self._link.chains[log] = chain
+
+    def _fold(self, log: LogId) -> None:
+        old = self.logs[log]
+        new = self.logs[log] = Followed(log, current=old.current)
+        for entry in self._kept(log):
+            if entry.receipt.seq <= old.length:
+                new.take(parse(entry.sealed), entry.receipt, self.roster)
+
+    def _kept(self, log: LogId) -> Iterator[Entry]:
+        after = 0
+        while page := self.journal.entries(log, after, PAGE):
+            yield from page
+            after = page[-1].receipt.seq
+
+    # -- the relay's absence ------------------------------------------------------------------------------
+
+    def _tell(self) -> None:
+        self._news.set()
+
+    def _look(self) -> None:
+        if self._link.ready:
+            if self._away_since is not None and self._ready_once:
+                self._came_back()
+            return
+        if self._away_since is None:
+            self._away_since = monotonic()
+            self._notice("The relay is lost; reconnecting.")
+        if monotonic() - self._away_since > self._patience:
+            raise Unreachable(
+                f"The relay {self.membership.relay} has not answered for {self._patience:.0f} s.",
+                hint="What is on record here is kept and offered again by the next command that connects.",
+            )
+
+    def _came_back(self) -> None:
+        if self._roster_current:
+            self._notice("The relay is back.")
+        self._away_since = None
+
+
+def denied(rejected: Rejected, what: str) -> CaiseyError:
+    """What a relay's refusal means to who asked."""
+    reason = DENIALS.get(rejected.code, "it was refused")
+    said = f" ({rejected.why.rstrip('.')})" if rejected.why and rejected.why != reason else ""
+    sentence = f"The relay did not take {what}: {reason}{said}. Nothing was done."
+    match rejected.code:
+        case "scope":
+            return Forbidden(sentence)
+        case "kind":
+            return Refused(sentence, hint="Your role does not allow this here.")
+        case "size" | "malformed":
+            return UsageError(sentence)
+        case "rate" | "store" | "away":
+            return Unreachable(sentence, hint="Try again in a moment.")
+        case "equivocation" | "gap" | "signature":
+            return RecordError(sentence, hint="Run 'caisey verify', then type the command again.")
+        case _:
+            return Refused(sentence)
+
+
+def unknown_outcome(error: Unreachable, code: str) -> OutcomeUnknown:
+    """The relay was lost after an action was on its way."""
+    return OutcomeUnknown(
+        f"{error} The action {code} may have run; it is never run again by itself.",
+        hint="When the relay is back: 'caisey show' tells what became of it.",
+    )
+
+
+def _other_history(event: Restored) -> RecordError:
+    return RecordError(
+        f"The relay holds another history of log {event.log[:12]} than this journal: it ends at {event.seq}, or was "
+        "restored from a backup. Nothing was done.",
+        hint="Tell whoever operates the relay; 'caisey verify' shows what is held here.",
+    )
+
+
+def _wall() -> int:
+    return int(time.time() * 1000)

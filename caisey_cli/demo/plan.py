@@ -1,0 +1,212 @@
+"""The play: what is typed by whom, and what has to come of it. A step that does not do what it should ends the play."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+import shutil
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import dataclass, field
+
+from caisey_cli.demo.stage import PATIENCE, Done, Failed, Stage
+
+ENDPOINT = "front-desk-03"
+TICKET = "48211"
+CHECK = "cat printd.state"
+DELETE = "find spool -name 'd*' -delete"
+_CODE = re.compile(r"caisey approve (a\w{6})\b")
+
+
+@dataclass(slots=True)
+class Play:
+    """A play under way."""
+
+    stage: Stage
+    done: list[str] = field(default_factory=list)
+    relay: str = ""
+    note: str = ""
+
+    def typed(self, who: str, line: str, *, status: int = 0, says: tuple[str, ...] = ()) -> Done:
+        """A command that has to end with this status and say these words."""
+        return self.judge(self.stage.type(who, line), status, says)
+
+    def judge(self, done: Done, status: int, says: tuple[str, ...] = ()) -> Done:
+        """Raises `Failed` for a command that did something else than it should."""
+        if done.status != status:
+            raise Failed(f"{done.line!r} ended with status {done.status} instead of {status}.")
+        for words in says:
+            if words not in done.out + done.err:
+                raise Failed(f"{done.line!r} did not say {words!r}.")
+        return done
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One step: what it shows, in a sentence, and the doing of it."""
+
+    title: str
+    do: Callable[[Play], None]
+
+
+def plan() -> Iterator[Step]:
+    """The steps in order."""
+    yield Step("A relay starts, and sam founds a workspace on it", _found)
+    yield Step("ACME's front desk joins, and so does ana, a technician", _join)
+    yield Step("Nothing prints at ACME: ana declares what has to work, and sees it fail", _fails)
+    yield Step("She looks around; what only reads runs at once", _looks)
+    yield Step("She asks to empty the spool the rough way; sam says no", _denied)
+    yield Step("She asks for less; sam sees exactly that, and approves", _changes)
+    yield Step("The service starts again; a program nobody has judged needs sam, too", _starts)
+    yield Step("Closing runs the check again, and now it passes", _closes)
+    yield Step("The ticket note is written from the records; nobody typed it", _notes)
+    yield Step("The record proves itself: to ana, to sam, and against a single changed byte", _proves)
+
+
+# -- setting up -------------------------------------------------------------------------------------------
+
+
+def _found(play: Play) -> None:
+    stage = play.stage
+    stage.start(f"caisey-server run --port 0 --home {_word(stage, 'relay')}", "relay")
+    play.relay = (stage.scratch / "relay.ready").read_text().strip()
+    claim = (stage.scratch / "relay" / "claim").read_text().strip()
+    line = f"caisey init 'Demo MSP' --relay {play.relay} --claim {claim} --member-name sam --keys file"
+    play.typed("sam", line, says=("Demo MSP", "SHA256:"))
+
+
+def _join(play: Play) -> None:
+    stage, home = play.stage, _word(play.stage, "agent")
+    machine = play.typed("sam", f"caisey invite endpoint --client ACME --name {ENDPOINT}").out.strip()
+    play.typed("agent", f"caisey-agent join --home {home} {machine}", says=(ENDPOINT,))
+    person = play.typed("sam", "caisey invite member --name ana --role technician --clients ACME").out.strip()
+    play.typed("ana", f"caisey join {person} --keys file", says=("ana, technician",))
+    stage.start(f"caisey-agent run --home {home}", "agent")
+    play.typed("ana", "caisey endpoints", says=(f"ACME/{ENDPOINT}",))
+
+
+# -- the job ----------------------------------------------------------------------------------------------
+
+
+def _fails(play: Play) -> None:
+    line = f"caisey check {ENDPOINT} --ticket {TICKET} --reason 'nothing prints' --expect running -- {CHECK}"
+    play.typed("ana", line, status=1, says=("failed", "printd: failed"))
+
+
+def _looks(play: Play) -> None:
+    listed = play.typed("ana", f"caisey run {ENDPOINT} -- ls spool").out.split()
+    if sum(each.startswith("d") for each in listed) < 2:
+        raise Failed("The spool is not full: the fault is not there.")
+    used = play.typed("ana", f"caisey run {ENDPOINT} -- du -sk spool").out.split()[:1]
+    if not used or not used[0].isdigit() or int(used[0]) <= 2048:
+        raise Failed("The spool is not over its limit: the fault is not there.")
+    play.typed("ana", f"caisey run {ENDPOINT} -- cat printd.log", says=("more than the 2048 KiB it may",))
+    play.typed("ana", f"caisey find 'the spool holds {used[0]} KiB; printd starts with 2048 at most'")
+
+
+def _denied(play: Play) -> None:
+    asked = play.typed("ana", f"caisey request {ENDPOINT} --reason 'make room' -- rm -rf spool")
+    code = asked.out.strip()
+    play.typed("sam", f"caisey deny {code} --reason 'would delete the directory' --yes", says=("rm -rf spool",))
+    if not (play.stage.machine / "spool").is_dir():
+        raise Failed("What was denied ran all the same: the spool is gone.")
+
+
+def _changes(play: Play) -> None:
+    _approved(play, f"caisey run {ENDPOINT} --reason 'drop the jobs, keep the directory' -- {DELETE}", "-delete")
+    left = [each.name for each in (play.stage.machine / "spool").iterdir()]
+    if not left or any(each.startswith("d") for each in left):
+        raise Failed("The approved change did not delete the jobs, or more than these.")
+
+
+def _starts(play: Play) -> None:
+    _approved(play, f"caisey run {ENDPOINT} -- ./svc start printd", "svc start printd", says=("printd: running",))
+
+
+def _approved(play: Play, line: str, shown: str, says: tuple[str, ...] = ()) -> None:
+    """ana waits, sam is shown the action and approves, ana's command goes on."""
+    asked = play.stage.begin("ana", line, " &")
+    code = asked.says(PATIENCE, _code)
+    if not code:
+        play.judge(asked.end(), 0)
+        raise Failed(f"{line!r} ran without asking anybody.")
+    play.typed("sam", "caisey approvals", says=(code,))
+    play.typed("sam", f"caisey approve {code} --yes", says=(shown,))
+    play.judge(asked.end(), 0, says)
+
+
+def _code(text: str) -> str:
+    found = _CODE.search(text)
+    return found[1] if found else ""
+
+
+def _closes(play: Play) -> None:
+    play.typed("ana", "caisey close --outcome resolved", says=("passed", "is closed: resolved"))
+
+
+# -- what is left of it -----------------------------------------------------------------------------------
+
+
+def _notes(play: Play) -> None:
+    words = (
+        "intact",
+        "nothing prints",
+        "Denied:",
+        "would delete the directory",
+        "approved by sam",
+        "passed",
+        "resolved",
+    )
+    play.note = play.typed("ana", "caisey export last --cite").out
+    flat = " ".join(play.note.split())
+    for each in words:
+        if each not in flat:
+            raise Failed(f"The note does not say {each!r}.")
+    if not 10 <= len(play.note.strip().splitlines()) <= 25:
+        raise Failed("The note has not 10 to 25 lines.")
+
+
+def _proves(play: Play) -> None:
+    play.typed("ana", "caisey verify last", says=("intact: complete to", "attested by relay and agent"))
+    play.typed("sam", "caisey verify last")
+    copy, bad = _tampered(play)
+    line = f"caisey verify last --journal {shlex.quote(copy)}"
+    play.typed("ana", line, status=254, says=(f"bad at {bad}",))
+    play.typed("ana", "caisey verify last", says=("intact",))
+
+
+def _tampered(play: Play) -> tuple[str, int]:
+    """A copy of ana's journal in which one byte of the approved command differs, and which record that is."""
+    shown = json.loads(_quiet(play, "caisey show last --json"))
+    bad = next(each["seq"] for each in shown["records"] if each["kind"] == "action.proposed" and DELETE in each["text"])
+    original, copy = play.stage.scratch / "ana" / "journal.db", play.stage.scratch / "copy.db"
+    with closing(sqlite3.connect(original)) as source, closing(sqlite3.connect(copy)) as target:
+        source.backup(target)
+    data = bytearray(copy.read_bytes())
+    at = data.find(b'"-name","d*","-delete"')
+    if at < 0:
+        raise Failed("The approved command is not in the journal.")
+    data[at + len(b'"-name","')] ^= ord("d") ^ ord("x")
+    copy.write_bytes(data)
+    play.stage.tell(f"(in {copy.name}, a copy of ana's journal, one byte is changed: -name 'd*' becomes -name 'x*')")
+    return str(copy), int(bad)
+
+
+def _quiet(play: Play, line: str) -> str:
+    """What a command says, without showing it."""
+    tell, play.stage.tell = play.stage.tell, lambda _line: None
+    try:
+        return play.typed("ana", line).out
+    finally:
+        play.stage.tell = tell
+
+
+def _word(stage: Stage, name: str) -> str:
+    return shlex.quote(str(stage.scratch / name))
+
+
+def clear(stage: Stage) -> None:
+    """Takes the copy away that was tampered with."""
+    shutil.rmtree(stage.scratch / "copy.db", ignore_errors=True)

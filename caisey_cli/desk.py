@@ -1,0 +1,263 @@
+"""The place a command works at: a home's journal, a line to the relay, the controller, a terminal, and Ctrl-C.
+
+Where a session is entered (my open one on that endpoint, or a new one), what it owes when a command leaves it, and
+which checks closing repeats is decided here; the commands only say what was asked and print what came of it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Final
+
+from caisey_cli import resolve
+from caisey_cli.attend import CANCELLED, Answers, Front, Interrupts, attend, status
+from caisey_cli.checks import Check, evaluate
+from caisey_cli.connecting import PATIENCE, Connect, Line, over_websocket
+from caisey_cli.home import Home
+from caisey_cli.resolve import Known
+from caisey_cli.session import Command, End, Finished, Request, SessionController
+from caisey_cli.transcript import Transcript
+from caisey_core.errors import OutcomeUnknown, Refused, Unreachable, UsageError
+from caisey_core.ids import Digest, LogId, session_code
+from caisey_core.kinds import Class, Decision, Expectation, Outcome
+from caisey_core.roster import Endpoint
+
+OBSERVING: Final = 10.0
+_SAY_AFTER: Final = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """One command at work."""
+
+    line: Line
+    controller: SessionController
+    front: Front
+    interrupts: Interrupts
+
+    def transcript(self, log: LogId) -> Transcript:
+        """A session as the journal has it now."""
+        return Transcript.of(self.line.journal.entries(log), self.line.roster, self.line.key.public)
+
+    # -- entering and leaving a session -------------------------------------------------------------------
+
+    async def join(self, text: str) -> LogId:
+        """The session that is meant, else my only open one, with everything there is of it."""
+        known = resolve.session(resolve.sessions(self.line.journal, self.line.roster), text, me=self.line.member.id)
+        await self.controller.resume(known.log)
+        return known.log
+
+    async def enter(
+        self, endpoint: Endpoint, *, session: str = "", ticket: str = "", reason: str = ""
+    ) -> tuple[LogId, bool]:
+        """My open session on an endpoint (about a ticket), else a new one; whether it was opened just now.
+
+        Raises `Ambiguous` for several, `Unreachable` if the endpoint does not answer; nothing is recorded then.
+        """
+        known = self._mine(endpoint, session, ticket)
+        if known is not None:
+            await self.controller.resume(known.log)
+        if known is not None and self.controller.session(known.log).closing is None:
+            await self._shown(known.log)
+            return known.log, False
+        log = await self.controller.open(endpoint, ticket=ticket, reason=reason)
+        await self._shown(log)
+        return log, True
+
+    def _mine(self, endpoint: Endpoint, session: str, ticket: str) -> Known | None:
+        me = self.line.member.id
+        known = resolve.sessions(self.line.journal, self.line.roster)
+        if session:
+            meant = resolve.session(known, session, me=me)
+            if meant.endpoint_id != endpoint.id:
+                raise UsageError(f"Session {meant.code} is on {meant.endpoint}, not {endpoint.name}. Nothing was done.")
+            return meant
+        mine = [
+            each
+            for each in known
+            if not each.closed
+            and each.opener == me
+            and each.endpoint_id == endpoint.id
+            and ticket.strip().casefold() in {"", each.ticket.casefold()}
+        ]
+        return resolve.session(mine, me=me) if mine else None
+
+    async def _shown(self, log: LogId) -> None:
+        """Returns when the endpoint has said what it shows: nothing is proposed before that is on record."""
+        if await self.controller.observed(log, _SAY_AFTER):
+            return
+        self.front.say("Waiting for the endpoint to show itself ...")
+        if not await self.controller.observed(log, OBSERVING - _SAY_AFTER):
+            raise Unreachable(
+                f"The endpoint has not shown itself within {OBSERVING:.0f} s; nothing was proposed. "
+                f"Session {session_code(log)} stays open.",
+                hint=f"Try again, or type: caisey close -s {session_code(log)}",
+            )
+
+    async def leave(self, log: LogId, end: End | None, *, opened: bool) -> bool:
+        """Closes a session that one command had for itself and that owes nothing; says what another one owes."""
+        transcript = self.transcript(log)
+        code = transcript.code
+        if transcript.session.closing is not None:
+            return True
+        if transcript.unverified_change:
+            self.front.say(
+                f"Session {code} stays open and owes a verification. Type: caisey check -s {code} -- COMMAND, "
+                f"then: caisey close -s {code}"
+            )
+            return False
+        if not opened or transcript.session.changed or transcript.session.active:
+            if opened:
+                self.front.say(f"Session {code} stays open. When it is done: caisey close -s {code}")
+            return False
+        outcome = Outcome.RESOLVED if isinstance(end, Finished) else Outcome.UNRESOLVED
+        await self.controller.close(log, outcome)
+        return True
+
+    # -- actions ------------------------------------------------------------------------------------------
+
+    async def act(
+        self, log: LogId, command: Command, answers: Answers, *, check: Expectation | None = None, again: str = ""
+    ) -> tuple[Request, End | None]:
+        """Proposes an action and attends it to its end; no end where it waits for others and that is not wanted."""
+        with self.interrupts.armed():
+            request = await self.controller.propose(log, command, check=check, again=again)
+            return request, await attend(self.controller, request, self.front, answers, self.interrupts)
+
+    def outcome(self, request: Request, end: End) -> int:
+        """The exit status of an action that ran. Raises `Refused` or `OutcomeUnknown`."""
+        return status(end, request, self.front, self.interrupts)
+
+    async def verify(self, request: Request, end: End, expectation: Expectation) -> Verified:
+        """Holds what a check showed against what was expected of it, and puts the result on record."""
+        if not isinstance(end, Finished):
+            self.outcome(request, end)
+            raise Refused(f"The check {request.code} did not run; nothing was verified.")
+        work = self.transcript(request.log).works[request.action]
+        result = evaluate(expectation, end.finished, work.stdout or b"", work.stderr or b"")
+        await self.controller.verified(request, end, result.expected, result.observed, passed=result.passed)
+        return Verified(request.code, result.expected, result.observed, result.passed)
+
+    # -- closing ------------------------------------------------------------------------------------------
+
+    async def repeat_checks(self, log: LogId, answers: Answers) -> list[Verified]:
+        """Runs the session's checks again that have not passed since the last change, each once.
+
+        Those that would need somebody else's approval again are named instead.
+        """
+        found = []
+        transcript = self.transcript(log)
+        for check in transcript.checks:
+            if not _to_repeat(check, transcript.last_change) or check.command is None or check.command.check is None:
+                continue
+            first = Digest(check.runs[0].end.record.head.re["action"])
+            last = Digest(check.runs[-1].end.record.head.re["action"])
+            if not _light(transcript, last):
+                self.front.say(
+                    f"A check needs approval and was not repeated by itself: caisey check -s {transcript.code}"
+                )
+                continue
+            proposed = check.command
+            command = Command(
+                argv=proposed.argv,
+                script=proposed.script,
+                directory=proposed.directory,
+                limits=proposed.limits,
+                reason="repeated at the close",
+            )
+            request, end = await self.act(log, command, answers, check=proposed.check, again=first)
+            if end is not None:
+                found.append(await self.verify(request, end, check.command.check))
+        return found
+
+    def closing(self, log: LogId, outcome: Outcome | None, unverified: str) -> tuple[Outcome, str]:
+        """How a session may be closed. Raises `Refused` for one that owes something and no reason is given."""
+        transcript = self.transcript(log)
+        code = transcript.code
+        owed = transcript.unverified_change
+        if owed and not unverified.strip():
+            raise Refused(
+                f"Session {code} was not closed: something was changed and no check has passed since.",
+                hint=f"Type: caisey check -s {code} -- COMMAND, or close with --unverified REASON.",
+            )
+        if outcome is None and (owed or any(each.passed is not True for each in transcript.checks if each.runs)):
+            what = "nothing was verified" if owed else "a check has not passed"
+            raise Refused(
+                f"Session {code} was not closed: {what}, so its outcome has to be named.",
+                hint="Add --outcome resolved, mitigated, unresolved or escalated.",
+            )
+        if unverified and not owed:
+            self.front.say("Nothing is unverified here; the reason was left out.")
+        return outcome or Outcome.RESOLVED, unverified if owed else ""
+
+
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """A check's result. Texts are not inert."""
+
+    code: str
+    expected: str
+    observed: str
+    passed: bool
+
+
+def _to_repeat(check: Check, last_change: int | None) -> bool:
+    """Whether a check that ran has yet to pass after the last change."""
+    if not check.runs:
+        return False
+    last = check.runs[-1]
+    return not last.passed or (last_change is not None and last.seqs[0] < last_change)
+
+
+def _light(transcript: Transcript, action: Digest) -> bool:
+    """Whether it ran without anybody else's approval, and reads only."""
+    started = transcript.works[action].action.started
+    if started is None:
+        return False
+    return started.verdict.decision is Decision.RUN or started.verdict.risk in {Class.OBSERVE, Class.SENSITIVE}
+
+
+async def at_desk(
+    home: Home,
+    front: Front,
+    work: Callable[[Desk], Awaitable[int]],
+    *,
+    patience: float = PATIENCE,
+    connect: Connect = over_websocket,
+) -> int:
+    """Does a command's work with everything it needs; its exit status. Ctrl-C before anything is proposed ends it."""
+    membership, key = home.membership(), home.key()
+    interrupts = Interrupts()
+    with home.journal() as journal:
+
+        async def working() -> int:
+            line = Line(membership, key, journal, connect=connect, notice=front.say, patience=patience)
+            async with line:
+                controller = SessionController(line, patience=patience)
+                return await work(Desk(line, controller, front, interrupts))
+
+        task = asyncio.ensure_future(working())
+        interrupts.leave = task.cancel
+        loop = asyncio.get_running_loop()
+        loop.add_signal_handler(signal.SIGINT, interrupts.strike)
+        try:
+            return await task
+        except asyncio.CancelledError:
+            if not task.cancelled():
+                raise
+            return _left(front, interrupts)
+        finally:
+            loop.remove_signal_handler(signal.SIGINT)
+
+
+def _left(front: Front, interrupts: Interrupts) -> int:
+    if interrupts.attended is None or not interrupts.first.is_set():
+        front.say("Stopped; nothing more was done.")
+        return CANCELLED
+    raise OutcomeUnknown(
+        f"Left without waiting for {interrupts.attended.code}; it may still run.",
+        hint="'caisey show' tells what is on record of it, as far as it has come here.",
+    )

@@ -1,0 +1,124 @@
+"""Reads and changes the workspace's roster at the relay: one connection, one change, or none.
+
+A change names the head it follows (compare-and-set). Where somebody else was first, their change is read and the
+change is made anew on top of it, by the same rules.
+"""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from caisey_cli.connecting import denied
+from caisey_core.connection import Connection
+from caisey_core.errors import BadRecord, Refused, Unreachable
+from caisey_core.frames import Receipt
+from caisey_core.ids import LogId
+from caisey_core.link import Broken, CaughtUp, Event, Link, Ready, Received, Rejected
+from caisey_core.record import Record
+from caisey_core.roster import Roster
+from caisey_core.signing import SigningKey
+
+Change = Callable[[Roster], Sequence[Record]]
+TRIES: Final = 5
+
+
+@dataclass(frozen=True, slots=True)
+class At:
+    """Which relay, which workspace (root fingerprint), and a host that may be talked to in the clear."""
+
+    origin: str
+    workspace: str
+    plain_text_on: str = ""
+
+
+@dataclass(slots=True)
+class Reading:
+    """The roster's log as the relay has it, checked. `log` is what a journal keeps of it."""
+
+    roster: Roster = field(default_factory=Roster)
+    log: list[tuple[Record, Receipt]] = field(default_factory=list)
+
+
+async def read(at: At, key: SigningKey) -> Reading:
+    """The whole roster. Raises `Unreachable`, or `Refused` where it is not this workspace's."""
+    return await change(at, key, lambda _roster: ())
+
+
+async def change(at: At, key: SigningKey, make: Change) -> Reading:
+    """Appends what `make` makes of the roster as it is, and returns with the roster that has it.
+
+    `make` is asked again where somebody else was first; it may raise a `CaiseyError`, and nothing is sent then.
+    """
+    link = Link(key, at.origin, at.workspace, nonce=lambda: secrets.token_hex(16))
+    governing = _Governing(at, link, make)
+    async with Connection(link, persistent=False, plain_text_on=at.plain_text_on) as connection:
+        async for event in connection.events():
+            if governing.take(event):
+                return governing.reading
+            connection.flush()
+    raise Unreachable("The relay ended the connection. Nothing was changed.")
+
+
+class _Governing:
+    def __init__(self, at: At, link: Link, make: Change) -> None:
+        self.reading = Reading()
+        self._at, self._link, self._make = at, link, make
+        self._expected, self._wanted, self._request, self._tries = "", "", 0, 0
+        self._conflict = self._done = False
+
+    def take(self, event: Event) -> bool:
+        """Whether it is done."""
+        match event:
+            case Ready(roster=log):
+                self._link.follow(log)
+            case Received(records=records):
+                for record, receipt in records:
+                    self._apply(record, receipt)
+                if self._conflict and self.reading.roster.head != self._expected:
+                    return self._say()
+            case CaughtUp() if not self._tries:
+                if self.reading.roster.fingerprint != self._at.workspace:
+                    raise Refused("The relay's roster is of another workspace. Nothing was changed.")
+                return self._say()
+            case Rejected(id=id_, code="conflict") if id_ == self._request and self._tries < TRIES:
+                self._conflict = True
+                return self.reading.roster.head != self._expected and self._say()
+            case Rejected():
+                raise denied(event, "the change")
+            case Broken(why=why):
+                raise Unreachable(why)
+            case _:
+                pass
+        return self._done
+
+    def _say(self) -> bool:
+        """Sends the change as it follows now; whether there is none to send."""
+        roster = self.reading.roster
+        records = list(self._make(roster))
+        if not records:
+            return True
+        self._tries, self._conflict = self._tries + 1, False
+        self._expected, self._wanted = roster.head, records[-1].digest
+        log = LogId(roster.log or "")
+        self._request = self._link.append(log, [each.sealed for each in records], expect=roster.head)
+        return False
+
+    def _apply(self, record: Record, receipt: Receipt) -> None:
+        try:
+            self.reading.roster.apply(record, receipt.received)
+        except BadRecord as bad:
+            raise Refused(
+                f"The relay's roster does not hold at record {receipt.seq}: {bad} Nothing was changed.",
+                hint="Tell whoever operates the relay.",
+            ) from bad
+        self.reading.log.append((record, receipt))
+        self._done = self._done or record.digest == self._wanted
+
+
+def now_ms() -> int:
+    """Milliseconds since 1970."""
+    return int(time.time() * 1000)

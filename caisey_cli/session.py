@@ -1,0 +1,602 @@
+"""The session controller: what a technician wants becomes records, and what becomes of them is told as it happens.
+
+It knows no terminal. Commands, the full-screen view and tests are shells around it: they call an intent, and take
+happenings from `follow`. Every intent returns when its record is committed at the relay, or raises a `CaiseyError` that
+says what was not done.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from time import monotonic
+from typing import Final
+
+from msgspec import structs
+
+from caisey_cli.checks import specification
+from caisey_cli.connecting import Line, unknown_outcome
+from caisey_core.errors import OutcomeUnknown, Refused, Unreachable, UsageError
+from caisey_core.frames import Alive, Entry, read_checkpoint
+from caisey_core.ids import Digest, LogId, request_code, session_code
+from caisey_core.kinds import (
+    BODY_LIMIT,
+    ActionCancelled,
+    ActionConfirmed,
+    ActionExpired,
+    ActionFinished,
+    ActionHeld,
+    ActionProposed,
+    ActionRefused,
+    ActionStarted,
+    ActionUnknown,
+    ActionWithdrawn,
+    ApprovalDenied,
+    ApprovalGranted,
+    Audience,
+    EndpointRef,
+    Expectation,
+    FindingMarked,
+    Limits,
+    Mode,
+    NoteAdded,
+    Outcome,
+    OutcomeVerified,
+    SessionClosed,
+    SessionOpened,
+)
+from caisey_core.lifecycle import Action, Session, Step
+from caisey_core.policy import fixed_environment
+from caisey_core.record import Record, canonical, parse
+from caisey_core.roster import Endpoint, Member, Roster
+
+CARD: Final = "caisey.card.1"
+"""The format in which an action is shown before it is decided; see `card`."""
+SHELL: Final = "/bin/sh"
+LIMITS: Final = Limits(seconds=600, output_bytes=16 * 1024 * 1024)
+FRESH: Final = 60.0
+"""Seconds for which a sign of life may go into a proposal; the gate refuses those older than 120 s."""
+QUIET: Final = 10.0
+"""Seconds without a record after which the endpoint is asked whether it is there."""
+OVERDUE: Final = 30.0
+"""Seconds after the end of its window in which a hold's expiry has to arrive."""
+CROSSING: Final = 1.5
+"""Seconds in which a start that crossed a withdrawal shows itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """What the technician wants to run: an argument list or a script. No directory: the agent's own."""
+
+    argv: tuple[str, ...] = ()
+    script: str = ""
+    directory: str = ""
+    limits: Limits = LIMITS
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A proposed action. `after`: the record of its log from which on it is followed."""
+
+    log: LogId
+    action: Digest
+    after: int = field(default=0, compare=False)
+
+    @property
+    def code(self) -> str:
+        """What people call it."""
+        return request_code(self.action)
+
+
+# -- what happens to an action ----------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """The endpoint waits for an answer until `until` (ms, the relay's clock)."""
+
+    hold: Digest
+    held: ActionHeld
+    until: int
+
+
+@dataclass(frozen=True, slots=True)
+class Granted:
+    """`who` approved; `count` of `wanted` have."""
+
+    who: str
+    count: int
+    wanted: int
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """It runs."""
+
+    started: ActionStarted
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """What it wrote; `stream` is `stdout` or `stderr`. Raw bytes of the endpoint's."""
+
+    stream: str
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Quiet:
+    """The endpoint does not answer; `why` is a sentence."""
+
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """It ended."""
+
+    record: Digest
+    finished: ActionFinished
+
+
+@dataclass(frozen=True, slots=True)
+class Denied:
+    """Somebody said no."""
+
+    who: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class TurnedDown:
+    """The endpoint refused it."""
+
+    code: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Withdrawn:
+    """Its proposer took it back."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Expired:
+    """Nobody answered in time."""
+
+    waited_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Unknown:
+    """It may have run; the endpoint says why that is not known."""
+
+    why: str
+
+
+End = Finished | Denied | TurnedDown | Withdrawn | Expired | Unknown
+Happening = Held | Granted | Started | Output | Quiet | End
+
+
+class SessionController:
+    """See the module. One for each command; it acts as the device key of its line."""
+
+    def __init__(self, line: Line, *, quiet: float = QUIET, patience: float = 60.0) -> None:
+        self.line = line
+        self._quiet = quiet
+        self._patience = patience
+        self._alive: dict[Digest, tuple[Alive, float]] = {}
+
+    @property
+    def roster(self) -> Roster:
+        """The roster as it stands."""
+        return self.line.roster
+
+    def session(self, log: LogId) -> Session:
+        """A session that was opened or resumed here."""
+        return self.line.session(log)
+
+    # -- the session --------------------------------------------------------------------------------------
+
+    async def alive(self, endpoint: Endpoint) -> Alive:
+        """A sign of life that is fresh enough to act on. Raises `Unreachable`."""
+        alive, at = self._alive.get(endpoint.id, (None, 0.0))
+        if alive is None or monotonic() - at > FRESH:
+            asked = monotonic()
+            alive = await self.line.alive(endpoint.id, endpoint.name)
+            self._alive[endpoint.id] = (alive, asked)
+        return alive
+
+    async def open(self, endpoint: Endpoint, *, ticket: str = "", reason: str = "") -> LogId:
+        """Opens a session on an endpoint that answers. Raises `Unreachable` before anything is recorded."""
+        await self.alive(endpoint)
+        body = SessionOpened(
+            workspace=self.roster.fingerprint,
+            endpoint=EndpointRef(id=endpoint.id, key=endpoint.key, name=endpoint.name),
+            roster=self.roster.version,
+            ticket=ticket,
+            reason=reason,
+            nonce=secrets.token_hex(16),
+        )
+        record = await self.line.say(None, "session.opened", body)
+        await self.line.follow(record.log)
+        return record.log
+
+    async def resume(self, log: LogId) -> Session:
+        """Takes a session up where the records are; returns with all there is of it."""
+        session = await self.line.follow(log)
+        self.endpoint(log)
+        return session
+
+    async def observed(self, log: LogId, seconds: float) -> bool:
+        """Whether the endpoint has shown itself in this session, within so many seconds."""
+        return bool(await self.line.until(lambda: self.session(log).observed, seconds))
+
+    def endpoint(self, log: LogId) -> Endpoint:
+        """The session's endpoint as the roster knows it. Raises `Refused` where the session says otherwise."""
+        session = self.session(log)
+        said = session.endpoint
+        if session.opened is None or said is None:
+            raise Refused(f"The first record of session {session_code(log)} does not hold. Nothing was done.")
+        known = self.roster.endpoints.get(Digest(said.id))
+        same = known is not None and (known.key, known.name) == (said.key, said.name)
+        if known is None or not same or session.opened.workspace != self.roster.fingerprint:
+            raise Refused(
+                f"Session {session_code(log)} names an endpoint otherwise than the roster does. Nothing was done.",
+                hint="Treat it as an attempt to deceive: tell an admin.",
+            )
+        return known
+
+    async def close(self, log: LogId, outcome: Outcome, unverified: str = "") -> Record:
+        """Closes it. Raises `Refused` while actions are not over; whether it may be closed is the caller's to ask."""
+        self.closable(log)
+        return await self.line.say(log, "session.closed", SessionClosed(outcome=outcome, unverified=unverified))
+
+    def closable(self, log: LogId) -> None:
+        """Raises `Refused` for one that is not mine or whose actions are not over, `UsageError` for a closed one."""
+        self._open_and_mine(log)
+        if active := self.session(log).active:
+            codes = ", ".join(f"{request_code(each.digest)} ({each.step})" for each in active)
+            raise Refused(
+                f"Session {session_code(log)} was not closed: not every action is over: {codes}.",
+                hint="Wait for it, or take it back: Ctrl-C where it was started, or 'caisey deny CODE'.",
+            )
+
+    async def attested(self, log: LogId, closing: Record, seconds: float = 5.0) -> set[str]:
+        """Keys that have attested the session up to its closing, after waiting so long for relay and endpoint."""
+        endpoint = self.endpoint(log)
+
+        def keys() -> set[str]:
+            end = self.session(log).closing
+            return self._attestors(log, end.seq) if end and end.record.digest == closing.digest else set()
+
+        await self.line.until(lambda: endpoint.key in keys() and keys() & set(self.roster.relays), seconds)
+        return keys()
+
+    def _attestors(self, log: LogId, seq: int) -> set[str]:
+        said = [read_checkpoint(each.statement) for each in self.line.journal.checkpoints(log)]
+        return {str(each.key) for each in said if each.seq >= seq}
+
+    # -- words --------------------------------------------------------------------------------------------
+
+    async def note(self, log: LogId, text: str, *, staff: bool = False) -> Record:
+        """Adds an annotation; `staff`: its text stays with the workspace's own people."""
+        audience = Audience.STAFF if staff else Audience.ALL
+        return await self.line.say(log, "note.added", NoteAdded(text=_said(text)), audience=audience)
+
+    async def find(self, log: LogId, text: str) -> Record:
+        """Marks a finding or cause."""
+        self._open_and_mine(log)
+        return await self.line.say(log, "finding.marked", FindingMarked(text=_said(text)))
+
+    async def attest(self, log: LogId, text: str) -> Record:
+        """A verification that somebody reported; nothing was measured."""
+        self._open_and_mine(log)
+        said = _said(text)
+        body = OutcomeVerified(mode=Mode.ATTESTED, expected=said, observed=said, passed=True)
+        return await self.line.say(log, "outcome.verified", body)
+
+    async def verified(self, request: Request, end: Finished, expected: str, observed: str, *, passed: bool) -> Record:
+        """A verification that an action of the session measured."""
+        body = OutcomeVerified(mode=Mode.MEASURED, expected=expected, observed=observed, passed=passed)
+        re = {"action": str(request.action), "finished": str(end.record)}
+        return await self.line.say(request.log, "outcome.verified", body, re)
+
+    # -- actions ------------------------------------------------------------------------------------------
+
+    async def propose(
+        self, log: LogId, command: Command, *, check: Expectation | None = None, again: str = ""
+    ) -> Request:
+        """Proposes an action. Raises `OutcomeUnknown` if the relay is lost while it takes it."""
+        self._open_and_mine(log)
+        endpoint = self.endpoint(log)
+        alive = await self.alive(endpoint)
+        body = ActionProposed(
+            instance=alive.instance,
+            beat=alive.beat,
+            shell=SHELL if command.script else "",
+            argv=command.argv,
+            script=command.script,
+            directory=command.directory or alive.directory,
+            account=alive.account,
+            environment=fixed_environment(alive.home),
+            limits=command.limits,
+            reason=command.reason,
+            check=check,
+            again=again,
+        )
+        fit(body)
+        if check is not None and not again:
+            body = structs.replace(body, again=self._declared(log, body))
+        after = self.line.logs[log].length
+        record, sent = self.line.write(log, "action.proposed", body)
+        await self._committed(sent, record.digest)
+        return Request(log, record.digest, after)
+
+    async def check(self, log: LogId, command: Command, expectation: Expectation, *, again: str = "") -> Request:
+        """Proposes a check: an action with what is expected of it. One that was declared before is repeated."""
+        return await self.propose(log, command, check=expectation, again=again)
+
+    def _declared(self, log: LogId, body: ActionProposed) -> str:
+        """The digest of the check that was declared first and is the same; empty if this is the first."""
+        for action in self.session(log).actions.values():
+            known = action.proposed
+            if known is not None and known.check == body.check and specification(known) == specification(body):
+                return known.again or action.digest
+        return ""
+
+    async def confirm(self, request: Request, hold: Digest, typed: str = "") -> None:
+        """The technician alone says yes to a hold."""
+        body = ActionConfirmed(roster=self.roster.version, typed=typed)
+        _record, sent = self.line.write(request.log, "action.confirmed", body, {"hold": hold})
+        await self._committed(sent, request.action)
+
+    async def withdraw(self, request: Request, reason: str) -> None:
+        """Takes an action back that has not started."""
+        await self.line.say(request.log, "action.withdrawn", ActionWithdrawn(reason=reason), _of(request))
+
+    async def cancel(self, request: Request, reason: str) -> None:
+        """Asks for a running action to be stopped; its end is still to come."""
+        await self.line.say(request.log, "action.cancelled", ActionCancelled(reason=reason), _of(request))
+
+    def approvable(self, request: Request) -> Action:
+        """An action that this member's yes would count for. Raises `Refused`."""
+        action = self.answerable(request)
+        requester = self.requester(action)
+        if requester is not None and requester.id == self.line.member.id:
+            raise Refused(
+                f"{request.code} is your own request; it was not approved.", hint="Another member has to approve it."
+            )
+        if action.held is not None and action.held.quorum is None:
+            raise Refused(
+                f"{request.code} waits for its technician's own confirmation; nobody else can approve it.",
+                hint=f"To stop it: caisey deny {request.code}",
+            )
+        if action.held is not None and action.held.quorum and self.line.member.role not in action.held.quorum.roles:
+            raise Refused(f"{request.code} was not approved: your role may not approve it.")
+        return action
+
+    async def approve(self, request: Request, comment: str = "") -> None:
+        """Says yes to somebody else's action. Raises as `approvable` does."""
+        action = self.approvable(request)
+        body = ApprovalGranted(roster=self.roster.version, card=CARD, comment=comment)
+        _record, sent = self.line.write(request.log, "approval.granted", body, self._to_hold(action))
+        await self._committed(sent, request.action)
+
+    async def deny(self, request: Request, reason: str = "") -> None:
+        """Says no to an action that waits."""
+        action = self.answerable(request)
+        body = ApprovalDenied(roster=self.roster.version, card=CARD, reason=reason)
+        await self.line.say(request.log, "approval.denied", body, self._to_hold(action))
+
+    def requester(self, action: Action) -> Member | None:
+        """Who proposed it."""
+        return self.roster.member(action.proposal.record.head.key, action.proposal.received)
+
+    def window_end(self, action: Action) -> int:
+        """Until when (ms, the relay's clock) its hold waits."""
+        if action.hold is None or action.held is None:
+            return 0
+        return action.hold.received + action.held.window_ms
+
+    def approvers(self, held: ActionHeld, endpoint: Endpoint) -> list[Member]:
+        """Who may approve, this member left out."""
+        quorum = held.quorum
+        if quorum is None:
+            return []
+        me = self.line.member.id
+        return [
+            each
+            for each in self.roster.members.values()
+            if each.removed is None and each.id != me and each.role in quorum.roles and each.serves(endpoint.client)
+        ]
+
+    # -- what becomes of an action ------------------------------------------------------------------------
+
+    async def follow(self, request: Request) -> AsyncIterator[Happening]:
+        """What becomes of an action, from its proposal on, in order; the last one is an `End`.
+
+        It is read from the journal at the pace of whoever takes it. Raises `OutcomeUnknown` when relay or endpoint
+        stay away for longer than the patience lasts, `Unreachable` when a hold's window has passed in silence.
+        """
+        log, after = request.log, request.after
+        quiet_since: float | None = None
+        withdrawn: Withdrawn | None = None
+        while True:
+            page = self.line.entries(log, after)
+            for entry in page:
+                after = entry.receipt.seq
+                happening = self._happening(request, entry)
+                if isinstance(happening, Withdrawn):
+                    withdrawn = happening
+                    continue
+                if isinstance(happening, Started):
+                    withdrawn = None
+                if happening is not None:
+                    yield happening
+                if isinstance(happening, End):
+                    return
+            if page:
+                quiet_since = None
+                continue
+            wait = self._quiet if withdrawn is None else CROSSING
+            if await self._more(request, after, wait):
+                continue
+            if withdrawn is not None:
+                yield withdrawn
+                return
+            action = self.session(log).actions.get(request.action)
+            if (why := await self._silence(request, action)) is None:
+                quiet_since = None
+                continue
+            first = quiet_since is None
+            quiet_since = quiet_since or monotonic()
+            if first:
+                yield Quiet(why)
+            if monotonic() - quiet_since > self._patience:
+                raise OutcomeUnknown(
+                    f"{why} The action {request.code} may have run; it is never run again by itself.",
+                    hint="When the endpoint is back: 'caisey show' tells what became of it.",
+                )
+
+    async def _more(self, request: Request, after: int, seconds: float) -> bool:
+        try:
+            more = await self.line.until(lambda: self.line.logs[request.log].length > after, seconds)
+        except Unreachable as error:
+            raise unknown_outcome(error, request.code) from error
+        return bool(more)
+
+    async def _silence(self, request: Request, action: Action | None) -> str | None:
+        """Why nothing comes, as a sentence; None where that is as it should be."""
+        if action is not None and action.step is Step.HELD:
+            if self.line.now() > self.window_end(action) + OVERDUE * 1000:
+                raise Unreachable(
+                    f"The endpoint has said nothing since {request.code} expired. It was not run.",
+                    hint="Propose it again when the endpoint answers.",
+                )
+            return None
+        endpoint = self.endpoint(request.log)
+        try:
+            await self.line.alive(endpoint.id, endpoint.name)
+        except Unreachable as error:
+            return str(error).removesuffix(" Nothing was done.")
+        return None
+
+    def _happening(self, request: Request, entry: Entry) -> Happening | None:
+        record = parse(entry.sealed)
+        session = self.session(request.log)
+        if record.digest in self.line.logs[request.log].ignored:
+            return None
+        action = session.action_of(record)
+        if action is None or action.digest != request.action:
+            return None
+        return self._told(record, action, entry.receipt.received)
+
+    def _told(self, record: Record, action: Action, received: int) -> Happening | None:
+        match record.body:
+            case ActionHeld() as held:
+                return Held(record.digest, held, received + held.window_ms)
+            case ApprovalGranted():
+                return self._granted(record, action, received)
+            case ApprovalDenied(reason=reason):
+                counted = action.denial is not None and action.denial.record.digest == record.digest
+                return Denied(self._name(record, received), reason) if counted else None
+            case ActionStarted() as started:
+                return Started(started)
+            case bytes() as data if record.head.kind == "action.output":
+                return Output(record.head.body.type, data)
+            case ActionFinished() as finished:
+                return Finished(record.digest, finished)
+            case ActionRefused(code=code, why=why):
+                return TurnedDown(code, why)
+            case ActionWithdrawn(reason=reason):
+                return Withdrawn(reason)
+            case ActionExpired(waited_ms=waited):
+                return Expired(waited)
+            case ActionUnknown(why=why):
+                return Unknown(why)
+            case _:
+                return None
+
+    def _granted(self, record: Record, action: Action, received: int) -> Granted:
+        quorum = action.held.quorum if action.held else None
+        so_far = [each for each in action.approvers if each.received <= received]
+        return Granted(self._name(record, received), len(so_far), quorum.members if quorum else 1)
+
+    def _name(self, record: Record, received: int) -> str:
+        member = self.roster.member(record.head.key, received)
+        return member.name if member else "somebody"
+
+    # -- what must hold before ----------------------------------------------------------------------------
+
+    def _open_and_mine(self, log: LogId) -> None:
+        session = self.session(log)
+        if session.closing is not None:
+            raise UsageError(
+                f"Session {session_code(log)} is closed. Nothing was done.", hint="Open another one with 'caisey run'."
+            )
+        opener = self.roster.member(session.opener or "")
+        if opener is None or opener.id != self.line.member.id:
+            raise Refused(
+                f"Session {session_code(log)} belongs to {opener.name if opener else 'nobody any more'}. "
+                "Nothing was done.",
+                hint="Open one of your own on the endpoint: caisey run ENDPOINT -- COMMAND",
+            )
+
+    def answerable(self, request: Request) -> Action:
+        """An action that waits for an answer. Raises `Refused` where it does not (any more)."""
+        action = self.session(request.log).actions.get(request.action)
+        if action is None or action.proposed is None:
+            raise Refused(f"What {request.code} proposes is not at hand; nothing was decided.")
+        if action.step is not Step.HELD or action.held is None:
+            raise Refused(f"{request.code} does not wait any more: it is {action.step}. Nothing was decided.")
+        if action.answered:
+            raise Refused(f"{request.code} was answered already. Nothing was decided.")
+        if self.line.now() > self.window_end(action):
+            raise Refused(
+                f"{request.code} has expired. Nothing was decided.", hint="Its technician has to propose it again."
+            )
+        return action
+
+    def _to_hold(self, action: Action) -> dict[str, str]:
+        return {"hold": str(action.hold.record.digest)} if action.hold else {}
+
+    async def _committed(self, sent: int, action: Digest) -> None:
+        try:
+            await self.line.settled(sent)
+        except Unreachable as error:
+            raise unknown_outcome(error, request_code(action)) from error
+
+
+def fit(proposed: ActionProposed) -> None:
+    """Raises `UsageError` for what cannot be recorded or run anywhere."""
+    words = [proposed.directory, proposed.script, proposed.reason, *proposed.argv]
+    if not (proposed.script.strip() or (proposed.argv and proposed.argv[0])):
+        raise UsageError("The command is empty; nothing was proposed.", hint="Type: caisey run ENDPOINT -- COMMAND")
+    if any("\0" in word for word in words):
+        raise UsageError("The command holds a NUL character, which no program can be given; nothing was proposed.")
+    if proposed.directory and not proposed.directory.startswith("/"):
+        raise UsageError("The directory is not an absolute path; nothing was proposed.")
+    try:
+        size = len(canonical(proposed))
+    except UnicodeEncodeError as error:
+        raise UsageError("The command is not UTF-8 text; nothing was proposed.") from error
+    if size > BODY_LIMIT:
+        raise UsageError(
+            f"The command is too long to be shown and approved ({size} bytes); nothing was proposed.",
+            hint="Put it into a file on the endpoint and run that.",
+        )
+
+
+def _said(text: str) -> str:
+    if not text.strip():
+        raise UsageError("The text is empty; nothing was recorded.")
+    return text
+
+
+def _of(request: Request) -> dict[str, str]:
+    return {"action": str(request.action)}

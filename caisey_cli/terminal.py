@@ -1,0 +1,142 @@
+"""The technician's terminal: what came back is passed on, a question is asked, waiting is shown. Decides nothing.
+
+Output goes out raw where a program reads it, and inert where a terminal would obey it. Neither a pipe that nobody
+empties nor a question that nobody answers stops the rest of the program.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import select
+import sys
+import threading
+from collections.abc import Callable
+from typing import Final, TypeVar
+
+from caisey_cli.output import say
+from caisey_cli.sanitize import Inert
+
+_DESCRIPTORS: Final = {"stdout": 1, "stderr": 2}
+_LINE: Final = 4096
+T = TypeVar("T")
+
+
+class Terminal:
+    """Standard input, output and error as they are. `attended`: somebody can be asked."""
+
+    def __init__(self, *, output: bool = True) -> None:
+        """`output=False`: what comes back is not shown (it is part of a command's JSON)."""
+        self.attended = os.isatty(0) and os.isatty(2)
+        self._output = output
+        self._inert = {name: Inert() for name, number in _DESCRIPTORS.items() if os.isatty(number)}
+        self._gone: set[str] = set()
+        self._shown = False
+
+    def say(self, text: str) -> None:
+        """A sentence on standard error, in place of a line that only showed waiting."""
+        self._wipe()
+        say(text)
+
+    def waiting(self, text: str) -> None:
+        """A line that the next one replaces; only where a person sees it."""
+        if self.attended:
+            width = os.get_terminal_size(2).columns
+            self._write_now(f"\r\x1b[K{text[: max(10, width - 1)]}")
+            self._shown = True
+
+    async def out(self, stream: str, data: bytes) -> None:
+        """Passes a piece of output on, as fast as its reader takes it."""
+        if not self._output or stream in self._gone:
+            return
+        self._wipe()
+        if (inert := self._inert.get(stream)) is not None:
+            data = inert.feed(data).encode("utf-8", "backslashreplace")
+        await self._write(stream, data)
+
+    async def end(self) -> None:
+        """Shows what an unfinished character or line end still held back."""
+        for stream, inert in self._inert.items():
+            if self._output and (rest := inert.finish()):
+                await self._write(stream, rest.encode("utf-8", "backslashreplace"))
+
+    async def ask(self, prompt: str) -> str:
+        """One line that is typed after the question was shown; empty at the end of input."""
+        self._wipe()
+        self._write_now(prompt)
+        _forget_what_was_typed()
+        loop = asyncio.get_running_loop()
+        typed: asyncio.Future[bytes] = loop.create_future()
+
+        def read() -> None:
+            if not typed.done():
+                typed.set_result(os.read(0, _LINE))
+
+        loop.add_reader(0, read)
+        try:
+            return (await typed).decode("utf-8", "replace").strip()
+        finally:
+            loop.remove_reader(0)
+            if not typed.done():
+                self._write_now("\n")
+
+    async def _write(self, stream: str, data: bytes) -> None:
+        try:
+            await _beside(lambda: _write_all(_DESCRIPTORS[stream], data))
+        except OSError as error:
+            self._gone.add(stream)
+            if not isinstance(error, BrokenPipeError):
+                self.say(f"{stream} cannot be written ({error.strerror}); what comes back is on record all the same.")
+
+    def _wipe(self) -> None:
+        if self._shown:
+            self._write_now("\r\x1b[K")
+            self._shown = False
+
+    def _write_now(self, text: str) -> None:
+        with contextlib.suppress(OSError):
+            _write_all(2, text.encode("utf-8", "backslashreplace"))
+
+
+def _write_all(descriptor: int, data: bytes) -> None:
+    view = memoryview(data)
+    while view:
+        try:
+            view = view[os.write(descriptor, view) :]
+        except BlockingIOError:
+            select.select([], [descriptor], [])
+
+
+def _forget_what_was_typed() -> None:
+    """A line typed before the question was seen is no answer to it."""
+    import termios
+
+    with contextlib.suppress(termios.error):
+        termios.tcflush(sys.stdin.fileno(), termios.TCIFLUSH)
+
+
+async def _beside(work: Callable[[], T]) -> T:
+    """Its result, from a thread that may be left behind: a pipe that nobody reads must not hold the program."""
+    loop = asyncio.get_running_loop()
+    done: asyncio.Future[T] = loop.create_future()
+
+    def settle(result: T | None, error: OSError | None) -> None:
+        if done.done():
+            return
+        if error is not None:
+            done.set_exception(error)
+        else:
+            done.set_result(result)  # type: ignore[arg-type]
+
+    def run() -> None:
+        result, error = None, None
+        try:
+            result = work()
+        except OSError as raised:
+            error = raised
+        with contextlib.suppress(RuntimeError):
+            loop.call_soon_threadsafe(settle, result, error)
+
+    threading.Thread(target=run, daemon=True).start()
+    return await done

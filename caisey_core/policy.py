@@ -1,0 +1,125 @@
+"""A verdict on a command: every program in it is judged by its row of the table, and the strictest counts.
+
+`observe` is given only where each word is literal or known to do no harm, each option is listed in the row, and
+the script could be taken apart without a doubt. Whatever is not known is `unjudged`, the heaviest class.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from caisey_core.kinds import ActionProposed, Class, Decision, Judged, Verdict
+from caisey_core.rules import ORDER, Finding, Found, heaviest, shown_word
+from caisey_core.unwrap import command, taken_apart
+from caisey_core.words import strange_text
+
+POLICY: Final = "builtin-1"
+"""The version of the policy that comes with the programs."""
+
+DECISIONS: Final = {
+    Class.OBSERVE: Decision.RUN,
+    Class.SENSITIVE: Decision.CONFIRM,
+    Class.REVERSIBLE: Decision.CONFIRM,
+    Class.PERSISTENT: Decision.QUORUM,
+    Class.DESTRUCTIVE: Decision.QUORUM,
+    Class.UNJUDGED: Decision.QUORUM,
+}
+_CALM: Final = frozenset({"echo", "printf", "true", ":", "timeout", "sudo", "time"})
+COMMAND_LIMIT: Final = 256
+
+
+def decide(risk: Class) -> Decision:
+    """What a class asks for before it runs."""
+    return DECISIONS[risk]
+
+
+def strictest(*risks: Class) -> Class:
+    """The heaviest of some classes; `observe` of none."""
+    return max(risks, key=ORDER.index, default=Class.OBSERVE)
+
+
+def fixed_environment(home: str) -> dict[str, str]:
+    """The environment every action runs in: nothing in it loads code, opens a pager or asks a question."""
+    return {
+        "DEBIAN_FRONTEND": "noninteractive",
+        "GIT_OPTIONAL_LOCKS": "0",
+        "GIT_PAGER": "cat",
+        "GIT_TERMINAL_PROMPT": "0",
+        "HOME": home,
+        "LANG": "C.UTF-8",
+        "LC_ALL": "C.UTF-8",
+        "MANPAGER": "cat",
+        "NO_COLOR": "1",
+        "PAGER": "cat",
+        "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+        "SYSTEMD_COLORS": "0",
+        "SYSTEMD_PAGER": "cat",
+        "TERM": "dumb",
+    }
+
+
+def judge(action: ActionProposed) -> Verdict:
+    """Judge an action as the endpoint would run it, from its directory and in its environment."""
+    home = action.environment.get("HOME", "")
+    if not home.startswith("/") or action.environment != fixed_environment(home):
+        return _verdict([], Finding(Class.UNJUDGED, "environment", "It sets an environment of its own."))
+    if not action.directory.startswith("/"):
+        return _verdict([], Finding(Class.UNJUDGED, "directory", "Its directory is not an absolute path."))
+    if bool(action.shell) == bool(action.argv) or bool(action.shell) != bool(action.script):
+        return _verdict([], Finding(Class.UNJUDGED, "action", "It is neither one command nor one script."))
+    here = (action.directory,)
+    return _script(action.script, action.shell, here) if action.shell else _argv(action.argv, here)
+
+
+def judge_argv(argv: Sequence[str]) -> Verdict:
+    """Judge a program with its arguments, started without a shell."""
+    return _argv(argv, ())
+
+
+def judge_script(script: str, shell: str) -> Verdict:
+    """Judge a script as the shell at this absolute path would run it."""
+    return _script(script, shell, ())
+
+
+# -- the whole ----------------------------------------------------------------------------------------------
+
+
+def _argv(argv: Sequence[str], here: tuple[str, ...]) -> Verdict:
+    if not argv:
+        return _verdict([], Finding(Class.UNJUDGED, "empty", "There is no command."))
+    doubt = next(filter(None, map(strange_text, argv)), "")
+    return _verdict(command(tuple(argv), here, 0), Finding(Class.UNJUDGED, "characters", doubt) if doubt else None)
+
+
+def _script(script: str, shell: str, here: tuple[str, ...]) -> Verdict:
+    found, doubt = taken_apart(script, shell, here, 0)
+    return _verdict(found, doubt)
+
+
+def _verdict(found: list[Found], doubt: Finding | None = None) -> Verdict:
+    findings = [one.finding for one in found] + ([doubt] if doubt else [])
+    if any(one.sends and _fed(found, at) for at, one in enumerate(found)):
+        findings.append(Finding(Class.UNJUDGED, "sent-away", "It may send what it reads to another machine."))
+    if len(found) > COMMAND_LIMIT:
+        findings.append(Finding(Class.UNJUDGED, "too-many", "There are too many commands in it."))
+    deciding = heaviest(findings)
+    commands = tuple(
+        Judged(
+            argv=tuple(map(shown_word, one.words)), risk=one.finding.risk, rule=one.finding.rule, why=one.finding.why
+        )
+        for one in found[:COMMAND_LIMIT]
+    )
+    return Verdict(
+        decision=decide(deciding.risk),
+        risk=deciding.risk,
+        rule=deciding.rule,
+        why=deciding.why,
+        commands=commands,
+    )
+
+
+def _fed(found: list[Found], at: int) -> bool:
+    """Whether the command at this place may be given something to send, beyond what the script itself says."""
+    before = {one.words[0] if one.words else None for one in found[:at]}
+    return any(one.opens for one in found) or not before <= _CALM

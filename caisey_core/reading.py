@@ -1,0 +1,201 @@
+"""What an operand makes a reading program do: which file it opens, which script it follows, which URL it asks.
+
+A script (`sed`, `awk`) is accepted only where it can be split into tokens in one way and none of them writes,
+starts or opens anything. A path is looked at as text: links are not followed, so a sensitive file reached by
+another name is not seen.
+"""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from fnmatch import fnmatchcase
+from functools import cache
+from typing import Final
+
+from caisey_core.table import Glob, Paths, Word, table
+
+# -- sensitive files ----------------------------------------------------------------------------------------
+
+
+def sensitive(word: Word, here: tuple[str, ...], *, deep: bool = False) -> bool:
+    """Whether reading this operand may show a secret. `here`: where relative paths may start; empty: unknown.
+
+    `deep`: the program reads whole directories.
+    """
+    if word is None:
+        return True
+    glob = isinstance(word, Glob)
+    text = word.text if isinstance(word, Glob) else word
+    if text == "-" or text == "":
+        return False
+    paths = _candidates(text, here)
+    if deep:
+        return not paths or not all(_quiet(path.rstrip("/") + "/x") for path in paths)
+    if glob:
+        return any(_glob_meets(path) for path in paths or [text])
+    return any(_secret(path) for path in paths) or (not text.startswith(("/", "~")) and _secret_tail(text))
+
+
+def _candidates(text: str, here: tuple[str, ...]) -> list[str]:
+    if text.startswith("~"):
+        user, _, rest = text[1:].partition("/")
+        return [_normal(f"/home/{user or 'x'}/{rest}"), _normal(f"/root/{rest}")]
+    if text.startswith("/"):
+        return [_normal(text)]
+    return [_normal(f"{place}/{text}") for place in here]
+
+
+def _normal(path: str) -> str:
+    """The path without `//`, `.` and `..`, and seen from outside where /proc shows the same tree again."""
+    path = "/" + posixpath.normpath(path).lstrip("/")
+    return re.sub(r"^/proc/[^/]+(?:/task/[^/]+)?/(?:root|cwd)(?=/)", "", path)
+
+
+@cache
+def _patterns() -> tuple[re.Pattern[str], re.Pattern[str], re.Pattern[str], re.Pattern[str]]:
+    paths: Paths = table().paths
+    return (
+        _any(_path_regex(pattern) for pattern in paths.secret),
+        _any(_path_regex(pattern) for pattern in paths.public),
+        _any(_path_regex(pattern) for pattern in paths.quiet),
+        _any(_path_regex(tail) for pattern in paths.secret for tail in _tails(pattern)),
+    )
+
+
+def _any(parts: object) -> re.Pattern[str]:
+    return re.compile("|".join(dict.fromkeys(parts)), re.IGNORECASE)  # type: ignore[call-overload]
+
+
+def _path_regex(pattern: str) -> str:
+    """`*` stays within a name, `**` does not."""
+    parts = re.split(r"(\*\*/|\*\*|\*)", pattern)
+    meaning = {"**/": "(?:.*/)?", "**": ".*", "*": "[^/]*"}
+    return "".join(meaning.get(part, re.escape(part)) for part in parts)
+
+
+def _tails(pattern: str) -> list[str]:
+    """What is left of a pattern seen from within one of its directories."""
+    names = pattern.removeprefix("/").removeprefix("**/").split("/")
+    tails = ["/".join(names[index:]) for index in range(len(names))]
+    return [tail for tail in tails if tail.strip("*/")]
+
+
+def _secret(path: str) -> bool:
+    secret, public, _, _ = _patterns()
+    return bool(secret.fullmatch(path)) and not public.fullmatch(path)
+
+
+def _secret_tail(text: str) -> bool:
+    _, public, _, tails = _patterns()
+    path = posixpath.normpath(text)
+    while path.startswith("../"):
+        path = path[3:]
+    return bool(tails.fullmatch(path) or _patterns()[0].fullmatch("/" + path)) and not public.fullmatch("/" + path)
+
+
+def _quiet(path: str) -> bool:
+    return bool(_patterns()[2].fullmatch(path))
+
+
+def _glob_meets(text: str) -> bool:
+    """Whether a pattern may match one of the samples; by the last name alone outside the quiet directories.
+
+    `**` in it, which only `find` puts there, crosses directories.
+    """
+    if _quiet(posixpath.dirname(text) + "/x"):
+        return False
+    path = "/" + text.lstrip("/")
+    name = posixpath.basename(text)
+    for sample in table().paths.samples:
+        if ("**" in path or path.count("/") == sample.count("/")) and fnmatchcase(sample, path):
+            return True
+        last = posixpath.basename(sample)
+        hidden = last.startswith(".") and not name.startswith(".")
+        if not sample.startswith("/etc/") and not hidden and fnmatchcase(last, name):
+            return True
+    return False
+
+
+# -- sed ----------------------------------------------------------------------------------------------------
+
+_SED_ADDRESS: Final = r"(?:\d+(?:~\d+)?|\$|/(?:\\.|[^/\\\n\[]|\[\^?\]?[^\]/\n]*\])*/[IM]?|[+~]\d+)"
+_SED_PART: Final = r"(?:\\.|(?!(?P=d))[^\\\n\[]|\[\^?\]?(?:(?!(?P=d))[^\]\n])*\])*"
+_SED_PLAIN: Final = r"(?:\\.|(?!(?P=d))[^\\\n])*"
+_SED_COMMAND: Final = re.compile(
+    rf"[\s;]*(?:{_SED_ADDRESS}(?:\s*,\s*{_SED_ADDRESS})?)?\s*!?\s*"
+    rf"(?:[pPdDnNgGhHxl=qQz]|[qQ]\d+|\{{|s(?P<d>[/|,#:@!%_+~^]){_SED_PART}(?P=d){_SED_PLAIN}(?P=d)[gpiIM\d]*"
+    rf"|y/(?:\\.|[^/\\\n])*/(?:\\.|[^/\\\n])*/)"
+    r"[ \t]*(?=[;}\n]|\Z|(?<=\{))|[\s;]*\}"
+)
+
+
+def sed_only_prints(script: str) -> bool:
+    """Whether a sed script neither writes, reads other files nor starts anything (no w, W, r, R, e, s///w)."""
+    at = 0
+    while at < len(script):
+        command = _SED_COMMAND.match(script, at)
+        if command is None or command.end() == at:
+            return not script[at:].strip("; \t\n")
+        at = command.end()
+    return True
+
+
+# -- awk ----------------------------------------------------------------------------------------------------
+
+_AWK_NEVER: Final = re.compile(r"\b(?:system|getline|ENVIRON|ARG[VC]|PROCINFO|SYMTAB|FUNCTAB|BINMODE)\b|@|\\\n|\r")
+_AWK_TOKEN: Final = re.compile(
+    r"(?P<space>[ \t\n]+|\#[^\n]*)|(?P<end>[;{}])|(?P<number>\d+(?:\.\d*)?|\.\d+)|(?P<name>[A-Za-z_]\w*)"
+    r'|(?P<string>"(?:\\[^\n]|[^"\\\n])*")|(?P<or>\|\|)|(?P<sign>[-+*%^!<>=&|?:,()\[\]$~/])'
+)
+_AWK_REGEX: Final = re.compile(r"/(?:\\[^\n]|[^/\\\n\[]|\[\^?\]?(?:\\[^/\n]|[^\]/\\\n])*\])*/")
+_AWK_DIVIDED: Final = re.compile(r"\d+|\d*\.\d+|\]|[A-Za-z_]\w*")
+_AWK_EITHER: Final = re.compile(
+    r"BEGIN|END|if|else|while|for|do|in|print|printf|return|exit|next|nextfile|delete|switch|case|default|break|continue"
+    r"|func|function|length|[)$+-]|\d+\.|\"[\s\S]*"
+)
+"""Tokens after which it is not certain whether `/` divides or begins a pattern."""
+
+
+def awk_only_prints(program: str) -> bool:
+    """Whether an awk program can be split into tokens in one way and has no redirection, pipe, or call out."""
+    if _AWK_NEVER.search(program):
+        return False
+    at, before, printing = 0, ";", False
+    while at < len(program):
+        token = _AWK_TOKEN.match(program, at)
+        if token and token[0] == "/":
+            if _AWK_EITHER.fullmatch(before):
+                return False
+            if not _AWK_DIVIDED.fullmatch(before):
+                token = _AWK_REGEX.match(program, at)
+        if token is None:
+            return False
+        text, at = token[0], token.end()
+        if text == "|" or (text == ">" and printing):
+            return False
+        if text in {"print", "printf"}:
+            printing = True
+        elif text in {";", "}"}:
+            printing = False
+        if token.re is _AWK_REGEX:
+            before = "0."  # a pattern is an operand, and a division after one is not certain
+        elif token.lastgroup != "space":
+            before = text
+    return True
+
+
+# -- addresses ----------------------------------------------------------------------------------------------
+
+_URL: Final = re.compile(
+    r"(?:https?://)?(?:[A-Za-z0-9_][A-Za-z0-9_.-]*|\[[0-9A-Fa-f:.]+\])(?::\d+)?(?:[/?][^\s{}\[\]@]*)?", re.ASCII
+)
+_METADATA: Final = re.compile(r"169\.254\.|metadata|fd00:ec2|100\.100\.100\.200", re.IGNORECASE)
+
+
+def plain_url(text: str) -> bool:
+    """Whether asking this address is a plain read over HTTP: no other scheme, no user, no pattern.
+
+    The addresses at which clouds hand out a machine's credentials are not.
+    """
+    return bool(_URL.fullmatch(text)) and not _METADATA.search(text)

@@ -1,0 +1,444 @@
+"""A shell script taken apart into the programs it would start, with a doubt where that is not certain.
+
+tree-sitter-bash proposes the structure and nothing it says is believed unchecked: every byte of the script has
+to be a word that one strict pattern accepts, an operator its node may have, or blank space. What is left over,
+what is outside the node types below, and what `sh` and bash read differently, becomes a doubt. A script without
+a doubt is therefore split into words exactly as POSIX XCU 2.3 and bash split it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from functools import cache
+from typing import TYPE_CHECKING, Final
+
+from caisey_core.words import ShellWord, strange_text, unquote, word_end
+
+if TYPE_CHECKING:
+    from tree_sitter import Node, Parser
+
+SCRIPT_LIMIT: Final = 16 * 1024
+"""Bytes of the longest script that is taken apart; a longer one is a doubt as a whole."""
+PROGRAM_LIMIT: Final = 256
+DEPTH_LIMIT: Final = 60
+
+SHELLS: Final = {
+    "/bin/sh": False,
+    "/usr/bin/sh": False,
+    "/bin/dash": False,
+    "/usr/bin/dash": False,
+    "/bin/bash": True,
+    "/usr/bin/bash": True,
+}
+"""Shells whose language is known here, and whether it is bash's."""
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """One simple command. A word that is not literal is None; `patterns` has its text where it is a glob.
+
+    `argv` is empty for a redirection or an assignment that stands alone. `writes` are the files a redirection
+    creates or cuts to nothing, `appends` those it adds to, `reads` those it feeds to the program.
+    """
+
+    argv: tuple[str | None, ...] = ()
+    assignments: tuple[str, ...] = ()
+    writes: tuple[str | None, ...] = ()
+    appends: tuple[str | None, ...] = ()
+    reads: tuple[str | None, ...] = ()
+    patterns: tuple[str | None, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class TakenApart:
+    """Every program that was found; `doubt` is empty, or why these may not be all or not what would run."""
+
+    programs: tuple[Program, ...]
+    doubt: str
+
+
+def take_apart(script: str, shell: str) -> TakenApart:
+    """Take `script` apart as the shell at this absolute path would. Never raises, whatever the text is."""
+    bash = SHELLS.get(shell)
+    if bash is None:
+        return TakenApart((), f"{shell or 'This shell'} is not a shell whose language is known.")
+    if doubt := strange_text(script):
+        return TakenApart((), doubt)
+    source = script.encode()
+    if doubt := _too_much(source):
+        return TakenApart((), doubt)
+    reader = _Reader(source, bash)
+    root = _parse(source)
+    if root.has_error:
+        reader.doubt("The shell's grammar does not accept this script.")
+    reader.block(root, 0)
+    if len(reader.programs) > PROGRAM_LIMIT:
+        reader.doubt("There are too many commands in one script.")
+    return TakenApart(tuple(reader.programs[:PROGRAM_LIMIT]), reader.why)
+
+
+def _too_much(source: bytes) -> str:
+    if len(source) > SCRIPT_LIMIT:
+        return f"It is longer than {SCRIPT_LIMIT} bytes."
+    if any(source.count(sign) > most for sign, most in _ENTANGLING):
+        return "It is too entangled to be taken apart in time."
+    return ""
+
+
+_ENTANGLING: Final = ((b"|", 200), (b"${", 100), (b"`", 40), (b"=(", 8), (b"<<", 20))
+"""Signs on which the grammar takes more than linear time when there are many of them."""
+_CHUNK: Final = 64
+
+
+def _parse(source: bytes) -> Node:
+    """Parse, and give up on a script that makes the parser go back over it again and again.
+
+    The parser asks for its input in chunks. It is told that the input has ended when it has asked too often,
+    which is the same on every machine, and has an error then.
+    """
+    left = 40 + 8 * (len(source) // _CHUNK)
+
+    def chunk(offset: int, _: object) -> bytes:
+        nonlocal left
+        left -= 1
+        return source[offset : offset + _CHUNK] if left > 0 else b""
+
+    root = _parser().parse(chunk).root_node
+    return root if left > 0 else _parser().parse(b"(").root_node
+
+
+@cache
+def _parser() -> Parser:
+    import tree_sitter_bash
+    from tree_sitter import Language, Parser
+
+    return Parser(Language(tree_sitter_bash.language()))
+
+
+# -- what is believed of tree-sitter's nodes ------------------------------------------------------------------
+
+_SIMPLE_EXPANSION: Final = re.compile(rb"\$(?:[A-Za-z_][A-Za-z0-9_]*|[0-9@*#?$!-])")
+_EXPANSION: Final = re.compile(
+    rb"\$\{(?:#?[A-Za-z_][A-Za-z0-9_]*|[0-9@*#?$!-]|[A-Za-z_][A-Za-z0-9_]*(?::?-|%%?|##?)[A-Za-z0-9_./:,=+@*?-]*)\}"
+)
+_ARITHMETIC: Final = re.compile(rb"\$\(\([0-9 \t+*/%()<>-]*\)\)")
+_BLANK: Final = re.compile(rb"(?:[ \t]|(?<=[ \t])\\\n|\\\n(?=[ \t]))*")
+_SPACE: Final = re.compile(rb"(?:[ \t\n]|(?<=[ \t\n])\\\n|\\\n(?=[ \t]))*")
+_DESCRIPTOR: Final = re.compile(r"[0-9]|-")
+_LOWER_NAME: Final = re.compile(rb"[a-z_][a-z0-9_]*")
+_BACKTICK_UNSAFE: Final = re.compile(rb"""[\\"']""")
+_RESERVED: Final = re.compile(
+    rb"!|\{|\}|\[\[|\]\]|case|coproc|do|done|elif|else|esac|fi|for|function|if|in|select|then|until|while"
+)
+_WORD_NODE: Final = re.compile(
+    "word|number|string|raw_string|concatenation|simple_expansion|expansion|command_substitution|"
+    "arithmetic_expansion|process_substitution|ansi_c_string|translated_string|brace_expression|extglob_pattern"
+)
+
+
+# -- structure ----------------------------------------------------------------------------------------------
+
+_TOKENS: Final[dict[str, frozenset[str]]] = {
+    kind: frozenset(tokens.split(" "))
+    for kind, tokens in {
+        "program": "; & \n",
+        "list": "&& ||",
+        "pipeline": "| |&",
+        "subshell": "( ) ; & \n",
+        "compound_statement": "{ } ; & \n",
+        "do_group": "do done ; & \n",
+        "if_statement": "if then fi ; & \n",
+        "elif_clause": "elif then ; & \n",
+        "else_clause": "else ; & \n",
+        "while_statement": "while until ; & \n",
+        "negated_command": "!",
+        "command_substitution": "$( ` ) ; & \n",
+        "process_substitution": "<( >( ) ; & \n",
+    }.items()
+}
+_BEFORE_DESCRIPTOR: Final = (b"", b" ", b"\t", b"\n", b";", b"|", b"&", b"(", b")")
+_REDIRECTS: Final = frozenset({">", ">>", ">|", "<", ">&", "<&", ">&-", "<&-", "&>", "&>>"})
+_CLAUSES: Final = frozenset({"elif_clause", "else_clause"})
+_STATEMENTS: Final = frozenset({"command", "redirected_statement", "test_command", "variable_assignment"})
+
+
+@dataclass(slots=True)
+class _Reader:
+    source: bytes
+    bash: bool
+    programs: list[Program] = field(default_factory=list)
+    why: str = ""
+
+    def doubt(self, why: str) -> None:
+        self.why = self.why or why
+
+    def raw(self, node: Node) -> bytes:
+        return self.source[node.start_byte : node.end_byte].lstrip(b" \t\n")
+
+    def block(self, node: Node, depth: int) -> None:
+        """Read a node that holds statements: its tokens, the space between, and what it holds."""
+        tokens = _TOKENS.get(node.type)
+        if tokens is None or depth > DEPTH_LIMIT:
+            self.outside(node, depth)
+            return
+        at, separated = node.start_byte, True
+        for child in node.children:
+            gap = self.source[at : child.start_byte]
+            if gap and not _SPACE.fullmatch(gap):
+                self.doubt("A part of it belongs to no command.")
+            separated = separated or b"\n" in gap or not child.is_named
+            at = child.end_byte
+            if not child.is_named:
+                self.token(child, tokens)
+            elif child.type == "comment":
+                self.comment(child)
+            else:
+                if not separated:
+                    self.doubt("Two commands stand side by side.")
+                separated = child.type in _CLAUSES
+                self.statement(child, depth + 1)
+        if not _SPACE.fullmatch(self.source[at : node.end_byte]):
+            self.doubt("A part of it belongs to no command.")
+
+    def token(self, node: Node, allowed: frozenset[str]) -> None:
+        text = self.raw(node).decode(errors="replace") or "\n"
+        if text not in allowed:
+            self.doubt(f"{text} is not understood here.")
+        if text == "|&" and not self.bash:
+            self.doubt("|& means something else to sh than to bash.")
+
+    def comment(self, node: Node) -> None:
+        before = self.source[max(0, node.start_byte - 2) : node.start_byte]
+        if (before and before[-1:] not in b" \t\n;") or before[:1] == b"\\" or b"\n" in self.raw(node):
+            self.doubt("It is not certain where a comment begins.")
+
+    def statement(self, node: Node, depth: int) -> None:
+        """Read one statement of any kind."""
+        if depth > DEPTH_LIMIT:
+            self.doubt("It is nested too deeply.")
+        elif node.type == "command":
+            self.command(node, depth)
+        elif node.type == "redirected_statement":
+            self.redirected(node, depth)
+        elif node.type == "test_command":
+            self.test(node, depth)
+        elif node.type == "for_statement":
+            self.loop(node, depth)
+        elif node.type in {"variable_assignment", "variable_assignments"}:
+            self.assigned(node, depth)
+        else:
+            self.block(node, depth)
+
+    def outside(self, node: Node, depth: int) -> None:
+        """A construct that is not taken apart: doubted, but the commands in it are listed."""
+        self.doubt(f"It uses a part of the shell's language that is not judged ({node.type.replace('_', ' ')}).")
+        if depth > DEPTH_LIMIT:
+            return
+        for child in node.named_children:
+            if child.type in _STATEMENTS or child.named_child_count:
+                self.statement(child, depth + 1)
+
+    # -- simple commands
+
+    def command(self, node: Node, depth: int, redirects: Iterable[Node] = ()) -> None:
+        """Read a simple command with its assignments, words and redirections, in the order they stand."""
+        parts = [*node.children, *redirects]
+        words: list[ShellWord] = []
+        made = Program()
+        at, first = node.start_byte, True
+        for child in parts:
+            gap = self.source[at : child.start_byte]
+            part = child.named_children[0] if child.type == "command_name" and child.named_children else child
+            redirect = part.type.endswith("_redirect")
+            if not _BLANK.fullmatch(gap) or not (gap or first or redirect):
+                self.doubt("It is not certain where its words begin and end.")
+            at, first = child.end_byte, False
+            if redirect:
+                made, more = self.redirect(part, made, depth)
+                words += more
+            elif part.type == "variable_assignment":
+                made = replace(made, assignments=(*made.assignments, self.assignment(part, depth)))
+            elif _WORD_NODE.fullmatch(part.type):
+                if not words and _RESERVED.fullmatch(self.raw(part)):
+                    self.doubt("A word of the shell's own stands where a command is expected.")
+                words.append(self.word(part, depth))
+            else:
+                self.outside(part, depth)
+        self.programs.append(replace(made, argv=tuple(w.text for w in words), patterns=tuple(w.pattern for w in words)))
+
+    def redirected(self, node: Node, depth: int) -> None:
+        """Read a statement with redirections after it. tree-sitter hangs those of a pipeline's end on the whole."""
+        body = node.child_by_field_name("body")
+        redirects = [child for child in node.children if child.type.endswith("_redirect")]
+        if len(redirects) + (body is not None) != node.child_count:
+            self.doubt("A part of it belongs to no command.")
+        if body is not None and body.type == "command":
+            self.command(body, depth, redirects)
+            return
+        at = node.start_byte
+        if body is not None:
+            self.statement(body, depth + 1)
+            at = body.end_byte
+        made, words = Program(), list[ShellWord]()
+        for child in redirects:
+            gap = self.source[at : child.start_byte]
+            if not _BLANK.fullmatch(gap):
+                self.doubt("It is not certain where its words begin and end.")
+            at = child.end_byte
+            made, more = self.redirect(child, made, depth)
+            words += more
+        if words:
+            self.doubt("Words follow a redirection of several commands.")
+        self.programs.append(made)
+
+    def redirect(self, node: Node, made: Program, depth: int) -> tuple[Program, list[ShellWord]]:
+        """Read one redirection. tree-sitter counts the words after it among its targets; they are arguments."""
+        if node.type == "herestring_redirect" and self.bash and node.child_count == 2:
+            self.word(node.children[1], depth)
+            return replace(made, reads=(*made.reads, "/dev/null")), []
+        if node.type != "file_redirect":
+            self.outside(node, depth)
+            return made, []
+        children = node.children
+        if children[0].type == "file_descriptor":
+            start = children[0].end_byte - len(self.raw(children[0]))
+            before = self.source[max(0, start - 1) : start]
+            glued = before not in _BEFORE_DESCRIPTOR or children[0].end_byte != children[1].start_byte
+            if glued or not _DESCRIPTOR.fullmatch(self.raw(children[0]).decode(errors="replace")):
+                self.doubt("A redirection names no plain descriptor.")
+            children = children[1:]
+        sign, targets = self.raw(children[0]).decode(errors="replace"), children[1:]
+        if sign not in _REDIRECTS or (sign[0] == "&" and not self.bash):
+            self.doubt(f"The redirection {sign} is not understood here.")
+        if any(not _WORD_NODE.fullmatch(target.type) for target in targets) or bool(targets) == sign.endswith("-"):
+            self.doubt("A redirection is not understood here.")
+            return made, []
+        for left, right in zip(children, targets, strict=False):
+            gap = self.source[left.end_byte : right.start_byte]
+            if not _BLANK.fullmatch(gap) or not (gap or left is children[0]):
+                self.doubt("It is not certain where its words begin and end.")
+        words = [self.word(target, depth) for target in targets]
+        if sign in {">&", "<&"} and not (words and _DESCRIPTOR.fullmatch(words[0].text or "")):
+            self.doubt("A redirection names no plain descriptor.")
+        if not words:
+            return made, []
+        return _redirected(made, sign, words[0].text), words[1:]
+
+    # -- other statements
+
+    def test(self, node: Node, depth: int) -> None:
+        """Read `[ ... ]`, which is a command like any other; tree-sitter gives its expression instead of words."""
+        raw = self.skeleton(node, depth)
+        words = raw.split()
+        if words[:1] != [b"["] or words[-1:] != [b"]"] or b"\n" in raw:
+            self.doubt("A test in double brackets is not judged.")
+            return
+        made, at = [], 0
+        while at < len(raw):
+            blank = _BLANK.match(raw, at)
+            end = word_end(raw, blank.end() if blank else at)
+            if end == at or (at and blank is not None and blank.end() == at):
+                self.doubt("It is not certain where the words of a test begin and end.")
+                return
+            made.append(self.decode(raw[blank.end() if blank else at : end]))
+            at = end
+        self.programs.append(Program(argv=tuple(w.text for w in made), patterns=tuple(w.pattern for w in made)))
+
+    def loop(self, node: Node, depth: int) -> None:
+        """Read `for name in words; do ...; done`."""
+        at, seen = node.start_byte, 0
+        for child in node.children:
+            gap = self.source[at : child.start_byte]
+            word = bool(_WORD_NODE.fullmatch(child.type))
+            if not (_BLANK if word else _SPACE).fullmatch(gap) or (word and not gap):
+                self.doubt("It is not certain where the words of a loop begin and end.")
+            at = child.end_byte
+            if child.type == "variable_name":
+                if not _LOWER_NAME.fullmatch(self.raw(child)):
+                    self.doubt("A loop sets a variable that may steer the shell or a program.")
+            elif word:
+                self.word(child, depth)
+            elif child.type == "do_group":
+                self.statement(child, depth + 1)
+            elif child.is_named:
+                self.outside(child, depth)
+            else:
+                seen += 1
+                self.token(child, frozenset({"for", "in", ";", "\n"}))
+
+    def assigned(self, node: Node, depth: int) -> None:
+        """Read assignments that stand alone: they hold for every command after them."""
+        nodes = [node] if node.type == "variable_assignment" else node.named_children
+        self.programs.append(Program(assignments=tuple(self.assignment(child, depth) for child in nodes)))
+
+    def assignment(self, node: Node, depth: int) -> str:
+        self.skeleton(node, depth)
+        return self.raw(node).decode(errors="replace")
+
+    # -- words
+
+    def word(self, node: Node, depth: int) -> ShellWord:
+        """Read one word: its text, or None where the shell decides what it becomes."""
+        return self.decode(self.skeleton(node, depth))
+
+    def skeleton(self, node: Node, depth: int) -> bytes:
+        """The node's own text with a NUL in the place of each expansion, which is read on its own."""
+        if not node.child_count:
+            return self.raw(node)
+        text, at = b"", node.start_byte
+        for start, end in self.holes(node, depth):
+            text, at = text + self.source[at:start] + b"\0", end
+        return (text + self.source[at : node.end_byte]).lstrip(b" \t\n")
+
+    def holes(self, node: Node, depth: int) -> list[tuple[int, int]]:
+        if depth > DEPTH_LIMIT:
+            self.doubt("It is nested too deeply.")
+            return []
+        raw = self.raw(node)
+        if node.type in {"simple_expansion", "expansion", "arithmetic_expansion"}:
+            shape = {"simple_expansion": _SIMPLE_EXPANSION, "expansion": _EXPANSION}.get(node.type, _ARITHMETIC)
+            if not shape.fullmatch(raw):
+                self.doubt("An expansion does more than insert a variable.")
+                for child in node.named_children:
+                    self.holes(child, depth + 1)
+        elif node.type in {"command_substitution", "process_substitution"}:
+            self.substitution(node, raw, depth)
+        elif node.child_count:
+            return [hole for child in node.children for hole in self.holes(child, depth + 1)]
+        else:
+            return []
+        return [(node.end_byte - len(raw), node.end_byte)]
+
+    def substitution(self, node: Node, raw: bytes, depth: int) -> None:
+        if raw.startswith(b"$((") or (raw[:1] == b"`" and _BACKTICK_UNSAFE.search(raw)):
+            self.doubt("A substitution can be read in two ways.")
+        if node.type == "process_substitution" and not self.bash:
+            self.doubt("sh knows no process substitution.")
+        redirects = [child for child in node.children if child.type == "file_redirect"]
+        if redirects and node.child_count == 3:
+            made, more = self.redirect(redirects[0], Program(), depth + 1)
+            if more or made.writes or made.appends:
+                self.doubt("A substitution can be read in two ways.")
+            self.programs.append(replace(made, argv=("cat",), patterns=(None,)))
+        else:
+            self.block(node, depth + 1)
+
+    def decode(self, raw: bytes) -> ShellWord:
+        word = unquote(raw)
+        if word is None:
+            self.doubt("A word is written in a way that is not judged.")
+        return word or ShellWord(None)
+
+
+def _redirected(made: Program, sign: str, target: str | None) -> Program:
+    if sign in {">&", "<&"}:
+        return made
+    if sign == "<":
+        return replace(made, reads=(*made.reads, target))
+    if target in {"/dev/null", "/dev/stdout", "/dev/stderr"}:
+        return made
+    if sign in {">>", "&>>"}:
+        return replace(made, appends=(*made.appends, target))
+    return replace(made, writes=(*made.writes, target))

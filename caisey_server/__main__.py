@@ -1,0 +1,81 @@
+"""`caisey-server`: runs the relay, or tells from its home what it is."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(
+    help="The relay of Caisey: admits, puts in order, keeps and fans out records.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+HomeOption = Annotated[
+    Path,
+    typer.Option(
+        "--home",
+        envvar="CAISEY_SERVER_HOME",
+        help="Where the relay keeps its key and its journal.",
+    ),
+]
+_HOME = Path("~/.local/share/caisey-server")
+
+
+@app.command(epilog="Example: caisey-server run --port 7777")
+def run(
+    home: HomeOption = _HOME,
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port to listen on; 0 takes any.", min=0, max=65535)] = 7777,
+    ready_file: Annotated[Path | None, typer.Option(help="Gets the relay's address once it answers.")] = None,
+    tls_cert: Annotated[Path | None, typer.Option(help="Certificate chain (PEM).")] = None,
+    tls_key: Annotated[Path | None, typer.Option(help="The certificate's private key (PEM).")] = None,
+    plain_text_on: Annotated[str, typer.Option(help="The host on which plain text is meant.")] = "",
+) -> None:
+    """Run the relay until it is told to stop."""
+    from caisey_core.errors import CaiseyError
+    from caisey_server.serve import Listen, serve
+
+    try:
+        serve(home.expanduser(), Listen(host, port, ready_file, tls_cert, tls_key, plain_text_on))
+    except CaiseyError as error:
+        print(f"{error} {error.hint}".strip(), file=sys.stderr)
+        raise typer.Exit(error.exit_code) from error
+
+
+@app.command(epilog="Example: caisey-server status --json")
+def status(
+    home: HomeOption = _HOME,
+    as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
+) -> None:
+    """Tell from the home, without the relay, which relay it is and how much it keeps."""
+    import json
+
+    from caisey_core.errors import CaiseyError
+    from caisey_server.serve import inspect
+
+    try:
+        found = inspect(home.expanduser())
+    except CaiseyError as error:
+        print(f"{error} {error.hint}".strip(), file=sys.stderr)
+        raise typer.Exit(error.exit_code) from error
+    if as_json:
+        print(json.dumps(found))
+    else:
+        print(f"relay      {found['relay']}")
+        print(f"workspace  {found['workspace'] or 'none yet'}")
+        print(f"records    {found['records']}")
+
+
+def main() -> None:
+    """The console script."""
+    app()
+
+
+if __name__ == "__main__":
+    main()

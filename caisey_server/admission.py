@@ -1,0 +1,302 @@
+"""Who a key is, what it may read, and what it may append: the only rules the relay holds. Pure.
+
+Every question is asked against the roster as it stands, for every append and every page that is read; nothing is
+remembered from the login but the key. What is out of scope answers exactly like what does not exist.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from urllib.parse import urlsplit
+
+from caisey_core.chain import Tail
+from caisey_core.connection import is_loopback
+from caisey_core.errors import BadRecord
+from caisey_core.frames import DENIALS, LoginStatement, read_login
+from caisey_core.ids import Digest, PublicKey
+from caisey_core.kinds import (
+    BATCHED,
+    GOVERNING,
+    Audience,
+    MemberInvited,
+    Namespace,
+    Role,
+    SessionOpened,
+    Signer,
+)
+from caisey_core.record import Record, Sealed
+from caisey_core.roster import EVERY_CLIENT, Endpoint, Grant, Member, Roster, spent
+from caisey_core.signing import verify
+
+LOGIN_LIFETIME_MS = 5 * 60 * 1000
+"""How far ahead a login statement may expire."""
+SQL_MAX = 2**63 - 1
+"""The largest integer a journal's column takes; checkpoints and cursors may name larger ones."""
+
+
+@dataclass(frozen=True, slots=True)
+class Root:
+    """The workspace's root key: it governs, and reads nothing but the roster."""
+
+    key: str
+
+
+Standing = Member | Endpoint | Grant | Root
+"""What an admitted key is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Denial:
+    """A request that is not carried out: `code` is one of `frames.DENIALS`, `why` for people."""
+
+    code: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """What the relay has to know of a session in order to admit anybody to it."""
+
+    log: str
+    endpoint: str
+    opener: str
+    closed: bool
+
+
+def denial(code: str, why: str = "") -> Denial:
+    """A denial in its own words, or in the usual ones."""
+    return Denial(code, why or DENIALS[code])
+
+
+@dataclass(frozen=True, slots=True)
+class Directory:
+    """A roster with its keys looked up once. It is replaced when the roster changes, never changed."""
+
+    roster: Roster
+    keys: dict[str, Standing] = field(repr=False)
+
+    @classmethod
+    def of(cls, roster: Roster) -> Directory:
+        """The directory of a roster. A key that is several things counts as the first of member, endpoint, root."""
+        keys: dict[str, Standing] = {}
+        for grant in roster.grants.values():
+            if grant.key:
+                keys[grant.key] = grant
+        if roster.root:
+            keys[roster.root] = Root(roster.root)
+        for endpoint in roster.endpoints.values():
+            keys[endpoint.key] = endpoint
+        for member in roster.members.values():
+            if member.removed is None:
+                keys.update(dict.fromkeys(member.keys, member))
+        return cls(roster, keys)
+
+    def who(self, key: str) -> Standing | None:
+        """What a key is; None for a stranger."""
+        return self.keys.get(key)
+
+
+# -- logging in -------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Door:
+    """What a login has to fit: this relay's key and port, the nonce it gave out, and its clock (ms)."""
+
+    relay: str
+    port: int
+    challenge: str
+    now: int
+
+
+def log_in(directory: Directory, door: Door, statement: bytes, sig: bytes) -> str | None:
+    """The key that has proved itself and is admitted; None for every other case alike."""
+    try:
+        said = read_login(statement)
+    except BadRecord:
+        return None
+    fits = (
+        said.v == 1
+        and said.workspace == directory.roster.fingerprint != ""
+        and said.challenge == door.challenge
+        and door.now < said.expires <= door.now + LOGIN_LIFETIME_MS
+        and _is_ours(directory.roster, door, said)
+        and directory.who(said.key) is not None
+        and verify(said.key, Namespace.LOGIN, statement, sig)
+    )
+    return said.key if fits else None
+
+
+def _is_ours(roster: Roster, door: Door, said: LoginStatement) -> bool:
+    """Whether the origin the peer believes it talks to is this relay's: by the roster, or on this machine."""
+    relay = roster.relays.get(PublicKey(door.relay))
+    if relay is not None and said.relay.rstrip("/") == relay.url.rstrip("/"):
+        return True
+    try:
+        parts = urlsplit(said.relay)
+        return parts.scheme in {"http", "https"} and is_loopback(parts.hostname or "") and parts.port == door.port
+    except ValueError:
+        return False
+
+
+# -- reading ----------------------------------------------------------------------------------------------
+
+
+def reads(roster: Roster, standing: Standing, log: str, endpoint: str | None) -> bool:
+    """Whether a key may read a log; `endpoint` is that of the session, None where there is no such session."""
+    if log == roster.log:
+        return True
+    if endpoint is None:
+        return False
+    match standing:
+        case Member():
+            known = roster.endpoints.get(Digest(endpoint))
+            return known is not None and standing.serves(known.client)
+        case Endpoint():
+            return endpoint == standing.id
+        case _:
+            return False
+
+
+def shut(standing: Standing, now: int) -> Denial | None:
+    """Why an invitation opens nothing any more. A used one reads on until it expires, so that a joining program
+    whose answer was lost can finish."""
+    if not isinstance(standing, Grant):
+        return None
+    if standing.revoked:
+        return denial("scope", "the invitation was revoked")
+    return denial("expired") if spent(replace(standing, used=False), now) else None
+
+
+def scope(roster: Roster, standing: Standing) -> frozenset[str] | None:
+    """The endpoints whose sessions a key may read; None for all of them."""
+    match standing:
+        case Member() if EVERY_CLIENT in standing.clients:
+            return None
+        case Member():
+            return frozenset(each.id for each in roster.endpoints.values() if standing.serves(each.client))
+        case Endpoint():
+            return frozenset({standing.id})
+        case _:
+            return frozenset()
+
+
+def shown(standing: Standing, digest: str, audience: str, sealed: Sealed) -> Sealed:
+    """A record as a key gets to see it: bodies for the staff are withheld from endpoints and invitations.
+
+    Who holds an open invitation to become a member gets the roster as a member does, because nobody sends the
+    bodies again afterwards. An endpoint's invitation shows itself.
+    """
+    if audience != Audience.STAFF:
+        return sealed
+    match standing:
+        case Member() | Root():
+            return sealed
+        case Grant() if standing.digest == digest:
+            return sealed
+        case Grant(invited=MemberInvited(), used=False):
+            return sealed
+        case _:
+            return Sealed(sealed.head, sealed.sig, None, None)
+
+
+# -- appending --------------------------------------------------------------------------------------------
+
+
+def sound(records: Sequence[Record], writer: str) -> Denial | None:
+    """What is wrong with a batch by itself: whose it is, its order, its signatures. Needs no state."""
+    if not records:
+        return signed(records)
+    first, tail = records[0], Tail(records[0].head.n - 1, records[0].head.prev)
+    for record in records:
+        head = record.head
+        if head.key != writer:
+            return denial("kind", "only its writer's own connection appends a record")
+        if (record.log, head.series) != (first.log, first.head.series):
+            return denial("malformed", "an append is of one log and one series")
+        if (head.n, head.prev) != (tail.n + 1, tail.digest):
+            return denial("gap")
+        tail = Tail(head.n, record.digest)
+    return signed(records)
+
+
+def signed(records: Sequence[Record]) -> Denial | None:
+    """Whether every statement's signature holds, and a batch's last one covers the output before it."""
+    if not records:
+        return denial("malformed", "no records")
+    for record in records:
+        if record.kind is None:
+            return denial("kind", f"this relay does not know {record.head.kind!r}")
+        if record.body is None:
+            return denial("malformed", "a record is appended with its body")
+        if record.sealed.sig is None and record.head.kind not in BATCHED:
+            return denial("signature", f"{record.head.kind} carries none")
+        if record.sealed.sig is not None and not record.signed_by_writer():
+            return denial("signature")
+    return denial("signature", "the end of the batch carries none") if records[-1].sealed.sig is None else None
+
+
+def opens(roster: Roster, standing: Standing, record: Record) -> Denial | None:
+    """Why a key may not begin this session; None if it may."""
+    body = record.body
+    if not isinstance(standing, Member) or standing.role is Role.APPROVER or not isinstance(body, SessionOpened):
+        return denial("kind")
+    endpoint = roster.endpoints.get(Digest(body.endpoint.id))
+    if endpoint is None or body.workspace != roster.fingerprint or not standing.serves(endpoint.client):
+        return denial("scope")
+    if (body.endpoint.key, body.endpoint.name) != (endpoint.key, endpoint.name):
+        return denial("kind", "the session names its endpoint otherwise than the roster does")
+    return None
+
+
+def writes(standing: Standing, session: Session, record: Record) -> Denial | None:
+    """Why a key that reads this session may not say this in it; None if it may."""
+    kind = record.kind
+    if kind is None or kind.first:
+        return denial("kind")
+    match standing, kind.signer:
+        case Endpoint(), Signer.ENDPOINT:
+            return None
+        case Member(), Signer.MEMBER:
+            return None
+        case Member(), Signer.TECHNICIAN if standing.role is not Role.APPROVER and session.opener in standing.keys:
+            return None
+        case Member(), Signer.TECHNICIAN:
+            return denial("kind", "only the member who opened the session may say this in it")
+        case _:
+            return denial("kind")
+
+
+def governs(roster: Roster, standing: Standing, record: Record, received: int) -> Roster | Denial:
+    """The roster after one more record, or why that may not stand there. The given roster stays as it is."""
+    kind = record.kind
+    if kind is not None and kind.signer is Signer.GRANT:
+        if not isinstance(standing, Grant) or record.head.re["grant"] != standing.digest:
+            return denial("kind")
+        if standing.revoked:
+            return denial("scope", "the invitation was revoked")
+        if spent(standing, received):
+            return denial("used" if standing.used else "expired")
+    elif record.head.kind not in GOVERNING or not isinstance(standing, Member | Root):
+        return denial("kind")
+    elif record.head.re.get("roster", "") != roster.head:
+        return denial("conflict")
+    return applied(roster, record, received)
+
+
+def applied(roster: Roster, record: Record, received: int) -> Roster | Denial:
+    """A copy of the roster that has taken one more record, or why it does not take it."""
+    after = replace(
+        roster,
+        members=dict(roster.members),
+        endpoints=dict(roster.endpoints),
+        relays=dict(roster.relays),
+        clients=dict(roster.clients),
+        grants=dict(roster.grants),
+    )
+    try:
+        after.apply(record, received)
+    except BadRecord as bad:
+        return denial("kind", str(bad))
+    return after

@@ -1,0 +1,113 @@
+"""What the relay can be asked besides its logs: endpoints, sessions, and holds that wait for another member.
+
+All of it is folded from the records, in the transaction that appends them, and can be folded again (`rebuild`).
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from typing import TYPE_CHECKING, Final
+
+from caisey_core.frames import Receipt
+from caisey_core.kinds import ActionHeld, SessionOpened
+from caisey_core.record import Record, Sealed, parse
+from caisey_core.roster import Roster
+from caisey_server.admission import Session
+
+if TYPE_CHECKING:
+    from sqlite_utils import Database, Migrations
+
+_SETTLES: Final = frozenset(
+    {
+        "action.started",
+        "action.refused",
+        "action.expired",
+        "action.withdrawn",
+        "action.finished",
+        "action.unknown",
+    }
+)
+"""What an action can come to after which nobody need approve it. One approval alone may not be enough."""
+
+
+def migrations() -> Migrations:
+    """The projections' tables, beside the journal's own."""
+    from sqlite_utils import Migrations
+
+    relay = Migrations("relay")
+
+    @relay()
+    def projections(db: Database) -> None:
+        db.conn.execute("""
+            CREATE TABLE endpoints (
+                id TEXT PRIMARY KEY, key TEXT NOT NULL UNIQUE, client TEXT NOT NULL, name TEXT NOT NULL
+            ) STRICT""")
+        db.conn.execute("""
+            CREATE TABLE sessions (
+                log TEXT PRIMARY KEY, endpoint TEXT NOT NULL, opener TEXT NOT NULL,
+                opened INTEGER NOT NULL, closed INTEGER NOT NULL, seq INTEGER NOT NULL
+            ) STRICT""")
+        db.conn.execute("CREATE INDEX sessions_endpoint ON sessions (endpoint, opened)")
+        db.conn.execute("CREATE INDEX sessions_opened ON sessions (opened)")
+        db.conn.execute("""
+            CREATE TABLE holds (
+                hold TEXT PRIMARY KEY, log TEXT NOT NULL, action TEXT NOT NULL, received INTEGER NOT NULL
+            ) STRICT""")
+        db.conn.execute("CREATE INDEX holds_action ON holds (action)")
+
+    return relay
+
+
+def project(connection: sqlite3.Connection, record: Record, receipt: Receipt, roster: Roster) -> None:
+    """Takes one record into the projections. `roster` has taken it already, if it is one of the roster's."""
+    head = record.head
+    match record.body:
+        case SessionOpened() as body:
+            connection.execute(
+                "INSERT INTO sessions (log, endpoint, opener, opened, closed, seq) VALUES (?, ?, ?, ?, 0, 0)",
+                (record.log, body.endpoint.id, head.key, receipt.received),
+            )
+        case ActionHeld(quorum=quorum) if quorum is not None:
+            connection.execute(
+                "INSERT INTO holds (hold, log, action, received) VALUES (?, ?, ?, ?)",
+                (record.digest, head.log, head.re["action"], receipt.received),
+            )
+        case _ if head.kind == "session.closed":
+            connection.execute("UPDATE sessions SET closed = 1 WHERE log = ?", (head.log,))
+        case _ if head.kind == "approval.denied":
+            connection.execute("DELETE FROM holds WHERE hold = ? AND log = ?", (head.re["hold"], head.log))
+        case _ if head.kind in _SETTLES:
+            connection.execute("DELETE FROM holds WHERE action = ? AND log = ?", (head.re["action"], head.log))
+        case _ if (endpoint := roster.endpoints.get(record.digest)) is not None:
+            connection.execute(
+                "INSERT INTO endpoints (id, key, client, name) VALUES (?, ?, ?, ?)",
+                (endpoint.id, endpoint.key, endpoint.client, endpoint.name),
+            )
+
+
+def grown(connection: sqlite3.Connection, log: str, seq: int) -> None:
+    """A session is `seq` records long now."""
+    connection.execute("UPDATE sessions SET seq = ? WHERE log = ?", (seq, log))
+
+
+def session(connection: sqlite3.Connection, log: str) -> Session | None:
+    """What admission has to know of a session."""
+    row = connection.execute("SELECT endpoint, opener, closed FROM sessions WHERE log = ?", (log,)).fetchone()
+    return None if row is None else Session(log, row[0], row[1], bool(row[2]))
+
+
+def rebuild(connection: sqlite3.Connection) -> None:
+    """Folds every record again, in a transaction of the caller's."""
+    for table in ("endpoints", "sessions", "holds"):
+        connection.execute(f"DELETE FROM {table}")  # noqa: S608  (three words of this file)
+    roster = Roster()
+    rows = connection.execute(
+        """SELECT head, sig, salt, body, incarnation, seq, received, chain
+           FROM records LEFT JOIN bodies ON bodies."commit" = records."commit" ORDER BY pos"""
+    )
+    for row in rows:
+        record, receipt = parse(Sealed(*row[:4])), Receipt(*row[4:])
+        if roster.log is None or record.log == roster.log:
+            roster.apply(record, receipt.received)
+        project(connection, record, receipt, roster)
+        grown(connection, record.log, receipt.seq)

@@ -1,0 +1,157 @@
+"""One running relay: what its two doors, the socket and HTTP, have in common."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections import OrderedDict
+from dataclasses import dataclass
+from time import monotonic
+from typing import Final
+
+from caisey_core import frames
+from caisey_core.api import ChallengeIssued
+from caisey_core.connection import is_loopback
+from caisey_core.signing import SigningKey
+from caisey_server import admission
+from caisey_server.admission import Directory, Door
+from caisey_server.fanout import Follower, Hub
+from caisey_server.home import Home
+from caisey_server.limits import Addresses, Bucket
+from caisey_server.log import EmbeddedLog
+
+_PROBE_SECONDS: Final = 30.0
+_CHALLENGE_MS: Final = 60_000
+_TOKEN_MS: Final = 12 * 60 * 60 * 1000
+_MOST: Final = 10_000
+_LOGINS: Final = 20.0
+_LOGINS_AT_ONCE: Final = 40.0
+_LOGINS_AT_ONCE_HERE: Final = 100.0
+
+
+def now_ms() -> int:
+    """The relay's clock: milliseconds since 1970."""
+    return time.time_ns() // 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A probe on its way: who asked, under which number, of which endpoint, when (monotonic seconds)."""
+
+    asker: Follower
+    id: int
+    endpoint: str
+    at: float
+
+
+class Presence:
+    """Which endpoints are connected, and the probes between them and those who ask."""
+
+    def __init__(self) -> None:
+        self._here: dict[str, Follower] = {}
+        self._asked: OrderedDict[int, Asked] = OrderedDict()
+        self._next = 0
+
+    def here(self, endpoint: str) -> bool:
+        """Whether a socket of this endpoint is open."""
+        return endpoint in self._here
+
+    def arrive(self, endpoint: str, follower: Follower) -> None:
+        """An endpoint has connected; an older connection of the same key gives way."""
+        if older := self._here.get(endpoint):
+            older.leave(4001, "replaced")
+        self._here[endpoint] = follower
+
+    def depart(self, endpoint: str, follower: Follower) -> None:
+        """A connection of an endpoint has ended."""
+        if self._here.get(endpoint) is follower:
+            del self._here[endpoint]
+
+    def ask(self, asker: Follower, probe: frames.Probe) -> str:
+        """Passes a probe on; or says why not: `away`, or `rate` where too many wait for the endpoint already."""
+        now = monotonic()
+        while self._asked and (len(self._asked) >= _MOST or next(iter(self._asked.values())).at < now - _PROBE_SECONDS):
+            self._asked.popitem(last=False)
+        target = self._here.get(probe.endpoint)
+        if target is None or target.busy:
+            return "away" if target is None else "rate"
+        self._next += 1
+        self._asked[self._next] = Asked(asker, probe.id, probe.endpoint, now)
+        target.post(frames.Probe(id=self._next, endpoint=probe.endpoint))
+        return ""
+
+    def answer(self, follower: Follower, alive: frames.Alive) -> tuple[Follower, int] | None:
+        """Who had asked what this answers, and under which number; only the endpoint that was asked can answer."""
+        asked = self._asked.get(alive.id)
+        if asked is None or self._here.get(asked.endpoint) is not follower:
+            return None
+        del self._asked[alive.id]
+        return (asked.asker, asked.id) if asked.at >= monotonic() - _PROBE_SECONDS else None
+
+
+class Relay:
+    """The relay. `port` is the one it listens on, set before the first login."""
+
+    def __init__(self, home: Home, key: SigningKey, log: EmbeddedLog) -> None:
+        self.home, self.key, self.log = home, key, log
+        self.hub = Hub(log)
+        self.presence = Presence()
+        self.port = 0
+        self._challenges: OrderedDict[str, int] = OrderedDict()
+        self._tokens: OrderedDict[str, tuple[str, int]] = OrderedDict()
+        self._here = Addresses(_LOGINS, _LOGINS_AT_ONCE_HERE)
+        self._away = Addresses(_LOGINS, _LOGINS_AT_ONCE)
+
+    @property
+    def directory(self) -> Directory:
+        """The roster as it stands."""
+        return self.log.directory
+
+    @property
+    def workspace(self) -> str:
+        """The workspace's root fingerprint; empty before founding."""
+        return self.directory.roster.fingerprint
+
+    # -- logging in ---------------------------------------------------------------------------------------
+
+    def refuses(self, address: str) -> bool:
+        """Whether this address has tried too often; this try counts."""
+        return self._bucket(address).refuses(monotonic())
+
+    def welcomes(self, address: str) -> None:
+        """The try was a good one and does not count."""
+        self._bucket(address).give_back()
+
+    def _bucket(self, address: str) -> Bucket:
+        return (self._here if is_loopback(address) else self._away).of(address)
+
+    def log_in(self, statement: bytes, sig: bytes, challenge: str) -> str | None:
+        """The key that has proved itself with this challenge; None for every other case alike."""
+        door = Door(self.key.public, self.port, challenge, now_ms())
+        return admission.log_in(self.directory, door, statement, sig)
+
+    def challenge(self) -> ChallengeIssued:
+        """A nonce to sign, good once and for a minute."""
+        now = now_ms()
+        while self._challenges and (len(self._challenges) >= _MOST or next(iter(self._challenges.values())) < now):
+            self._challenges.popitem(last=False)
+        nonce = secrets.token_hex(16)
+        self._challenges[nonce] = now + _CHALLENGE_MS
+        return ChallengeIssued(nonce=nonce, relay=self.key.public, workspace=self.workspace, time=now)
+
+    def redeem(self, nonce: str) -> bool:
+        """Uses a challenge up; False if it was not given out, was used, or is too old."""
+        return self._challenges.pop(nonce, 0) >= now_ms()
+
+    def token(self, key: str) -> tuple[str, int]:
+        """A bearer token for a key that has proved itself, and when it ends (ms)."""
+        token, expires = secrets.token_urlsafe(32), now_ms() + _TOKEN_MS
+        self._tokens[token] = (key, expires)
+        if len(self._tokens) > _MOST:
+            self._tokens.popitem(last=False)
+        return token, expires
+
+    def bearer(self, token: str) -> str | None:
+        """Whose token this is."""
+        key, expires = self._tokens.get(token, ("", 0))
+        return key if expires >= now_ms() else None

@@ -1,0 +1,71 @@
+"""What the relay's log is asked to do, and what comes of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from caisey_core.frames import Checkpoint, Entry, Receipt
+from caisey_core.ids import Digest
+from caisey_core.record import Record
+from caisey_server.admission import Directory
+
+Positions = tuple[tuple[Digest, Receipt], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Append:
+    """Records of one log and series, sound by themselves (`admission.sound`), by the key `writer`."""
+
+    log: str
+    expect: str
+    records: tuple[Record, ...]
+    writer: str
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The records that found the workspace."""
+
+    records: tuple[Record, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Attest:
+    """An endpoint's checkpoint of its session."""
+
+    checkpoint: Checkpoint
+    writer: str
+
+
+Request = Append | Found | Attest
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """A committed record: its position across logs, its log, and that session's endpoint (empty: the roster)."""
+
+    pos: int
+    log: str
+    endpoint: str
+    digest: str
+    audience: str
+    entry: Entry
+
+    @property
+    def size(self) -> int:
+        """About how many bytes it takes, in memory and in a frame."""
+        sealed = self.entry.sealed
+        return len(sealed.head) + len(sealed.body or b"") + 320
+
+
+@dataclass(frozen=True, slots=True)
+class Committed:
+    """What one transaction has added.
+
+    `marked`: logs of which checkpoints were kept, and those sessions' endpoints. `directory`: the roster's, if it
+    changed.
+    """
+
+    items: tuple[Item, ...]
+    marked: dict[str, str]
+    directory: Directory | None

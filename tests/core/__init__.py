@@ -1,0 +1,1 @@
+"""The core: bytes, signatures, chains, folds; each by tables, properties and attacks."""

@@ -1,0 +1,32 @@
+"""One workspace for the tests of a module that leave it usable; one of their own for those that break things."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.world import World
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[World]:
+    """A founded workspace with a running relay and agent."""
+    world = World(tmp_path)
+    try:
+        world.found()
+        yield world
+    finally:
+        world.end()
+
+
+@pytest.fixture
+def solo_world(tmp_path: Path) -> Iterator[World]:
+    """The same, founded for one member."""
+    world = World(tmp_path, solo=True)
+    try:
+        world.found()
+        yield world
+    finally:
+        world.end()

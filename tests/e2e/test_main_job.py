@@ -1,0 +1,82 @@
+"""The main job, and what its note answers when nobody has typed one."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+from tests.e2e import journals
+from tests.e2e.test_faults import Running, _code
+from tests.e2e.world import World, until
+
+
+def test_the_six_questions_are_answered_without_a_note(world: World, tmp_path: Path) -> None:
+    spool = tmp_path / "spool"
+    spool.mkdir()
+    for number in range(5):
+        (spool / f"d{number}").write_bytes(b"x" * 1000)
+    before = world.caisey("ana", "check", "box", "--expect-exit", "1", "--", "test", "-e", str(spool / "d0"))
+    assert before.returncode == 1, before.stderr
+    world.ok("ana", "run", "box", "--", "ls", str(spool))
+
+    denied = Running(world, "run", "box", "--", "rm", "-rf", str(spool))
+    world.ok("sam", "deny", _code(world, "ana", denied.stderr), "--reason", "would delete the directory", "--yes")
+    assert denied.wait() == 252
+    assert spool.exists()
+
+    failed = world.caisey("ana", "run", "box", "--", "ls", str(tmp_path / "missing"))
+    assert failed.returncode == 2
+
+    request = world.ok("ana", "run", "box", "--no-wait", "--", "find", str(spool), "-name", "d*", "-delete").strip()
+    world.approve("sam", request)
+    until(lambda: not list(spool.iterdir()))
+
+    assert (
+        world.caisey("ana", "check", "box", "--expect-exit", "1", "--", "test", "-e", str(spool / "d0")).returncode == 0
+    )
+    world.ok("ana", "close", "--outcome", "resolved")
+    (log, *_) = journals.sessions(world)
+    until(lambda: journals.agree(world, log))
+
+    note = world.ok("ana", "export", "last")
+    assert "ACME/box" in note
+    assert "Before:" in note
+    assert re.search(r"Denied:.*rm -rf .*\n?.*sam", note)
+    assert "would delete the directory" in note
+    assert re.search(r"Changed:.*find", note)
+    assert "approved by sam" in note
+    assert "Verified:" in note
+    assert "resolved" in note
+    assert 10 <= len(note.strip().splitlines()) <= 25
+    assert world.ok("ana", "export", "last") == note
+    six = json.loads(world.ok("ana", "export", "last", "--format", "json"))
+    assert six["v"] == 1
+    assert "intact" in world.ok("ana", "verify", "last")
+
+
+def test_one_command_opens_and_closes_its_own_session(world: World) -> None:
+    done = world.caisey("ana", "run", "box", "--", "echo", "hello")
+    assert (done.returncode, done.stdout) == (0, "hello\n"), done.stderr
+    (log, *_) = journals.sessions(world)
+    assert journals.kinds(world, log)[-1] == "session.closed"
+    assert "intact" in world.ok("ana", "verify", "last")
+
+
+def test_exit_status_and_streams_pass_through(world: World) -> None:
+    done = world.caisey("ana", "run", "box", "--", "ls", "/nonexistent")
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert "/nonexistent" in done.stderr
+
+
+def test_solo_needs_the_name_typed_and_says_so(solo_world: World, tmp_path: Path) -> None:
+    canary = tmp_path / "canary"
+    words = ("run", "box", "--", "touch", str(canary))
+    refused = solo_world.caisey("sam", *words)
+    assert refused.returncode == 252
+    assert not canary.exists()
+    solo_world.ok("sam", "run", "box", "--type", "box", "--", "touch", str(canary))
+    assert canary.exists()
+    solo_world.ok("sam", "close", "--outcome", "resolved", "--unverified", "a test")
+    assert "solo" in solo_world.ok("sam", "export", "last")

@@ -1,0 +1,191 @@
+"""A workspace on loopback: two members' homes, a relay and an agent, each a process one can kill and start again."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeVar
+
+T = TypeVar("T")
+PATIENCE = 20.0
+BIN = Path(sys.executable).parent
+
+
+def until(what: Callable[[], T | None], *, seconds: float = PATIENCE, why: str = "") -> T:
+    """Polls until there is something; a deadline, not a guess at how long it takes."""
+    end = time.monotonic() + seconds
+    while True:
+        value = what()
+        if value:
+            return value
+        if time.monotonic() > end:
+            raise AssertionError(f"nothing came of it within {seconds} s: {why or what}")
+        time.sleep(0.01)
+
+
+@dataclass
+class Program:
+    """One of the programs, running."""
+
+    process: subprocess.Popen[bytes]
+    errors: Path
+
+    def kill(self) -> None:
+        """SIGKILL: no farewell."""
+        self.process.kill()
+        self.process.wait()
+
+    def stop(self) -> None:
+        """SIGTERM, and a deadline for obeying."""
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+            try:
+                self.process.wait(timeout=10)
+            except subprocess.TimeoutExpired:
+                self.kill()
+
+    @property
+    def said(self) -> str:
+        """What it has written to standard error."""
+        return self.errors.read_text(errors="replace")
+
+
+@dataclass
+class World:
+    """Homes under one directory. `sam` founded the workspace (admin), `ana` is an invited technician."""
+
+    path: Path
+    solo: bool = False
+    port: int = 0
+    relay: Program | None = None
+    agent: Program | None = None
+    _started: list[Program] = field(default_factory=list)
+
+    @property
+    def origin(self) -> str:
+        """The relay's address, the same after a restart."""
+        return f"http://127.0.0.1:{self.port}"
+
+    def start_relay(self) -> Program:
+        """Starts the relay, on the port it had before, and waits until it accepts connections."""
+        ready = self.path / "relay.ready"
+        ready.unlink(missing_ok=True)
+        self.relay = self._start(
+            "relay",
+            [
+                "caisey-server",
+                "run",
+                "--home",
+                self.home("relay"),
+                "--port",
+                str(self.port),
+                "--ready-file",
+                str(ready),
+            ],
+        )
+        until(lambda: ready.exists() or self._dead(self.relay), why="the relay is not ready")
+        self.port = int(ready.read_text().strip().rpartition(":")[2])
+        return self.relay
+
+    def start_agent(self) -> Program:
+        """Starts the agent and waits until it has reached the relay."""
+        ready = self.path / "agent.ready"
+        ready.unlink(missing_ok=True)
+        self.agent = self._start(
+            "agent", ["caisey-agent", "run", "-v", "--home", self.home("agent"), "--ready-file", str(ready)]
+        )
+        until(lambda: ready.exists() or self._dead(self.agent), why="the agent is not ready")
+        return self.agent
+
+    def _dead(self, program: Program | None) -> bool:
+        if program is not None and program.process.poll() is not None:
+            raise AssertionError(f"it ended with {program.process.returncode}: {program.said}")
+        return False
+
+    def _start(self, name: str, words: Sequence[str]) -> Program:
+        errors = self.path / f"{name}.{len(self._started)}.log"
+        with errors.open("wb") as file:
+            process = subprocess.Popen(
+                [BIN / words[0], *words[1:]], stdin=subprocess.DEVNULL, stdout=file, stderr=file, env=self.environment
+            )
+        program = Program(process, errors)
+        self._started.append(program)
+        return program
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The caller's, with an empty home directory and without Caisey's own variables."""
+        kept = {name: value for name, value in os.environ.items() if not name.startswith("CAISEY")}
+        (self.path / "home").mkdir(exist_ok=True)
+        return kept | {"HOME": str(self.path / "home"), "PYTHONUNBUFFERED": "1"}
+
+    def home(self, who: str) -> str:
+        """A program's or member's directory."""
+        return str(self.path / who)
+
+    def found(self) -> None:
+        """Relay, workspace, ana, one endpoint `ACME/box` and its agent: all by the public commands."""
+        self.start_relay()
+        claim = (self.path / "relay" / "claim").read_text().strip()
+        solo = ["--solo"] if self.solo else []
+        self.ok("sam", "init", "Stage", "--relay", self.origin, "--claim", claim, "--member-name", "sam", *solo)
+        invitation = self.ok("sam", "invite", "endpoint", "--client", "ACME", "--name", "box")
+        joined = subprocess.run(
+            [BIN / "caisey-agent", "join", "--home", self.home("agent"), invitation.strip()],
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            timeout=30,
+            check=False,
+        )
+        assert joined.returncode == 0, joined.stderr
+        if not self.solo:
+            member = self.ok("sam", "invite", "member", "--name", "ana", "--role", "technician", "--clients", "ACME")
+            self.ok("ana", "join", member.strip())
+        self.start_agent()
+
+    def caisey(
+        self, who: str, *words: str, stdin: str | None = None, timeout: float = 60
+    ) -> subprocess.CompletedProcess[str]:
+        """A member types a command without a terminal."""
+        return subprocess.run(
+            [BIN / "caisey", *words],
+            env=self.environment | {"CAISEY_HOME": self.home(who)},
+            input=stdin,
+            stdin=subprocess.DEVNULL if stdin is None else None,
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            check=False,
+        )
+
+    def popen(self, who: str, *words: str) -> subprocess.Popen[bytes]:
+        """A member types a command and does not wait."""
+        return subprocess.Popen(
+            [BIN / "caisey", *words],
+            env=self.environment | {"CAISEY_HOME": self.home(who)},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+
+    def ok(self, who: str, *words: str, stdin: str | None = None) -> str:
+        """A command that has to succeed; what it wrote to standard output."""
+        done = self.caisey(who, *words, stdin=stdin)
+        assert done.returncode == 0, f"{words}: exit {done.returncode}\n{done.stdout}\n{done.stderr}"
+        return done.stdout
+
+    def approve(self, who: str, code: str) -> str:
+        """Approves a request once it waits."""
+        return self.ok(who, "approve", code, "--yes")
+
+    def end(self) -> None:
+        """Stops everything."""
+        for program in reversed(self._started):
+            program.stop()
