@@ -237,7 +237,8 @@ class Session:
             case "action.cancelled":
                 action.cancellation = placed
             case "action.refused" | "action.expired" | "action.withdrawn" | "action.unknown" as kind:
-                if not action.step.over:
+                # What runs is not undone by words: only the endpoint ends it, or does not know how it ended.
+                if action.step in {Step.PROPOSED, Step.HELD, *([Step.RUNNING] if kind == "action.unknown" else [])}:
                     action.step, action.end = Step(kind.removeprefix("action.")), placed
 
 

@@ -27,6 +27,7 @@ DECISIONS: Final = {
 }
 _CALM: Final = frozenset({"echo", "printf", "true", ":", "timeout", "sudo", "time"})
 COMMAND_LIMIT: Final = 256
+ARGV_LIMIT: Final = 8 * 1024
 
 
 def decide(risk: Class) -> Decision:
@@ -88,6 +89,8 @@ def judge_script(script: str, shell: str) -> Verdict:
 def _argv(argv: Sequence[str], here: tuple[str, ...]) -> Verdict:
     if not argv:
         return _verdict([], Finding(Class.UNJUDGED, "empty", "There is no command."))
+    if sum(map(len, argv)) > ARGV_LIMIT:
+        return _verdict([], Finding(Class.UNJUDGED, "too-long", f"It is longer than {ARGV_LIMIT} characters."))
     doubt = next(filter(None, map(strange_text, argv)), "")
     return _verdict(command(tuple(argv), here, 0), Finding(Class.UNJUDGED, "characters", doubt) if doubt else None)
 

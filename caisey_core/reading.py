@@ -15,6 +15,9 @@ from typing import Final
 
 from caisey_core.table import Glob, Paths, Word, table
 
+_PATH_LIMIT: Final = 1024
+_SCRIPT_LIMIT: Final = 2048
+
 # -- sensitive files ----------------------------------------------------------------------------------------
 
 
@@ -27,6 +30,8 @@ def sensitive(word: Word, here: tuple[str, ...], *, deep: bool = False) -> bool:
         return True
     glob = isinstance(word, Glob)
     text = word.text if isinstance(word, Glob) else word
+    if len(text) > _PATH_LIMIT:
+        return True
     if text == "-" or text == "":
         return False
     paths = _candidates(text, here)
@@ -132,6 +137,8 @@ _SED_COMMAND: Final = re.compile(
 
 def sed_only_prints(script: str) -> bool:
     """Whether a sed script neither writes, reads other files nor starts anything (no w, W, r, R, e, s///w)."""
+    if len(script) > _SCRIPT_LIMIT:
+        return False
     at = 0
     while at < len(script):
         command = _SED_COMMAND.match(script, at)
@@ -159,7 +166,7 @@ _AWK_EITHER: Final = re.compile(
 
 def awk_only_prints(program: str) -> bool:
     """Whether an awk program can be split into tokens in one way and has no redirection, pipe, or call out."""
-    if _AWK_NEVER.search(program):
+    if len(program) > _SCRIPT_LIMIT or _AWK_NEVER.search(program):
         return False
     at, before, printing = 0, ";", False
     while at < len(program):

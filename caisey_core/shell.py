@@ -19,7 +19,7 @@ from caisey_core.words import ShellWord, strange_text, unquote, word_end
 if TYPE_CHECKING:
     from tree_sitter import Node, Parser
 
-SCRIPT_LIMIT: Final = 16 * 1024
+SCRIPT_LIMIT: Final = 8 * 1024
 """Bytes of the longest script that is taken apart; a longer one is a doubt as a whole."""
 PROGRAM_LIMIT: Final = 256
 DEPTH_LIMIT: Final = 60

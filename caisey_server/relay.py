@@ -94,7 +94,7 @@ class Relay:
 
     def __init__(self, home: Home, key: SigningKey, log: EmbeddedLog) -> None:
         self.home, self.key, self.log = home, key, log
-        self.hub = Hub(log)
+        self.hub = Hub(log, now_ms)
         self.presence = Presence()
         self.port = 0
         self._challenges: OrderedDict[str, int] = OrderedDict()

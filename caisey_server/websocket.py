@@ -24,8 +24,9 @@ from caisey_core.record import Record, parse
 from caisey_core.roster import Endpoint, Member
 from caisey_server import admission
 from caisey_server.admission import Denial, Session, denial
-from caisey_server.fanout import EveryLog, Follower, OneLog
+from caisey_server.fanout import Follower
 from caisey_server.limits import Bucket
+from caisey_server.lines import EveryLog, OneLog
 from caisey_server.reader import Reader
 from caisey_server.relay import Relay, now_ms
 from caisey_server.requests import Positions

@@ -33,12 +33,12 @@ def demo(
     """
     from caisey_cli.demo.plan import Play, plan
     from caisey_cli.demo.stage import Failed, Stage
-    from caisey_cli.sanitize import inert
+    from caisey_cli.sanitize import inert_block
 
     del home
     begun, titles = time.monotonic(), []
     tell = say if json else data
-    with Stage.set(keep, lambda line: tell(inert(line))) as stage:
+    with Stage.set(keep, lambda line: tell(inert_block(line))) as stage:
         stage.break_machine()
         play = Play(stage)
         for number, step in enumerate(plan(), start=1):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 import shlex
-import shutil
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -15,8 +14,6 @@ from caisey_cli.demo.stage import PATIENCE, Done, Failed, Stage
 
 ENDPOINT = "front-desk-03"
 TICKET = "48211"
-CHECK = "cat printd.state"
-DELETE = "find spool -name 'd*' -delete"
 _CODE = re.compile(r"caisey approve (a\w{6})\b")
 
 
@@ -62,7 +59,7 @@ def plan() -> Iterator[Step]:
     yield Step("The service starts again; a program nobody has judged needs sam, too", _starts)
     yield Step("Closing runs the check again, and now it passes", _closes)
     yield Step("The ticket note is written from the records; nobody typed it", _notes)
-    yield Step("The record proves itself: to ana, to sam, and against a single changed byte", _proves)
+    yield Step("The record proves itself, also against a single changed byte", _proves)
 
 
 # -- setting up -------------------------------------------------------------------------------------------
@@ -91,38 +88,43 @@ def _join(play: Play) -> None:
 
 
 def _fails(play: Play) -> None:
-    line = f"caisey check {ENDPOINT} --ticket {TICKET} --reason 'nothing prints' --expect running -- {CHECK}"
-    play.typed("ana", line, status=1, says=("failed", "printd: failed"))
+    asked = f"caisey check {ENDPOINT} --ticket {TICKET} --reason 'nothing prints' --expect running"
+    play.typed("ana", f"{asked} -- cat {_on(play, 'printd.state')}", status=1, says=("failed", "printd: failed"))
 
 
 def _looks(play: Play) -> None:
-    listed = play.typed("ana", f"caisey run {ENDPOINT} -- ls spool").out.split()
+    spool = _on(play, "spool")
+    listed = play.typed("ana", f"caisey run {ENDPOINT} -- ls {spool}").out.split()
     if sum(each.startswith("d") for each in listed) < 2:
         raise Failed("The spool is not full: the fault is not there.")
-    used = play.typed("ana", f"caisey run {ENDPOINT} -- du -sk spool").out.split()[:1]
+    used = play.typed("ana", f"caisey run {ENDPOINT} -- du -sk {spool}").out.split()[:1]
     if not used or not used[0].isdigit() or int(used[0]) <= 2048:
         raise Failed("The spool is not over its limit: the fault is not there.")
-    play.typed("ana", f"caisey run {ENDPOINT} -- cat printd.log", says=("more than the 2048 KiB it may",))
+    play.typed(
+        "ana", f"caisey run {ENDPOINT} -- cat {_on(play, 'printd.log')}", says=("more than the 2048 KiB it may",)
+    )
     play.typed("ana", f"caisey find 'the spool holds {used[0]} KiB; printd starts with 2048 at most'")
 
 
 def _denied(play: Play) -> None:
-    asked = play.typed("ana", f"caisey request {ENDPOINT} --reason 'make room' -- rm -rf spool")
-    code = asked.out.strip()
-    play.typed("sam", f"caisey deny {code} --reason 'would delete the directory' --yes", says=("rm -rf spool",))
+    rough = f"rm -rf {_on(play, 'spool')}"
+    code = play.typed("ana", f"caisey request {ENDPOINT} --reason 'make room' -- {rough}").out.strip()
+    play.typed("sam", f"caisey deny {code} --reason 'would delete the directory' --yes", says=(rough,))
     if not (play.stage.machine / "spool").is_dir():
         raise Failed("What was denied ran all the same: the spool is gone.")
 
 
 def _changes(play: Play) -> None:
-    _approved(play, f"caisey run {ENDPOINT} --reason 'drop the jobs, keep the directory' -- {DELETE}", "-delete")
+    delete = f"find {_on(play, 'spool')} -name 'd*' -delete"
+    _approved(play, f"caisey run {ENDPOINT} --reason 'drop the jobs, keep the directory' -- {delete}", delete)
     left = [each.name for each in (play.stage.machine / "spool").iterdir()]
     if not left or any(each.startswith("d") for each in left):
         raise Failed("The approved change did not delete the jobs, or more than these.")
 
 
 def _starts(play: Play) -> None:
-    _approved(play, f"caisey run {ENDPOINT} -- ./svc start printd", "svc start printd", says=("printd: running",))
+    start = f"sh {_on(play, 'svc')} start printd"
+    _approved(play, f"caisey run {ENDPOINT} -- {start}", start, says=("printd: running",))
 
 
 def _approved(play: Play, line: str, shown: str, says: tuple[str, ...] = ()) -> None:
@@ -170,7 +172,6 @@ def _notes(play: Play) -> None:
 
 def _proves(play: Play) -> None:
     play.typed("ana", "caisey verify last", says=("intact: complete to", "attested by relay and agent"))
-    play.typed("sam", "caisey verify last")
     copy, bad = _tampered(play)
     line = f"caisey verify last --journal {shlex.quote(copy)}"
     play.typed("ana", line, status=254, says=(f"bad at {bad}",))
@@ -180,15 +181,18 @@ def _proves(play: Play) -> None:
 def _tampered(play: Play) -> tuple[str, int]:
     """A copy of ana's journal in which one byte of the approved command differs, and which record that is."""
     shown = json.loads(_quiet(play, "caisey show last --json"))
-    bad = next(each["seq"] for each in shown["records"] if each["kind"] == "action.proposed" and DELETE in each["text"])
+    bad = next(
+        each["seq"] for each in shown["records"] if each["kind"] == "action.proposed" and "-delete" in each["text"]
+    )
     original, copy = play.stage.scratch / "ana" / "journal.db", play.stage.scratch / "copy.db"
     with closing(sqlite3.connect(original)) as source, closing(sqlite3.connect(copy)) as target:
         source.backup(target)
     data = bytearray(copy.read_bytes())
-    at = data.find(b'"-name","d*","-delete"')
-    if at < 0:
+    proposed = data.find(b'"shell":"","argv":["find"')
+    at = data.find(b'"d*"', proposed)
+    if proposed < 0 or at < 0:
         raise Failed("The approved command is not in the journal.")
-    data[at + len(b'"-name","')] ^= ord("d") ^ ord("x")
+    data[at + 1] = ord("x")
     copy.write_bytes(data)
     play.stage.tell(f"(in {copy.name}, a copy of ana's journal, one byte is changed: -name 'd*' becomes -name 'x*')")
     return str(copy), int(bad)
@@ -207,6 +211,6 @@ def _word(stage: Stage, name: str) -> str:
     return shlex.quote(str(stage.scratch / name))
 
 
-def clear(stage: Stage) -> None:
-    """Takes the copy away that was tampered with."""
-    shutil.rmtree(stage.scratch / "copy.db", ignore_errors=True)
+def _on(play: Play, name: str) -> str:
+    """A path on the endpoint, as it is typed."""
+    return shlex.quote(str(play.stage.machine / name))

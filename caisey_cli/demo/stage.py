@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import selectors
 import shlex
 import shutil
 import signal
@@ -24,8 +25,8 @@ from caisey_core.errors import CaiseyError
 PATIENCE: Final = 30.0
 """Seconds for a program to start, or for a command to end."""
 STOPPING: Final = 5.0
-SPOOLED: Final = 24
-"""Jobs in the spool, 128 KiB each: more than `printd` starts with."""
+SPOOLED: Final = 6
+"""Jobs in the spool, half a MiB each: more than `printd` starts with."""
 
 
 class Failed(CaiseyError):
@@ -43,30 +44,42 @@ class Done:
 
 
 class Waiting:
-    """A command that goes on while others are typed."""
+    """A command that goes on while others are typed; what it says is told as it comes."""
 
     def __init__(self, line: str, process: subprocess.Popen[bytes], told: Callable[[str], None]) -> None:
         self.line, self._process, self._told = line, process, told
-        self._out: list[bytes] = []
-        self._err: list[bytes] = []
-        self._readers = [
-            threading.Thread(target=self._read, args=(process.stdout, self._out), daemon=True),
-            threading.Thread(target=self._read, args=(process.stderr, self._err), daemon=True),
-        ]
-        for reader in self._readers:
-            reader.start()
+        self._said = {1: b"", 2: b""}
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
 
-    def _read(self, pipe: object, into: list[bytes]) -> None:
-        for line in pipe:  # type: ignore[attr-defined]
-            into.append(line)
-            self._told(line.decode("utf-8", "backslashreplace").rstrip("\n"))
+    def _read(self) -> None:
+        """Both streams by one reader, standard output first, so that lines stand as they would on a terminal."""
+        with selectors.DefaultSelector() as selector:
+            for number, pipe in ((1, self._process.stdout), (2, self._process.stderr)):
+                if pipe is not None:
+                    selector.register(pipe, selectors.EVENT_READ, number)
+            told = dict.fromkeys(self._said, 0)
+            while selector.get_map():
+                for key, _ in sorted(selector.select(), key=lambda ready: ready[0].data):
+                    data = os.read(key.fd, 65536)
+                    if not data:
+                        selector.unregister(key.fileobj)
+                    self._said[key.data] += data
+                    told[key.data] = self._tell(self._said[key.data], told[key.data], not data)
+
+    def _tell(self, said: bytes, told: int, ended: bool) -> int:
+        """Tells whole lines; where it is with that."""
+        end = len(said) if ended else said.rfind(b"\n") + 1
+        for line in said[told:end].decode("utf-8", "backslashreplace").splitlines():
+            self._told(line)
+        return max(told, end)
 
     def says(self, seconds: float, look: Callable[[str], str]) -> str:
         """What `look` finds in what it has said on stderr so far; empty if it ends or time runs out first."""
         until = time.monotonic() + seconds
         while time.monotonic() < until:
             ended = self._process.poll() is not None
-            if found := look(b"".join(self._err).decode("utf-8", "backslashreplace")):
+            if found := look(self._text(2)):
                 return found
             if ended:
                 break
@@ -80,10 +93,11 @@ class Waiting:
         except subprocess.TimeoutExpired:
             self._process.kill()
             status = self._process.wait()
-        for reader in self._readers:
-            reader.join(STOPPING)
-        texts = [b"".join(each).decode("utf-8", "backslashreplace") for each in (self._out, self._err)]
-        return Done(self.line, status, texts[0], texts[1])
+        self._reader.join(STOPPING)
+        return Done(self.line, status, self._text(1), self._text(2))
+
+    def _text(self, stream: int) -> str:
+        return self._said[stream].decode("utf-8", "backslashreplace")
 
 
 @dataclass(slots=True)
@@ -110,8 +124,8 @@ class Stage:
 
     @property
     def machine(self) -> Path:
-        """The endpoint's directory: the agent runs here, and so do its commands."""
-        return self.scratch / "machine"
+        """The endpoint's directory, with its service and its fault."""
+        return self.scratch / "pc"
 
     def __enter__(self) -> Self:
         signal.signal(signal.SIGTERM, _interrupted)
@@ -141,7 +155,7 @@ class Stage:
             (self.machine / name).write_text((source / name).read_text())
             (self.machine / name).chmod(0o755)
         for number in range(1, SPOOLED + 1):
-            (spool / f"d{number:05}").write_bytes(b"%!PS\n" + bytes(128 * 1024 - 5))
+            (spool / f"d{number:05}").write_bytes(b"%!PS\n" + os.urandom(512 * 1024 - 5))
             (spool / f"c{number:05}").write_text(f"job {number} for reception\n")
         self._start(["/bin/sh", "./svc", "serve"], "svc")
         control = self.machine / "control"

@@ -269,7 +269,7 @@ class Workspace:
 
 def verdict(decision: Decision = Decision.QUORUM, risk: Class = Class.PERSISTENT) -> Verdict:
     """What some policy says."""
-    return Verdict(decision=decision, risk=risk, rule="rule", why="why", commands=())
+    return Verdict(decision=decision, risk=risk, rule="rule", why="It may.", commands=())
 
 
 class Story:

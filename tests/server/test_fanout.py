@@ -8,9 +8,10 @@ from hypothesis import strategies as st
 
 from caisey_core.frames import Entry, Receipt
 from caisey_core.record import Sealed
-from caisey_server.fanout import EveryLog, Tail
 from caisey_server.limits import Addresses, Bucket
+from caisey_server.lines import EveryLog
 from caisey_server.requests import Item
+from caisey_server.tail import Tail
 
 
 def item(pos: int, log: str, seq: int, size: int = 100) -> Item:

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import random
 
 import pytest
+from websockets.exceptions import ConnectionClosed
+from websockets.protocol import State
 
 from caisey_core import chain, frames
 from caisey_core.frames import CheckpointStatement, read_checkpoint
@@ -271,3 +275,36 @@ async def test_many_appends_may_be_on_their_way_at_once(served: Served) -> None:
     answers = [await ana.until(frames.Appended) for _ in ids]
     assert [answer.id for answer in answers] == ids
     assert [answer.receipts[0][1].seq for answer in answers] == list(range(2, 302))
+
+
+async def test_bytes_that_went_wrong_are_refused_and_harm_nothing(served: Served) -> None:
+    """Good frames with a few bytes changed: an answer or the end of the connection, never a fault of the relay's."""
+    world = served.world
+    ana = await served.enter(world.ana)
+    first, writer = await served.open(ana, world.desk)
+    draw = random.Random(20)  # noqa: S311  (which bytes is not secret)
+    sealed = tuple(note.sealed for note in notes(writer, 2))
+    good = [
+        frames.encode(frame)
+        for frame in (
+            frames.Append(id=1, log=first.log, expect="", records=sealed),
+            frames.Follow(log=first.log, incarnation="", seq=0),
+            frames.FollowAll(cursor=""),
+            frames.Probe(id=1, endpoint=first.digest),
+            frames.Checkpoint(statement=b'{"v":1,"log":"","incarnation":"","seq":1}', sig=b"x" * 64),
+        )
+    ]
+    victim = await served.enter(world.tom)
+    for _ in range(150):
+        data = bytearray(draw.choice(good))
+        for _ in range(draw.randrange(1, 4)):
+            data[draw.randrange(len(data))] = draw.randrange(256)
+        with contextlib.suppress(ConnectionClosed):
+            await victim.socket.send(bytes(data))
+        if victim.socket.protocol.state is not State.OPEN or draw.random() < 0.1:
+            await victim.close()
+            victim = await served.enter(world.tom)
+    assert isinstance(await ana.append(notes(Writer(world.ana, first.log), 1)), frames.Appended)
+    said = served.server.said()
+    assert "Traceback" not in said, said
+    assert "fault" not in said, said

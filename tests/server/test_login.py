@@ -10,6 +10,7 @@ from websockets.exceptions import ConnectionClosed
 
 from caisey_core import frames
 from caisey_core.kinds import MemberRemoved, Namespace, Role
+from caisey_core.record import digest
 from caisey_core.signing import SigningKey
 from tests.server.conftest import Served
 from tests.server.process import Server
@@ -116,6 +117,23 @@ async def test_a_removed_member_is_gone_at_once_and_does_not_come_back(served: S
     again = await Peer.dial(served.origin, bob)
     await again.login()
     await refused(again)
+
+
+async def test_a_revoked_invitation_opens_nothing_any_more(served: Served) -> None:
+    world, one_use = served.world, key("revoked")
+    grant = world.invite_endpoint("c1", "never", one_use.public)
+    await publish(served.origin, world, [grant])
+    peer = await served.enter(one_use)
+    await peer.follow(world.log)
+    assert grant.digest in {digest(entry.sealed.head) for entry in await peer.caught_up()}
+    await publish(served.origin, world, [world.revoke(grant)])
+    assert await peer.ended() == (1008, "no longer admitted")
+    again = await served.enter(one_use)
+    await again.follow(world.log)
+    answers = [await again.receive(), await again.append([world.admission(grant, one_use, key("never"))])]
+    assert {(answer.code, answer.why) for answer in answers if isinstance(answer, frames.Denied)} == {
+        ("scope", "the invitation was revoked")
+    }
 
 
 # -- probes -----------------------------------------------------------------------------------------------

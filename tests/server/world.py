@@ -38,6 +38,7 @@ from caisey_core.kinds import (
     EndpointRef,
     Facts,
     How,
+    InvitationRevoked,
     Limits,
     MemberAdded,
     Namespace,
@@ -141,6 +142,11 @@ class World:
         """An endpoint's invitation, by the admin."""
         body = EndpointInvited(client=client, name=name, key=one_use, expires=expires)
         return self.govern("endpoint.invited", body, Audience.STAFF, admin=True)
+
+    def revoke(self, grant: Record) -> Record:
+        """Takes an invitation back."""
+        re = {"roster": self.roster.head, "grant": grant.digest}
+        return self.add(self._admin.write("invitation.revoked", InvitationRevoked(reason="lost"), time=now(), re=re))
 
     def admission(self, grant: Record, one_use: SigningKey, device: SigningKey) -> Record:
         """An endpoint's admission, not yet added."""
