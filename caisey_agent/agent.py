@@ -58,6 +58,7 @@ class Agent:
         self._rooms: dict[LogId, Room] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._failed: asyncio.Future[None] | None = None
+        self._offering = False
         self._on_ready = on_ready
         self._link = Link(
             self._key,
@@ -100,17 +101,21 @@ class Agent:
     def _restore(self) -> None:
         for record, receipt in self._kept(self._roster_log):
             self._roster.apply(record, receipt.received)
-        unsent = [(log, parse(sealed)) for log, sealed in self._journal.unsent()]
-        for log in reversed(self._journal.logs("session.opened")):
-            room = self._open(log)
-            room.restore(self._kept(log), [record for each, record in unsent if each == log])
+        for log in reversed(self._journal.logs("session.opened", without="session.closed")):
+            self._room(log)
         self._offer()
 
     def _offer(self) -> None:
         """Offers the relay everything that has no receipt; what it has already keeps its place."""
+        self._offering = False
         for log, batch in batches(self._journal.unsent()):
             self._link.append(log, batch)
         self._connection.flush()
+
+    def _offer_later(self) -> None:
+        if not self._offering:
+            self._offering = True
+            asyncio.get_running_loop().call_later(_TRY_AGAIN_SECONDS, self._offer)
 
     # -- events -------------------------------------------------------------------------------------------
 
@@ -134,7 +139,7 @@ class Agent:
             case Rejected(code=code, why=why):
                 _log.warning("the relay did not take a record (%s): %s", code, why)
                 if code in {"store", "rate", "gap"}:
-                    asyncio.get_running_loop().call_later(_TRY_AGAIN_SECONDS, self._offer)
+                    self._offer_later()
             case Restored(log=log):
                 _log.error("the relay has another or shorter history of %s; nothing of it is followed", log[:12])
             case Broken(why=why):
@@ -143,18 +148,12 @@ class Agent:
                 pass
 
     def _received(self, event: Received) -> None:
-        cursor = {_CURSOR: event.cursor} if event.cursor else None
-        self._journal.place(event.records, cursor)
-        if event.log == self._roster_log:
-            self._take_roster(event)
-            return
-        first = event.records[0][0]
-        room = self._rooms.get(event.log)
+        room = None if event.log == self._roster_log else self._room(event.log)
+        self._journal.place(event.records, {_CURSOR: event.cursor} if event.cursor else None)
         if room is None:
-            if first.head.kind != "session.opened":
-                return
-            room = self._open(event.log)
-        room.received(event.records)
+            self._take_roster(event)
+        else:
+            room.received(event.records)
 
     def _take_roster(self, event: Received) -> None:
         for record, receipt in event.records:
@@ -166,7 +165,10 @@ class Agent:
         for room in self._rooms.values():
             room.roster_changed()
 
-    def _open(self, log: LogId) -> Room:
+    def _room(self, log: LogId) -> Room:
+        """The room of a session, as far as the journal knows it."""
+        if log in self._rooms:
+            return self._rooms[log]
         room = Room(
             log,
             self._key,
@@ -180,6 +182,7 @@ class Agent:
             previous=self._previous(log),
         )
         self._rooms[log] = room
+        room.restore(self._kept(log), [parse(sealed) for _, sealed in self._journal.unsent(log)])
         return room
 
     def _previous(self, log: LogId) -> Previous | None:

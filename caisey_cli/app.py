@@ -42,17 +42,25 @@ class Row:
 
 TABLE: Final[dict[str, tuple[Row, ...]]] = {
     "Work": (
-        Row("run", "session", "Run one action on an endpoint; its output and exit status are passed through."),
-        Row("request", "session", "Propose an action and return; prints the request's code."),
-        Row("check", "session", "Verify: hold an expectation against what the endpoint shows."),
+        Row("run", "session", "Run one command on an endpoint."),
+        Row(
+            "request",
+            "session",
+            "Ask for a command to be approved, print the request's code and return: run --no-wait.",
+        ),
+        Row("check", "session", "Verify: run a command and hold what it shows against what is expected."),
         Row("note", "session", "Add an annotation to a session."),
-        Row("find", "session", "Mark a finding or cause."),
-        Row("close", "session", "Run the session's checks again, and close it."),
+        Row("find", "session", "Mark a finding or the cause; the ticket note claims no other."),
+        Row(
+            "close",
+            "session",
+            "Close a session: its checks are run again, then its record is attested by relay and endpoint.",
+        ),
     ),
     "Decide": (
-        Row("approvals", "approvals", "List what waits for an answer."),
-        Row("approve", "approvals", "Show the exact action, and say yes to it."),
-        Row("deny", "approvals", "Say no to an action that waits."),
+        Row("approvals", "approvals", "List what waits for another member's approval."),
+        Row("approve", "approvals", "Approve one request, having been shown exactly what would run."),
+        Row("deny", "approvals", "Deny one request; it will not run."),
     ),
     "Read (offline)": (
         Row("endpoints", "reading", "List the endpoints in your scope."),
@@ -194,7 +202,6 @@ def status(arguments: list[str]) -> int:
     except CaiseyError as error:
         return output.fail(error)
     except KeyboardInterrupt:
-        output.say("Interrupted.")
         return output.INTERRUPTED
     except BrokenPipeError:
         return _nobody_reads()

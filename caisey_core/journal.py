@@ -246,9 +246,18 @@ class Journal:
         )
         return [(LogId(row[0]), Sealed(*row[1:])) for row in rows]
 
-    def logs(self, first: str) -> list[LogId]:
-        """Logs begun by a kind (`session.opened`, `workspace.founded`), the newest first."""
-        return [LogId(row[0]) for row in self._all("SELECT log FROM records WHERE kind = ? ORDER BY pos DESC", first)]
+    def logs(self, first: str, *, without: str = "") -> list[LogId]:
+        """Logs begun by a kind (`session.opened`, `workspace.founded`), the newest first.
+
+        `without`: not those that hold a record of this kind.
+        """
+        rows = self._all(
+            """SELECT log FROM records AS begun WHERE kind = ? AND NOT EXISTS
+               (SELECT 1 FROM records WHERE kind = ? AND log = begun.log) ORDER BY pos DESC""",
+            first,
+            without,
+        )
+        return [LogId(row[0]) for row in rows]
 
     def checkpoints(self, log: str) -> list[Checkpoint]:
         """A log's signed checkpoints, by the length they state."""

@@ -23,8 +23,10 @@ from caisey_core.kinds import (
     ActionHeld,
     ActionProposed,
     ActionStarted,
+    Class,
     Decision,
     EndpointRef,
+    How,
     Role,
     SessionClosed,
     SessionOpened,
@@ -86,7 +88,9 @@ class Action:
         """Whether it ran, or may have run, and was judged to do more than read."""
         if self.step not in {Step.RUNNING, Step.FINISHED, Step.UNKNOWN} or self.start is None:
             return False
-        return self.started is None or self.started.verdict.risk not in {"observe", "sensitive"}
+        if self.finished is not None and self.finished.how is How.NOT_STARTED:
+            return False
+        return self.started is None or self.started.verdict.risk not in {Class.OBSERVE, Class.SENSITIVE}
 
     @property
     def answered(self) -> bool:
