@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from caisey_cli import wording
-from caisey_cli.card import card, clipped, command_line
+from caisey_cli.card import about, card, clipped, command_line
 from caisey_cli.desk import Desk
 from caisey_cli.sanitize import inert
 from caisey_cli.session import Denied, Expired, Finished, Request, Started, TurnedDown, Unknown, Withdrawn
@@ -37,7 +37,7 @@ class Waiting:
     def text(self, limit: int) -> str:
         """One line of the list."""
         who = "you" if self.own else self.requester
-        times = f"waiting {wording.span(self.waited)}, {wording.span(self.left)} left"
+        times = f"waiting {wording.span(self.waited)}, {about(self.left)} left"
         return f"{self.code}  {self.endpoint}  {self.risk}  {clipped(self.command, limit)}  by {who}, {times}"
 
     def shape(self) -> dict[str, Any]:

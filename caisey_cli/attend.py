@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
 from caisey_cli import wording
-from caisey_cli.card import card
+from caisey_cli.card import about, card
 from caisey_cli.sanitize import inert
 from caisey_cli.session import (
     Denied,
@@ -165,6 +165,8 @@ class _Attendance:
 
     async def _stop(self) -> None:
         await self._interrupts.first.wait()
+        if self._asking is not None:
+            self._asking.cancel()
         action = self._controller.session(self._request.log).actions.get(self._request.action)
         if action is not None and action.step is Step.RUNNING:
             self._front.say(f"Stopping {self._request.code} ... (Ctrl-C once more leaves without waiting for it)")
@@ -246,14 +248,14 @@ class _Attendance:
         left = max(0, held.until - self._controller.line.now())
         self._front.say(f"{code} is {verdict.risk}: {inert(verdict.why)}")
         whom = f"approval by {wording.listed(others, 5)}" if others else "approval, but nobody else here may give it"
-        self._front.say(f"Waiting for {whom}, for up to {wording.span(left)}. They type: caisey approve {code}")
+        self._front.say(f"Waiting for {whom}, for up to {about(left)}. They type: caisey approve {code}")
         if not self._answers.wait:
             await self._inbox.put(None)
             return
         while self._front.attended and left > 0:
             left = max(0, held.until - self._controller.line.now())
             waited = wording.span(max(0, held.held.window_ms - left))
-            self._front.waiting(f"{code}: still waiting ({waited}; {wording.span(left)} left)")
+            self._front.waiting(f"{code}: still waiting ({waited}; {about(left)} left)")
             await asyncio.sleep(1)
 
     def _show(self) -> None:

@@ -69,6 +69,11 @@ def clipped(text: str, limit: int) -> str:
     return text if len(text) <= limit else f"{text[: limit - 4].rstrip()} ..."
 
 
+def about(left: int) -> str:
+    """A time that is left (ms): from two minutes on in minutes, to the nearest."""
+    return wording.span(left if left < 120_000 else left + 30_000)
+
+
 def _row(label: str, text: str) -> str:
     return f"{label:<{_LABEL}}{text}"
 
@@ -174,9 +179,7 @@ def _asked(transcript: Transcript, work: Work, held: ActionHeld, now: int) -> It
     else:
         yield _row("needs", "its technician's confirmation")
     waited = wording.span(max(0, now - waiting))
-    yield _row(
-        "time", f"waiting for {waited}; {wording.span(left)} left" if left > 0 else f"expired, waited for {waited}"
-    )
+    yield _row("time", f"waiting for {waited}; {about(left)} left" if left > 0 else f"expired, waited for {waited}")
 
 
 def _fold(row: str, width: int) -> Iterator[str]:

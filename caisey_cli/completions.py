@@ -25,7 +25,7 @@ def remember(home: Path, endpoints: Iterable[str], sessions: Iterable[tuple[str,
 
 
 def names(kind: str, incomplete: str) -> Iterator[tuple[str, str]]:
-    """Names with help that begin with what was typed, letters' case aside."""
+    """Names with help that begin with what was typed; an endpoint's short name where no full one does."""
     from caisey_cli.home import Home
 
     try:
@@ -33,11 +33,8 @@ def names(kind: str, incomplete: str) -> Iterator[tuple[str, str]]:
         pairs = [(str(name), str(about)) for name, about in listed]
     except (OSError, ValueError, KeyError, TypeError):
         return
-    wanted = incomplete.casefold()
-    for name, about in pairs:
-        if name.casefold().startswith(wanted) or (kind == "endpoints" and _short(name).startswith(wanted)):
-            yield name, about
-
-
-def _short(name: str) -> str:
-    return (name.partition("/")[2] or name).casefold()
+    found = [each for each in pairs if each[0].startswith(incomplete)]
+    if not found and kind == "endpoints":
+        shorts = [name.partition("/")[2] for name, _ in pairs]
+        found = [(each, "") for each in shorts if each.startswith(incomplete) and shorts.count(each) == 1]
+    yield from found

@@ -15,17 +15,16 @@ from typing import Final
 from caisey_cli import resolve
 from caisey_cli.attend import CANCELLED, Answers, Front, Interrupts, attend, status
 from caisey_cli.checks import Check, evaluate
-from caisey_cli.connecting import PATIENCE, Connect, Line, over_websocket
+from caisey_cli.connecting import Connect, Line, over_websocket
 from caisey_cli.home import Home
 from caisey_cli.resolve import Known
-from caisey_cli.session import Command, End, Finished, Request, SessionController
+from caisey_cli.session import USUAL, Command, End, Finished, Pace, Request, SessionController
 from caisey_cli.transcript import Transcript
 from caisey_core.errors import OutcomeUnknown, Refused, Unreachable, UsageError
 from caisey_core.ids import Digest, LogId, session_code
 from caisey_core.kinds import Class, Decision, Expectation, Outcome
 from caisey_core.roster import Endpoint
 
-OBSERVING: Final = 10.0
 _SAY_AFTER: Final = 1.0
 
 
@@ -87,12 +86,13 @@ class Desk:
 
     async def _shown(self, log: LogId) -> None:
         """Returns when the endpoint has said what it shows: nothing is proposed before that is on record."""
+        observing = self.controller.pace.observing
         if await self.controller.observed(log, _SAY_AFTER):
             return
         self.front.say("Waiting for the endpoint to show itself ...")
-        if not await self.controller.observed(log, OBSERVING - _SAY_AFTER):
+        if not await self.controller.observed(log, observing - _SAY_AFTER):
             raise Unreachable(
-                f"The endpoint has not shown itself within {OBSERVING:.0f} s; nothing was proposed. "
+                f"The endpoint has not shown itself within {observing:.0f} s; nothing was proposed. "
                 f"Session {session_code(log)} stays open.",
                 hint=f"Try again, or type: caisey close -s {session_code(log)}",
             )
@@ -225,7 +225,7 @@ async def at_desk(
     front: Front,
     work: Callable[[Desk], Awaitable[int]],
     *,
-    patience: float = PATIENCE,
+    pace: Pace = USUAL,
     connect: Connect = over_websocket,
 ) -> int:
     """Does a command's work with everything it needs; its exit status. Ctrl-C before anything is proposed ends it."""
@@ -234,9 +234,9 @@ async def at_desk(
     with home.journal() as journal:
 
         async def working() -> int:
-            line = Line(membership, key, journal, connect=connect, notice=front.say, patience=patience)
+            line = Line(membership, key, journal, connect=connect, notice=front.say, patience=pace.patience)
             async with line:
-                controller = SessionController(line, patience=patience)
+                controller = SessionController(line, pace)
                 return await work(Desk(line, controller, front, interrupts))
 
         task = asyncio.ensure_future(working())

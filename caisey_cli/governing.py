@@ -23,7 +23,7 @@ from caisey_core.roster import Roster
 from caisey_core.signing import SigningKey
 
 Change = Callable[[Roster], Sequence[Record]]
-TRIES: Final = 5
+TRIES: Final = 20
 
 
 @dataclass(frozen=True, slots=True)

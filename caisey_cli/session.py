@@ -16,7 +16,7 @@ from typing import Final
 from msgspec import structs
 
 from caisey_cli.checks import specification
-from caisey_cli.connecting import Line, unknown_outcome
+from caisey_cli.connecting import PATIENCE, Line, unknown_outcome
 from caisey_core.errors import OutcomeUnknown, Refused, Unreachable, UsageError
 from caisey_core.frames import Alive, Entry, read_checkpoint
 from caisey_core.ids import Digest, LogId, request_code, session_code
@@ -55,14 +55,27 @@ CARD: Final = "caisey.card.1"
 """The format in which an action is shown before it is decided; see `card`."""
 SHELL: Final = "/bin/sh"
 LIMITS: Final = Limits(seconds=600, output_bytes=16 * 1024 * 1024)
-FRESH: Final = 60.0
-"""Seconds for which a sign of life may go into a proposal; the gate refuses those older than 120 s."""
-QUIET: Final = 10.0
-"""Seconds without a record after which the endpoint is asked whether it is there."""
-OVERDUE: Final = 30.0
-"""Seconds after the end of its window in which a hold's expiry has to arrive."""
-CROSSING: Final = 1.5
-"""Seconds in which a start that crossed a withdrawal shows itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How long is waited for whom, in seconds.
+
+    `patience`: for a relay or endpoint that is away. `fresh`: a sign of life may go into a proposal for so long (the
+    gate refuses those older than 120 s). `quiet`: without a record, until the endpoint is asked whether it is there.
+    `overdue`: after a hold's window, for its expiry to arrive. `crossing`: for a start that crossed a withdrawal.
+    `observing`: for the endpoint to show itself.
+    """
+
+    patience: float = PATIENCE
+    fresh: float = 60.0
+    quiet: float = 10.0
+    overdue: float = 30.0
+    crossing: float = 1.5
+    observing: float = 10.0
+
+
+USUAL: Final = Pace()
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,10 +198,9 @@ Happening = Held | Granted | Started | Output | Quiet | End
 class SessionController:
     """See the module. One for each command; it acts as the device key of its line."""
 
-    def __init__(self, line: Line, *, quiet: float = QUIET, patience: float = 60.0) -> None:
+    def __init__(self, line: Line, pace: Pace = USUAL) -> None:
         self.line = line
-        self._quiet = quiet
-        self._patience = patience
+        self.pace = pace
         self._alive: dict[Digest, tuple[Alive, float]] = {}
 
     @property
@@ -205,7 +217,7 @@ class SessionController:
     async def alive(self, endpoint: Endpoint) -> Alive:
         """A sign of life that is fresh enough to act on. Raises `Unreachable`."""
         alive, at = self._alive.get(endpoint.id, (None, 0.0))
-        if alive is None or monotonic() - at > FRESH:
+        if alive is None or monotonic() - at > self.pace.fresh:
             asked = monotonic()
             alive = await self.line.alive(endpoint.id, endpoint.name)
             self._alive[endpoint.id] = (alive, asked)
@@ -263,7 +275,7 @@ class SessionController:
             codes = ", ".join(f"{request_code(each.digest)} ({each.step})" for each in active)
             raise Refused(
                 f"Session {session_code(log)} was not closed: not every action is over: {codes}.",
-                hint="Wait for it, or take it back: Ctrl-C where it was started, or 'caisey deny CODE'.",
+                hint=f"Wait for it, or stop it: Ctrl-C where it was started, or: caisey deny {request_code(active[0].digest)}",
             )
 
     async def attested(self, log: LogId, closing: Record, seconds: float = 5.0) -> set[str]:
@@ -443,7 +455,7 @@ class SessionController:
             if page:
                 quiet_since = None
                 continue
-            wait = self._quiet if withdrawn is None else CROSSING
+            wait = self.pace.quiet if withdrawn is None else self.pace.crossing
             if await self._more(request, after, wait):
                 continue
             if withdrawn is not None:
@@ -457,7 +469,7 @@ class SessionController:
             quiet_since = quiet_since or monotonic()
             if first:
                 yield Quiet(why)
-            if monotonic() - quiet_since > self._patience:
+            if monotonic() - quiet_since > self.pace.patience:
                 raise OutcomeUnknown(
                     f"{why} The action {request.code} may have run; it is never run again by itself.",
                     hint="When the endpoint is back: 'caisey show' tells what became of it.",
@@ -473,7 +485,7 @@ class SessionController:
     async def _silence(self, request: Request, action: Action | None) -> str | None:
         """Why nothing comes, as a sentence; None where that is as it should be."""
         if action is not None and action.step is Step.HELD:
-            if self.line.now() > self.window_end(action) + OVERDUE * 1000:
+            if self.line.now() > self.window_end(action) + self.pace.overdue * 1000:
                 raise Unreachable(
                     f"The endpoint has said nothing since {request.code} expired. It was not run.",
                     hint="Propose it again when the endpoint answers.",

@@ -42,7 +42,7 @@ class Terminal:
     def waiting(self, text: str) -> None:
         """A line that the next one replaces; only where a person sees it."""
         if self.attended:
-            width = os.get_terminal_size(2).columns
+            width = os.get_terminal_size(2).columns or 80
             self._write_now(f"\r\x1b[K{text[: max(10, width - 1)]}")
             self._shown = True
 
@@ -64,8 +64,8 @@ class Terminal:
     async def ask(self, prompt: str) -> str:
         """One line that is typed after the question was shown; empty at the end of input."""
         self._wipe()
-        self._write_now(prompt)
         _forget_what_was_typed()
+        self._write_now(prompt)
         loop = asyncio.get_running_loop()
         typed: asyncio.Future[bytes] = loop.create_future()
 
@@ -109,7 +109,7 @@ def _write_all(descriptor: int, data: bytes) -> None:
 
 
 def _forget_what_was_typed() -> None:
-    """A line typed before the question was seen is no answer to it."""
+    """A line typed before the question was shown is no answer to it."""
     import termios
 
     with contextlib.suppress(termios.error):

@@ -31,6 +31,7 @@ from caisey_core.signing import SigningKey
 Who = Literal["endpoint", "member"]
 _PREFIX: Final = {"endpoint": "caisey-endpoint-", "member": "caisey-member-"}
 _CHECK: Final = 6
+_SEED: Final = 32
 
 
 class Invitation(Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
@@ -44,6 +45,9 @@ class Invitation(Struct, frozen=True, array_like=True, forbid_unknown_fields=Tru
 
     def __repr__(self) -> str:
         return f"Invitation({self.relay}, {self.workspace})"
+
+    def __rich_repr__(self) -> list[tuple[str, str]]:
+        return [("relay", self.relay), ("workspace", self.workspace)]
 
 
 def encode(who: Who, invitation: Invitation) -> str:
@@ -66,7 +70,10 @@ def decode(who: Who, text: str) -> Invitation:
         data, check = raw[:-_CHECK], raw[-_CHECK:]
         if not text.startswith(_PREFIX[who]) or hashlib.sha256(data).digest()[:_CHECK] != check:
             raise ValueError(text[:8])
-        return msgspec.msgpack.decode(data, type=Invitation)
+        invitation = msgspec.msgpack.decode(data, type=Invitation)
+        if len(invitation.seed) != _SEED:
+            raise ValueError(text[:8])
+        return invitation
     except (binascii.Error, ValueError, msgspec.DecodeError) as error:
         raise UsageError(
             f"That is not a whole invitation for a {who}; nothing was joined.",

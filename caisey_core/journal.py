@@ -163,11 +163,12 @@ class Journal:
             self.connection.execute("BEGIN IMMEDIATE")
             try:
                 yield self.connection
+                self.connection.execute("COMMIT")
             except BaseException:
+                # A full disk fails the COMMIT itself and leaves the transaction open.
                 if self.connection.in_transaction:
                     self.connection.execute("ROLLBACK")
                 raise
-            self.connection.execute("COMMIT")
 
     # -- writing ------------------------------------------------------------------------------------------
 

@@ -124,13 +124,13 @@ def _glob_meets(text: str) -> bool:
 
 # -- sed ----------------------------------------------------------------------------------------------------
 
-_SED_ADDRESS: Final = r"(?:\d+(?:~\d+)?|\$|/(?:\\.|[^/\\\n\[]|\[\^?\]?[^\]/\n]*\])*/[IM]?|[+~]\d+)"
-_SED_PART: Final = r"(?:\\.|(?!(?P=d))[^\\\n\[]|\[\^?\]?(?:(?!(?P=d))[^\]\n])*\])*"
-_SED_PLAIN: Final = r"(?:\\.|(?!(?P=d))[^\\\n])*"
+_SED_ADDRESS: Final = r"(?:\d+(?:~\d+)?|\$|/(?:\\.|[^/\\\n\[]|\[\^?+\]?+[^\]/\n]*+\])*+/[IM]?|[+~]\d+)"
+_SED_PART: Final = r"(?:\\.|(?!(?P=d))[^\\\n\[]|\[\^?+\]?+(?:(?!(?P=d))[^\]\n])*+\])*+"
+_SED_PLAIN: Final = r"(?:\\.|(?!(?P=d))[^\\\n])*+"
 _SED_COMMAND: Final = re.compile(
     rf"[\s;]*(?:{_SED_ADDRESS}(?:\s*,\s*{_SED_ADDRESS})?)?\s*!?\s*"
     rf"(?:[pPdDnNgGhHxl=qQz]|[qQ]\d+|\{{|s(?P<d>[/|,#:@!%_+~^]){_SED_PART}(?P=d){_SED_PLAIN}(?P=d)[gpiIM\d]*"
-    rf"|y/(?:\\.|[^/\\\n])*/(?:\\.|[^/\\\n])*/)"
+    rf"|y/(?:\\.|[^/\\\n])*+/(?:\\.|[^/\\\n])*+/)"
     r"[ \t]*(?=[;}\n]|\Z|(?<=\{))|[\s;]*\}"
 )
 
@@ -155,7 +155,7 @@ _AWK_TOKEN: Final = re.compile(
     r"(?P<space>[ \t\n]+|\#[^\n]*)|(?P<end>[;{}])|(?P<number>\d+(?:\.\d*)?|\.\d+)|(?P<name>[A-Za-z_]\w*)"
     r'|(?P<string>"(?:\\[^\n]|[^"\\\n])*")|(?P<or>\|\|)|(?P<sign>[-+*%^!<>=&|?:,()\[\]$~/])'
 )
-_AWK_REGEX: Final = re.compile(r"/(?:\\[^\n]|[^/\\\n\[]|\[\^?\]?(?:\\[^/\n]|[^\]/\\\n])*\])*/")
+_AWK_REGEX: Final = re.compile(r"/(?:\\[^\n]|[^/\\\n\[]|\[\^?+\]?+(?:\\[^/\n]|[^\]/\\\n])*+\])*+/")
 _AWK_DIVIDED: Final = re.compile(r"\d+|\d*\.\d+|\]|[A-Za-z_]\w*")
 _AWK_EITHER: Final = re.compile(
     r"BEGIN|END|if|else|while|for|do|in|print|printf|return|exit|next|nextfile|delete|switch|case|default|break|continue"

@@ -275,6 +275,8 @@ def _value(row: Row, use: Use, name: str, words: tuple[Word, ...], at: int) -> i
         use.odd = use.odd or f"the option {name} without its value"
         return at
     value = words[at]
+    if isinstance(value, str) and value.startswith("--"):
+        use.odd = use.odd or f"the option {name} with the value {value}"
     use.loose = use.loose or value is None or (isinstance(value, Glob) and value.may_be_option(row.dash))
     use.options.append((name, value))
     return at + 1

@@ -447,7 +447,7 @@ def verify(
             "state": report.state.value,
         }
         found |= {"records": len(entries), "bad": report.seq if bad else None, "why": report.why}
-        found |= {"attested": [names(key) for key in report.attested], "unsent": unsent}
+        found |= {"attested": sorted({names(key) for key in report.attested}, reverse=True), "unsent": unsent}
         as_json("verify", found | {"withheld": report.withheld, "provisional": report.provisional})
         return _status(report)
     data(f"{known.code} {verdict(report, names)}")

@@ -404,10 +404,11 @@ def _at_desk(
 
     from caisey_cli.desk import at_desk
     from caisey_cli.home import Home
+    from caisey_cli.session import Pace
     from caisey_cli.terminal import Terminal
 
     front = Terminal(output=output)
-    return asyncio.run(at_desk(Home.of(home), front, work, patience=patience))
+    return asyncio.run(at_desk(Home.of(home), front, work, pace=Pace(patience=patience)))
 
 
 def _wrote(log: LogId, digest: str, what: str, json: bool) -> int:

@@ -14,6 +14,8 @@ from caisey_cli.demo.stage import PATIENCE, Done, Failed, Stage
 
 ENDPOINT = "front-desk-03"
 TICKET = "48211"
+FOLDED = "\n  : "
+"""How a card folds a command that is longer than the card is wide."""
 _CODE = re.compile(r"caisey approve (a\w{6})\b")
 
 
@@ -34,8 +36,10 @@ class Play:
         """Raises `Failed` for a command that did something else than it should."""
         if done.status != status:
             raise Failed(f"{done.line!r} ended with status {done.status} instead of {status}.")
+        said = done.out + done.err
+        said += said.replace(FOLDED, "")
         for words in says:
-            if words not in done.out + done.err:
+            if words not in said:
                 raise Failed(f"{done.line!r} did not say {words!r}.")
         return done
 

@@ -644,14 +644,14 @@ def test_confirming_a_lighter_class_needs_no_name() -> None:
     assert isinstance(decide(story, action), Run)
 
 
+@pytest.mark.xfail(strict=True, reason="the typed name is compared with the opener's own spelling, which may be empty")
 def test_an_endpoint_without_a_name_is_confirmed_by_nothing() -> None:
     workspace = Workspace.alone()
     endpoint = msgspec.structs.replace(workspace.box, name="ACME/")
     first = Story(workspace)
     story, action, hold = asked(Story(workspace, opened=msgspec.structs.replace(first.opening(), endpoint=endpoint)))
     story.confirm(hold, typed="")
-    if not isinstance(decide(story, action), Refuse):
-        pytest.xfail("the typed name is compared with the opener's own spelling of the endpoint, which may be empty")
+    assert isinstance(decide(story, action), Refuse)
 
 
 # -- properties -----------------------------------------------------------------------------------------------
@@ -709,7 +709,7 @@ def test_what_runs_is_whole(changes: dict[str, Any]) -> None:
 
 def test_the_judge_sees_what_was_signed() -> None:
     story = Story()
-    action = story.propose(**{"shell": "/bin/sh", "argv": (), "script": "id\n"})
+    action = story.propose(shell="/bin/sh", argv=(), script="id\n")  # noqa: S604  (a field)
     seen: list[ActionProposed] = []
 
     def judge(body: ActionProposed) -> Verdict:

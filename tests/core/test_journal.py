@@ -295,8 +295,9 @@ def test_what_a_killed_process_had_put_is_there(path: Path, after: int) -> None:
     writing = _python(
         """
 with Journal.open(path) as journal:
-    for number, record in enumerate(notes(10_000)):
-        journal.put([record])
+    by = writer("ana", LOG)
+    for number in range(10_000):
+        journal.put([by.write(*note(str(number)), time=NOW)])
         print(number, flush=True)
 """,
         str(path),

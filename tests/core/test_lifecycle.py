@@ -157,11 +157,14 @@ def test_a_denial_that_comes_too_late() -> None:
     assert story.action(action).step is Step.RUNNING
 
 
-@pytest.mark.parametrize("by", ["ana", "bob", "box", "eve"])
+_COUNTED = pytest.mark.xfail(
+    strict=True, reason="`answered` counts the requester's own approval and those out of scope"
+)
+
+
+@pytest.mark.parametrize("by", [pytest.param("ana", marks=_COUNTED), pytest.param("bob", marks=_COUNTED), "box", "eve"])
 def test_a_denial_holds_though_somebody_who_may_not_has_approved(by: str) -> None:
     """Otherwise the requester says yes to herself first, and no later no counts any more."""
-    if by in {"ana", "bob"}:
-        pytest.xfail("`answered` counts every approval of a member: the requester's own, and those out of scope")
     story = Story()
     action = story.propose()
     hold = story.hold(action)

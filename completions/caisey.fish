@@ -1,0 +1,1 @@
+complete --command caisey --no-files --arguments "(env _CAISEY_COMPLETE=complete_fish _TYPER_COMPLETE_FISH_ACTION=get-args _TYPER_COMPLETE_ARGS=(commandline -cp) caisey)" --condition "env _CAISEY_COMPLETE=complete_fish _TYPER_COMPLETE_FISH_ACTION=is-args _TYPER_COMPLETE_ARGS=(commandline -cp) caisey"
