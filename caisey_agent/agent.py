@@ -101,9 +101,10 @@ class Agent:
     def _restore(self) -> None:
         for record, receipt in self._kept(self._roster_log):
             self._roster.apply(record, receipt.received)
+        # What an earlier process has said comes before what this one says of it.
+        self._offer()
         for log in reversed(self._journal.logs("session.opened", without="session.closed")):
             self._room(log)
-        self._offer()
 
     def _offer(self) -> None:
         """Offers the relay everything that has no receipt; what it has already keeps its place."""
@@ -148,22 +149,34 @@ class Agent:
                 pass
 
     def _received(self, event: Received) -> None:
-        room = None if event.log == self._roster_log else self._room(event.log)
-        self._journal.place(event.records, {_CURSOR: event.cursor} if event.cursor else None)
-        if room is None:
-            self._take_roster(event)
-        else:
-            room.received(event.records)
+        cursor = {_CURSOR: event.cursor} if event.cursor else None
+        if event.log == self._roster_log:
+            self._journal.place(self._take_roster(event), cursor)
+            return
+        room = self._room(event.log)
+        try:
+            self._journal.place(event.records, cursor)
+        except BadRecord as bad:
+            # Only a relay that makes records up comes here; the next connection starts from what is kept.
+            _log.error("session %s: %s", event.log[:12], bad)
+            self._link.distrust(event.log)
+            return
+        room.received(event.records)
 
-    def _take_roster(self, event: Received) -> None:
+    def _take_roster(self, event: Received) -> list[tuple[Record, Receipt]]:
+        """Folds the roster's next records; those that hold. After one that does not, only reading runs."""
+        held: list[tuple[Record, Receipt]] = []
         for record, receipt in event.records:
             try:
                 self._roster.apply(record, receipt.received)
             except BadRecord as bad:
                 self._roster.understood = False
                 _log.error("the roster's record %d does not hold: %s", receipt.seq, bad)
+                break
+            held.append((record, receipt))
         for room in self._rooms.values():
             room.roster_changed()
+        return held
 
     def _room(self, log: LogId) -> Room:
         """The room of a session, as far as the journal knows it."""
@@ -221,6 +234,7 @@ class Agent:
             beat=machine.beat(),
             now=machine.now(),
             account=self._own.account,
+            name=self._membership.name,
         )
 
     def _alive(self, id_: int) -> Alive:

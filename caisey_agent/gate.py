@@ -22,7 +22,7 @@ from caisey_core.kinds import (
     Role,
     Verdict,
 )
-from caisey_core.lifecycle import Action, Placed, Session, may_open
+from caisey_core.lifecycle import Action, Placed, Session, Step, may_open
 from caisey_core.policy import POLICY
 from caisey_core.record import Seen
 from caisey_core.roster import Member, Roster
@@ -39,10 +39,14 @@ QUORUM: Final = Quorum(members=1, roles=(Role.ADMIN, Role.TECHNICIAN, Role.APPRO
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """What the endpoint knows of itself at this moment. `beat`: ms since boot; `now`: ms since 1970, own clock."""
+    """What the endpoint knows of itself at this moment. `beat`: ms since boot; `now`: ms since 1970, own clock.
+
+    `name` is its own, without its client's: what a solo member types to confirm.
+    """
 
     key: str
     endpoint: str
+    name: str
     client: str
     instance: str
     boot: str
@@ -130,12 +134,21 @@ def _held(verdict: Verdict, roster: Roster, standing: Standing, nonce: str) -> A
     )
 
 
+def of_opening(session: Session, standing: Standing, roster: Roster) -> Refuse | None:
+    """Why a session is none of this endpoint's; nothing if it may look at the machine."""
+    if session.opening is None:
+        return Refuse("workspace", "The session has not been opened.")
+    return _of_session(session, standing, roster) or _of_proposer(session.opening, session, roster, standing.client)
+
+
 def _of_session(session: Session, standing: Standing, roster: Roster) -> Refuse | None:
     opened = session.opened
     if opened is None or opened.workspace != roster.fingerprint:
         return Refuse("workspace", "The session is of another workspace.")
     if opened.endpoint.key != standing.key or opened.endpoint.id != standing.endpoint:
         return Refuse("endpoint", "The session is on another endpoint.")
+    if opened.roster > roster.version:
+        return Refuse("roster", "The session was opened under a newer roster than this endpoint has.")
     if session.closing is not None:
         return Refuse("closed", "The session is closed.")
     return None
@@ -172,6 +185,8 @@ def _of_command(proposed: ActionProposed, standing: Standing) -> Refuse | None:
     words = [proposed.directory, proposed.script, *proposed.argv, *proposed.environment, *proposed.environment.values()]
     if any("\0" in word for word in words):
         return Refuse("malformed", "It holds a NUL character, which no command can.")
+    if any(not name or "=" in name for name in proposed.environment):
+        return Refuse("malformed", "It names a variable of the environment that cannot be one.")
     if proposed.shell not in SHELLS:
         return Refuse("shell", "That shell is not one this endpoint uses.")
     script, argv = bool(proposed.script), bool(proposed.argv)
@@ -198,6 +213,8 @@ def decide(
 ) -> Run | Refuse | Wait:
     """What becomes of a held action now that an answer has come. `waited_ms`: how long it has been held."""
     held, hold = action.held, action.hold
+    if action.step is not Step.HELD:
+        return Refuse("void", f"It is {action.step}; an answer changes nothing any more.")
     if held is None or hold is None or held.instance != standing.instance:
         return Refuse("void", "It was held by the agent before its restart; propose it again.")
     if waited_ms > held.window_ms:
@@ -208,15 +225,15 @@ def decide(
     if not roster.understood or standing.now > roster.expires:
         return Refuse("roster", "The endpoint's roster has expired or is not understood; only reading runs.")
     if held.quorum is None:
-        return _confirmed(action, held, session, roster, on_chain)
+        return _confirmed(action, held, roster, standing, on_chain)
     return _approved(action, held, held.quorum, roster, standing, on_chain)
 
 
 def _confirmed(
-    action: Action, held: ActionHeld, session: Session, roster: Roster, on_chain: Callable[[Seen], bool]
+    action: Action, held: ActionHeld, roster: Roster, standing: Standing, on_chain: Callable[[Seen], bool]
 ) -> Run | Refuse | Wait:
     answer = action.confirmation
-    if answer is None or not isinstance(answer.record.body, ActionConfirmed):
+    if answer is None or not isinstance(answer.record.body, ActionConfirmed) or not _answers(answer, action):
         return Wait("not confirmed")
     if (seen := answer.record.head.seen) is None or not on_chain(seen):
         return Refuse("history", "The technician was shown another history of this session.")
@@ -225,7 +242,7 @@ def _confirmed(
     if held.solo:
         if not roster.solo:
             return Refuse("solo", "The workspace has more than one member now; another member has to approve.")
-        if answer.record.body.typed.strip().casefold() != short_name(session):
+        if answer.record.body.typed.strip().casefold() != standing.name.casefold():
             return Refuse("typed", "The endpoint's name was not typed.")
     return Run(held.verdict, (answer.record.digest,))
 
@@ -243,7 +260,9 @@ def _approved(
     for approval in action.approvals:
         body, head = approval.record.body, approval.record.head
         member = roster.member(head.key)
-        if not isinstance(body, ApprovalGranted) or not _may_approve(member, requester, quorum, standing.client):
+        if not _answers(approval, action) or not isinstance(body, ApprovalGranted):
+            continue
+        if not _may_approve(member, requester, quorum, standing.client):
             continue
         if head.seen is None or not on_chain(head.seen):
             return Refuse("history", "An approver was shown another history of this session.")
@@ -262,6 +281,6 @@ def _may_approve(member: Member | None, requester: Member | None, quorum: Quorum
     return member.role in quorum.roles and member.serves(client)
 
 
-def short_name(session: Session) -> str:
-    """What a solo member types to confirm: the endpoint's name without its client, in lower case."""
-    return session.endpoint.name.rpartition("/")[2].casefold() if session.endpoint else ""
+def _answers(answer: Placed, action: Action) -> bool:
+    """Whether it answers the hold that stands, not an earlier one of the same action."""
+    return action.hold is not None and answer.record.head.re["hold"] == action.hold.record.digest

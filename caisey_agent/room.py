@@ -88,8 +88,8 @@ class Room:
             self.session.apply(record, 0, 0)
         for action in self.session.active:
             self._give_up(action)
-        if self.session.opening is not None and self.session.observed is None and self.session.closing is None:
-            self._spawn("observe", asyncio.create_task(self._observe()))
+        if self.session.opening is not None and self.session.observed is None:
+            self._look()
 
     def _give_up(self, action: Action) -> None:
         re = {"action": str(action.digest)}
@@ -123,7 +123,7 @@ class Room:
         action = self.session.action_of(record)
         match record.head.kind:
             case "session.opened":
-                self._spawn("observe", asyncio.create_task(self._observe()))
+                self._look()
             case "action.proposed":
                 self._consider(self.session.actions[record.digest])
             case "action.confirmed" | "approval.granted" if action is not None:
@@ -218,6 +218,14 @@ class Room:
         task.add_done_callback(lambda _task: self._work.pop(action.digest, None))
         self._spawn("work", task)
 
+    def _look(self) -> None:
+        """Shows the machine to whoever may open a session on it, and to nobody else."""
+        refusal = gate.of_opening(self.session, self._standing(), self._roster())
+        if refusal is None:
+            self._spawn("observe", asyncio.create_task(self._observe()))
+        else:
+            _log.warning("session %s: nothing is shown: %s", self.log[:12], refusal.why)
+
     async def _observe(self) -> None:
         facts = await observe()
         body = EndpointObserved(
@@ -241,7 +249,7 @@ class Room:
         )
         checkpoint = Checkpoint(statement=statement, sig=self._key.sign(Namespace.CHECKPOINT, statement))
         self._journal.keep_checkpoint(checkpoint)
-        self._link.attest(checkpoint)
+        self._link.attest(self.log, checkpoint)
         self._wake()
 
     # -- records out (`work.Pen`) -------------------------------------------------------------------------

@@ -83,6 +83,7 @@ TABLE: Final[dict[str, tuple[Row, ...]]] = {
         ),
         Row("invitations", "workspace", "List invitations and what became of them, as the journal has it."),
         Row("revoke", "workspace", "Take an invitation back that has not been used."),
+        Row("renew", "workspace", "Make the roster count for another 90 days; invitations do so by themselves."),
         Row("join", "workspace", "Join a workspace as a member, with the invitation somebody sent you."),
         Row("demo", "demo", "Play the whole job on this machine, with real programs and a real fault."),
     ),

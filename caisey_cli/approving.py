@@ -10,8 +10,8 @@ from typing import Any
 from caisey_cli import wording
 from caisey_cli.card import about, card, clipped, command_line
 from caisey_cli.desk import Desk
+from caisey_cli.happenings import Denied, Expired, Finished, Request, Started, TurnedDown, Unknown, Withdrawn
 from caisey_cli.sanitize import inert
-from caisey_cli.session import Denied, Expired, Finished, Request, Started, TurnedDown, Unknown, Withdrawn
 from caisey_core.errors import Ambiguous, CaiseyError, Exit, UsageError
 from caisey_core.ids import Digest, LogId, request_code, spoken
 from caisey_core.lifecycle import Action, Step
@@ -119,7 +119,8 @@ def _kept(desk: Desk) -> list[Request]:
 
 def show(desk: Desk, request: Request) -> None:
     """Shows the card."""
-    desk.front.say(card(desk.transcript(request.log), request.action, desk.line.now()).text)
+    transcript, now = desk.transcript(request.log), desk.line.now()
+    desk.front.say(card(transcript, request.action, now, width=desk.front.width).text)
 
 
 async def afterwards(desk: Desk, request: Request, after: int, seconds: float) -> tuple[str, int]:

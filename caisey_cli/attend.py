@@ -14,8 +14,7 @@ from typing import Any, Final, Protocol
 
 from caisey_cli import wording
 from caisey_cli.card import about, card
-from caisey_cli.sanitize import inert
-from caisey_cli.session import (
+from caisey_cli.happenings import (
     Denied,
     End,
     Expired,
@@ -26,12 +25,13 @@ from caisey_cli.session import (
     Output,
     Quiet,
     Request,
-    SessionController,
     Started,
     TurnedDown,
     Unknown,
     Withdrawn,
 )
+from caisey_cli.sanitize import inert
+from caisey_cli.session import SessionController
 from caisey_cli.transcript import Transcript
 from caisey_core.errors import CaiseyError, OutcomeUnknown, Refused
 from caisey_core.kinds import ActionFinished, How
@@ -49,6 +49,10 @@ class Front(Protocol):
     """Whoever sits in front: a terminal, or a test."""
 
     attended: bool
+
+    @property
+    def width(self) -> int:
+        """How many cells a line may have."""
 
     def say(self, text: str) -> None:
         """A sentence about what happens."""
@@ -261,7 +265,7 @@ class _Attendance:
     def _show(self) -> None:
         line = self._controller.line
         transcript = Transcript.of(line.journal.entries(self._request.log), line.roster, line.key.public)
-        self._front.say(card(transcript, self._request.action, line.now()).text)
+        self._front.say(card(transcript, self._request.action, line.now(), width=self._front.width).text)
 
     async def _withdraw(self, why: str, hint: str = "") -> None:
         self._refusal = Refused(f"{why} {self._request.code} was taken back and did not run.", hint=hint)
@@ -292,7 +296,7 @@ def status(end: End, request: Request, front: Front, interrupts: Interrupts) -> 
             )
         case Unknown(why=why):
             raise OutcomeUnknown(
-                f"{code} may have run, and how it ended is not known: {why} It is never run again by itself.",
+                f"{code} may have run, and how it ended is not known: {why}",
                 hint="Look at the endpoint with a read-only command before anything is repeated.",
             )
 

@@ -21,6 +21,7 @@ from caisey_core.kinds import ActionHeld, ActionProposed, Judged
 from caisey_core.policy import fixed_environment
 
 WIDTH: Final = 100
+"""Cells a card is wide where nothing narrower shows it."""
 _LABEL: Final = 12
 _FIRST: Final = "  | "
 _FOLDED: Final = "  : "
@@ -120,8 +121,11 @@ def _what(proposed: ActionProposed, width: int) -> Iterator[str]:
     yield _row("command", f"{size} bytes, {wording.count(len(lines), 'line')}")
     room = max(8, width - len(_FIRST))
     for line in lines:
-        pieces = [line[at : at + room] for at in range(0, len(line), room)] or [""]
-        yield from (f"{_FOLDED if n else _FIRST}{piece}" for n, piece in enumerate(pieces))
+        prefix, rest = _FIRST, line
+        while rest or prefix == _FIRST:
+            cut = _fitting(rest, room)
+            yield prefix + rest[:cut]
+            prefix, rest = _FOLDED, rest[cut:]
 
 
 def _judged(held: ActionHeld) -> Iterator[str]:
@@ -184,12 +188,27 @@ def _asked(transcript: Transcript, work: Work, held: ActionHeld, now: int) -> It
 
 def _fold(row: str, width: int) -> Iterator[str]:
     """Breaks a labelled row at its width, under its text; a command's lines are folded already."""
-    if len(row) <= width or row.startswith((_FIRST, _FOLDED)):
+    if row.startswith((_FIRST, _FOLDED)):
         yield row
         return
     label, rest = row[:_LABEL], row[_LABEL:]
     room = max(8, width - _LABEL)
-    while rest:
-        cut = len(rest) if len(rest) <= room else max(rest.rfind(" ", 1, room + 1), 0) or room
+    while rest or label.strip():
+        cut = _fitting(rest, room)
+        if cut < len(rest):
+            cut = rest.rfind(" ", 1, cut + 1) if " " in rest[1 : cut + 1] else cut
         yield label + rest[:cut].rstrip()
-        label, rest = " " * _LABEL, rest[cut:].lstrip(" ") if cut < len(rest) else ""
+        label, rest = " " * _LABEL, rest[cut:].lstrip(" ")
+
+
+def _fitting(text: str, room: int) -> int:
+    """How many characters fit into so many cells of a terminal; one at least.
+
+    A terminal that wraps a line by itself would begin the next one with text of somebody's choosing.
+    """
+    cells = 0
+    for at, each in enumerate(text):
+        cells += 2 if unicodedata.east_asian_width(each) in "WFA" else 1
+        if cells > room:
+            return max(1, at)
+    return len(text)

@@ -17,19 +17,17 @@ from dataclasses import dataclass, field
 from time import monotonic
 from typing import TYPE_CHECKING, Final, Protocol, Self, TypeVar
 
+from caisey_cli.refusals import denied, other_history
 from caisey_core.chain import Chain
 from caisey_core.connection import Connection
 from caisey_core.errors import (
     BadRecord,
-    CaiseyError,
     Forbidden,
-    OutcomeUnknown,
     RecordError,
     Refused,
     Unreachable,
-    UsageError,
 )
-from caisey_core.frames import DENIALS, Alive, Checkpoint, Entry, Receipt, read_checkpoint
+from caisey_core.frames import Alive, Checkpoint, Entry, Receipt, read_checkpoint
 from caisey_core.ids import Digest, LogId, session_code
 from caisey_core.journal import Journal
 from caisey_core.kinds import Audience, Body, Namespace
@@ -56,11 +54,15 @@ from caisey_core.signing import SigningKey, verify
 if TYPE_CHECKING:
     from caisey_cli.home import Membership
 
+__all__ = ["PAGE", "PATIENCE", "Connect", "Followed", "Line", "Peer", "denied", "over_websocket"]
+
 PATIENCE: Final = 60.0
 PAGE: Final = 32
 """Entries read from the journal at once: at most 8 MiB."""
 _LOOK: Final = 0.2
 """Seconds between two looks at the link: it says when it is ready again, not when it is lost."""
+_RECEIPT: Final = 5.0
+"""Seconds to wait for the receipt of a record that is committed; later it comes with the next follow."""
 T = TypeVar("T")
 
 
@@ -129,7 +131,7 @@ class Line:
             membership.relay,
             membership.workspace,
             nonce=lambda: secrets.token_hex(16),
-            load=lambda _log: Chain(),  # `_load` puts every chain in place before the link is asked to follow it
+            load=self._chain,
         )
         self._peer = connect(self._link, membership.plain_text_on)
         self._home_log = LogId(membership.roster)
@@ -141,6 +143,7 @@ class Line:
         self._answers: dict[int, Acknowledged | Rejected | Alive] = {}
         self._offered: dict[int, LogId] = {}
         self._writers: dict[LogId, Writer] = {}
+        self._placed: set[Digest] = set()
         self._news = asyncio.Event()
         self._pump: asyncio.Task[None] | None = None
 
@@ -265,11 +268,16 @@ class Line:
         self._peer.flush()
         return record, request
 
-    async def settled(self, request: int) -> None:
-        """Returns when the relay has committed it. Raises what its refusal means, or `Unreachable`."""
+    async def settled(self, record: Record, request: int) -> None:
+        """Returns when the relay has committed it, and the journal has its receipt where its log is followed.
+
+        Raises what the relay's refusal means, or `Unreachable`.
+        """
         answer = await self.until(lambda: self._answers.pop(request, None))
         if isinstance(answer, Rejected):
             raise denied(answer, "a record")
+        if record.log in self.logs:
+            await self.until(lambda: record.digest in self._placed, _RECEIPT)
 
     async def say(
         self,
@@ -281,7 +289,7 @@ class Line:
     ) -> Record:
         """Writes a record and waits until it is committed."""
         record, request = self.write(log, kind, body, re, audience)
-        await self.settled(request)
+        await self.settled(record, request)
         return record
 
     async def alive(self, endpoint: Digest, name: str) -> Alive:
@@ -318,6 +326,8 @@ class Line:
                 self.journal.place(records)
                 for record, receipt in records:
                     self.logs[log].take(record, receipt, self.roster)
+                    if record.head.key == self.key.public:
+                        self._placed.add(record.digest)
             case CaughtUp(log=log) if log == self._home_log:
                 self._roster_current = True
             case CaughtUp(log=log) if log in self.logs:
@@ -333,7 +343,7 @@ class Line:
             case Attested(checkpoint=checkpoint):
                 self._attested(checkpoint)
             case Restored():
-                raise _other_history(event)
+                raise other_history(event)
             case Broken(why=why):
                 self._notice(why)
             case _:
@@ -373,20 +383,26 @@ class Line:
     # -- folding ------------------------------------------------------------------------------------------
 
     def _load(self, log: LogId) -> None:
-        """Verifies what the journal holds of a log and goes on from there."""
-        chain = Chain()
+        """Verifies and folds what the journal holds of a log, and goes on from there."""
         if log != self._home_log:
             self.logs[log] = Followed(log)
+            self._link.chains[log] = self._chain(log, lambda record, at: self.logs[log].take(record, at, self.roster))
+        else:
+            self._link.chains[log] = self._chain(log, self._govern)
+
+    def _govern(self, record: Record, receipt: Receipt) -> None:
+        self.roster.apply(record, receipt.received)
+
+    def _chain(self, log: LogId, take: Callable[[Record, Receipt], None] = lambda *_placed: None) -> Chain:
+        """What the journal holds of a log, verified; each record goes to `take`. Raises `RecordError`."""
+        chain = Chain()
         for entry in self._kept(log):
             try:
                 record = parse(entry.sealed)
                 if record.log != log:
                     raise BadRecord("it belongs to another log")
                 chain.accept(record, entry.receipt)
-                if log == self._home_log:
-                    self.roster.apply(record, entry.receipt.received)
-                else:
-                    self.logs[log].take(record, entry.receipt, self.roster)
+                take(record, entry.receipt)
             except BadRecord as bad:
                 whose = "the roster" if log == self._home_log else f"session {session_code(log)}"
                 raise RecordError(
@@ -394,7 +410,7 @@ class Line:
                     "Nothing was sent.",
                     hint="'caisey verify' checks what is stored; the relay's and the endpoint's journals hold it too.",
                 ) from bad
-        self._link.chains[log] = chain
+        return chain
 
     def _fold(self, log: LogId) -> None:
         old = self.logs[log]
@@ -432,42 +448,6 @@ class Line:
         if self._roster_current:
             self._notice("The relay is back.")
         self._away_since = None
-
-
-def denied(rejected: Rejected, what: str) -> CaiseyError:
-    """What a relay's refusal means to who asked."""
-    reason = DENIALS.get(rejected.code, "it was refused")
-    said = f" ({rejected.why.rstrip('.')})" if rejected.why and rejected.why != reason else ""
-    sentence = f"The relay did not take {what}: {reason}{said}. Nothing was done."
-    match rejected.code:
-        case "scope":
-            return Forbidden(sentence)
-        case "kind":
-            return Refused(sentence, hint="Your role does not allow this here.")
-        case "size" | "malformed":
-            return UsageError(sentence)
-        case "rate" | "store" | "away":
-            return Unreachable(sentence, hint="Try again in a moment.")
-        case "equivocation" | "gap" | "signature":
-            return RecordError(sentence, hint="Run 'caisey verify', then type the command again.")
-        case _:
-            return Refused(sentence)
-
-
-def unknown_outcome(error: Unreachable, code: str) -> OutcomeUnknown:
-    """The relay was lost after an action was on its way."""
-    return OutcomeUnknown(
-        f"{error} The action {code} may have run; it is never run again by itself.",
-        hint="When the relay is back: 'caisey show' tells what became of it.",
-    )
-
-
-def _other_history(event: Restored) -> RecordError:
-    return RecordError(
-        f"The relay holds another history of log {event.log[:12]} than this journal: it ends at {event.seq}, or was "
-        "restored from a backup. Nothing was done.",
-        hint="Tell whoever operates the relay; 'caisey verify' shows what is held here.",
-    )
 
 
 def _wall() -> int:

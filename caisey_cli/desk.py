@@ -16,9 +16,10 @@ from caisey_cli import resolve
 from caisey_cli.attend import CANCELLED, Answers, Front, Interrupts, attend, status
 from caisey_cli.checks import Check, evaluate
 from caisey_cli.connecting import Connect, Line, over_websocket
+from caisey_cli.happenings import End, Finished, Request
 from caisey_cli.home import Home
 from caisey_cli.resolve import Known
-from caisey_cli.session import USUAL, Command, End, Finished, Pace, Request, SessionController
+from caisey_cli.session import USUAL, Command, Pace, SessionController
 from caisey_cli.transcript import Transcript
 from caisey_core.errors import OutcomeUnknown, Refused, Unreachable, UsageError
 from caisey_core.ids import Digest, LogId, session_code

@@ -137,12 +137,13 @@ def revoke(roster: Roster, admin: SigningKey, typed: str, reason: str, now: int)
 
 
 def renewal(roster: Roster, admin: SigningKey, now: int) -> list[Record]:
-    """Makes the roster as it stands count for longer, where less than half of its time is left."""
-    if roster.expires - now > VALIDITY_MS // 2:
-        return []
-    chain = _Chain(roster, admin, now)
-    chain.say("roster.renewed", RosterRenewed(expires=now + VALIDITY_MS))
-    return chain.records
+    """Makes the roster as it stands count for longer, where less than half of its time is left; else nothing."""
+    return _Chain(roster, admin, now).records
+
+
+def due(roster: Roster, now: int) -> bool:
+    """Whether less than half of the roster's time is left."""
+    return roster.expires - now < VALIDITY_MS // 2
 
 
 # -- invitations as people see them -----------------------------------------------------------------------
@@ -239,13 +240,15 @@ def _public(key: str) -> PublicKey:
 
 
 class _Chain:
-    """Records that follow the roster's last change, by one writer."""
+    """Records that follow the roster's last change, by one writer. Where the roster is due, renewing it comes first."""
 
     def __init__(self, roster: Roster, key: SigningKey, now: int) -> None:
         self.records: list[Record] = []
         self._writer = Writer(key, roster.log)
         self._head, self._version, self._now = roster.head, roster.version, now
         self._workspace = roster.fingerprint
+        if due(roster, now):
+            self.say("roster.renewed", RosterRenewed(expires=now + VALIDITY_MS))
 
     def say(self, kind: str, body: Body, *, staff: bool = False, **re_: str) -> None:
         audience = Audience.STAFF if staff else Audience.ALL

@@ -10,7 +10,7 @@ from typing import Final
 from caisey_core.errors import Ambiguous, BadRecord, UsageError
 from caisey_core.frames import Entry
 from caisey_core.ids import Digest, LogId, session_code, spoken
-from caisey_core.journal import Journal
+from caisey_core.journal import Journal, translated
 from caisey_core.kinds import SessionOpened
 from caisey_core.record import Record, parse
 from caisey_core.roster import Endpoint, Member, Roster
@@ -158,9 +158,10 @@ def _closings(journal: Journal) -> dict[LogId, tuple[Record, ...]]:
     """Records that say a session is closed, by log; whose word counts is asked later."""
     found: dict[LogId, tuple[Record, ...]] = {}
     for log in dict.fromkeys(journal.logs("session.closed")):
-        rows = journal.connection.execute(
-            "SELECT seq FROM records WHERE log = ? AND kind = 'session.closed' AND seq IS NOT NULL", (log,)
-        ).fetchall()
+        with translated(journal.path):
+            rows = journal.connection.execute(
+                "SELECT seq FROM records WHERE log = ? AND kind = 'session.closed' AND seq IS NOT NULL", (log,)
+            ).fetchall()
         records = [_first(journal.entries(log, seq - 1, 1)) for (seq,) in rows]
         found[log] = tuple(each[0] for each in records if each is not None)
     return found

@@ -9,14 +9,16 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from time import monotonic
 from typing import Final
 
 from msgspec import structs
 
 from caisey_cli.checks import specification
-from caisey_cli.connecting import PATIENCE, Line, unknown_outcome
+from caisey_cli.connecting import PATIENCE, Line
+from caisey_cli.happenings import Denied, End, Finished, Happening, Quiet, Request, Started, Withdrawn, told
+from caisey_cli.refusals import unknown_outcome
 from caisey_core.errors import OutcomeUnknown, Refused, Unreachable, UsageError
 from caisey_core.frames import Alive, Entry, read_checkpoint
 from caisey_core.ids import Digest, LogId, request_code, session_code
@@ -24,13 +26,8 @@ from caisey_core.kinds import (
     BODY_LIMIT,
     ActionCancelled,
     ActionConfirmed,
-    ActionExpired,
-    ActionFinished,
     ActionHeld,
     ActionProposed,
-    ActionRefused,
-    ActionStarted,
-    ActionUnknown,
     ActionWithdrawn,
     ApprovalDenied,
     ApprovalGranted,
@@ -87,112 +84,6 @@ class Command:
     directory: str = ""
     limits: Limits = LIMITS
     reason: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """A proposed action. `after`: the record of its log from which on it is followed."""
-
-    log: LogId
-    action: Digest
-    after: int = field(default=0, compare=False)
-
-    @property
-    def code(self) -> str:
-        """What people call it."""
-        return request_code(self.action)
-
-
-# -- what happens to an action ----------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Held:
-    """The endpoint waits for an answer until `until` (ms, the relay's clock)."""
-
-    hold: Digest
-    held: ActionHeld
-    until: int
-
-
-@dataclass(frozen=True, slots=True)
-class Granted:
-    """`who` approved; `count` of `wanted` have."""
-
-    who: str
-    count: int
-    wanted: int
-
-
-@dataclass(frozen=True, slots=True)
-class Started:
-    """It runs."""
-
-    started: ActionStarted
-
-
-@dataclass(frozen=True, slots=True)
-class Output:
-    """What it wrote; `stream` is `stdout` or `stderr`. Raw bytes of the endpoint's."""
-
-    stream: str
-    data: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class Quiet:
-    """The endpoint does not answer; `why` is a sentence."""
-
-    why: str
-
-
-@dataclass(frozen=True, slots=True)
-class Finished:
-    """It ended."""
-
-    record: Digest
-    finished: ActionFinished
-
-
-@dataclass(frozen=True, slots=True)
-class Denied:
-    """Somebody said no."""
-
-    who: str
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class TurnedDown:
-    """The endpoint refused it."""
-
-    code: str
-    why: str
-
-
-@dataclass(frozen=True, slots=True)
-class Withdrawn:
-    """Its proposer took it back."""
-
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class Expired:
-    """Nobody answered in time."""
-
-    waited_ms: int
-
-
-@dataclass(frozen=True, slots=True)
-class Unknown:
-    """It may have run; the endpoint says why that is not known."""
-
-    why: str
-
-
-End = Finished | Denied | TurnedDown | Withdrawn | Expired | Unknown
-Happening = Held | Granted | Started | Output | Quiet | End
 
 
 class SessionController:
@@ -273,9 +164,10 @@ class SessionController:
         self._open_and_mine(log)
         if active := self.session(log).active:
             codes = ", ".join(f"{request_code(each.digest)} ({each.step})" for each in active)
+            first = request_code(active[0].digest)
             raise Refused(
                 f"Session {session_code(log)} was not closed: not every action is over: {codes}.",
-                hint=f"Wait for it, or stop it: Ctrl-C where it was started, or: caisey deny {request_code(active[0].digest)}",
+                hint=f"Wait for it, or stop it: Ctrl-C where it was started, or: caisey deny {first}",
             )
 
     async def attested(self, log: LogId, closing: Record, seconds: float = 5.0) -> set[str]:
@@ -346,7 +238,7 @@ class SessionController:
             body = structs.replace(body, again=self._declared(log, body))
         after = self.line.logs[log].length
         record, sent = self.line.write(log, "action.proposed", body)
-        await self._committed(sent, record.digest)
+        await self._committed(record, sent, record.digest)
         return Request(log, record.digest, after)
 
     async def check(self, log: LogId, command: Command, expectation: Expectation, *, again: str = "") -> Request:
@@ -364,8 +256,8 @@ class SessionController:
     async def confirm(self, request: Request, hold: Digest, typed: str = "") -> None:
         """The technician alone says yes to a hold."""
         body = ActionConfirmed(roster=self.roster.version, typed=typed)
-        _record, sent = self.line.write(request.log, "action.confirmed", body, {"hold": hold})
-        await self._committed(sent, request.action)
+        record, sent = self.line.write(request.log, "action.confirmed", body, {"hold": hold})
+        await self._committed(record, sent, request.action)
 
     async def withdraw(self, request: Request, reason: str) -> None:
         """Takes an action back that has not started."""
@@ -396,8 +288,8 @@ class SessionController:
         """Says yes to somebody else's action. Raises as `approvable` does."""
         action = self.approvable(request)
         body = ApprovalGranted(roster=self.roster.version, card=CARD, comment=comment)
-        _record, sent = self.line.write(request.log, "approval.granted", body, self._to_hold(action))
-        await self._committed(sent, request.action)
+        record, sent = self.line.write(request.log, "approval.granted", body, self._to_hold(action))
+        await self._committed(record, sent, request.action)
 
     async def deny(self, request: Request, reason: str = "") -> None:
         """Says no to an action that waits."""
@@ -437,17 +329,17 @@ class SessionController:
         """
         log, after = request.log, request.after
         quiet_since: float | None = None
-        withdrawn: Withdrawn | None = None
+        crossed: End | None = None
         while True:
             page = self.line.entries(log, after)
             for entry in page:
                 after = entry.receipt.seq
                 happening = self._happening(request, entry)
-                if isinstance(happening, Withdrawn):
-                    withdrawn = happening
+                if isinstance(happening, Withdrawn | Denied) and self._may_have_started(request):
+                    crossed = happening
                     continue
                 if isinstance(happening, Started):
-                    withdrawn = None
+                    crossed = None
                 if happening is not None:
                     yield happening
                 if isinstance(happening, End):
@@ -455,11 +347,11 @@ class SessionController:
             if page:
                 quiet_since = None
                 continue
-            wait = self.pace.quiet if withdrawn is None else self.pace.crossing
+            wait = self.pace.quiet if crossed is None else self.pace.crossing
             if await self._more(request, after, wait):
                 continue
-            if withdrawn is not None:
-                yield withdrawn
+            if crossed is not None:
+                yield crossed
                 return
             action = self.session(log).actions.get(request.action)
             if (why := await self._silence(request, action)) is None:
@@ -474,6 +366,11 @@ class SessionController:
                     f"{why} The action {request.code} may have run; it is never run again by itself.",
                     hint="When the endpoint is back: 'caisey show' tells what became of it.",
                 )
+
+    def _may_have_started(self, request: Request) -> bool:
+        """Whether a start could have crossed what was said against it: it needed no answer, or had one."""
+        action = self.session(request.log).actions.get(request.action)
+        return action is None or action.hold is None or action.answered
 
     async def _more(self, request: Request, after: int, seconds: float) -> bool:
         try:
@@ -506,38 +403,7 @@ class SessionController:
         action = session.action_of(record)
         if action is None or action.digest != request.action:
             return None
-        return self._told(record, action, entry.receipt.received)
-
-    def _told(self, record: Record, action: Action, received: int) -> Happening | None:
-        match record.body:
-            case ActionHeld() as held:
-                return Held(record.digest, held, received + held.window_ms)
-            case ApprovalGranted():
-                return self._granted(record, action, received)
-            case ApprovalDenied(reason=reason):
-                counted = action.denial is not None and action.denial.record.digest == record.digest
-                return Denied(self._name(record, received), reason) if counted else None
-            case ActionStarted() as started:
-                return Started(started)
-            case bytes() as data if record.head.kind == "action.output":
-                return Output(record.head.body.type, data)
-            case ActionFinished() as finished:
-                return Finished(record.digest, finished)
-            case ActionRefused(code=code, why=why):
-                return TurnedDown(code, why)
-            case ActionWithdrawn(reason=reason):
-                return Withdrawn(reason)
-            case ActionExpired(waited_ms=waited):
-                return Expired(waited)
-            case ActionUnknown(why=why):
-                return Unknown(why)
-            case _:
-                return None
-
-    def _granted(self, record: Record, action: Action, received: int) -> Granted:
-        quorum = action.held.quorum if action.held else None
-        so_far = [each for each in action.approvers if each.received <= received]
-        return Granted(self._name(record, received), len(so_far), quorum.members if quorum else 1)
+        return told(record, action, entry.receipt.received, self._name)
 
     def _name(self, record: Record, received: int) -> str:
         member = self.roster.member(record.head.key, received)
@@ -566,8 +432,6 @@ class SessionController:
             raise Refused(f"What {request.code} proposes is not at hand; nothing was decided.")
         if action.step is not Step.HELD or action.held is None:
             raise Refused(f"{request.code} does not wait any more: it is {action.step}. Nothing was decided.")
-        if action.answered:
-            raise Refused(f"{request.code} was answered already. Nothing was decided.")
         if self.line.now() > self.window_end(action):
             raise Refused(
                 f"{request.code} has expired. Nothing was decided.", hint="Its technician has to propose it again."
@@ -577,9 +441,9 @@ class SessionController:
     def _to_hold(self, action: Action) -> dict[str, str]:
         return {"hold": str(action.hold.record.digest)} if action.hold else {}
 
-    async def _committed(self, sent: int, action: Digest) -> None:
+    async def _committed(self, record: Record, sent: int, action: Digest) -> None:
         try:
-            await self.line.settled(sent)
+            await self.line.settled(record, sent)
         except Unreachable as error:
             raise unknown_outcome(error, request_code(action)) from error
 

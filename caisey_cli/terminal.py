@@ -20,6 +20,7 @@ from caisey_cli.sanitize import Inert
 
 _DESCRIPTORS: Final = {"stdout": 1, "stderr": 2}
 _LINE: Final = 4096
+WIDTH: Final = 100
 T = TypeVar("T")
 
 
@@ -34,6 +35,15 @@ class Terminal:
         self._gone: set[str] = set()
         self._shown = False
 
+    @property
+    def width(self) -> int:
+        """Columns of the terminal on standard error, 100 at the most and where there is none."""
+        try:
+            columns = os.get_terminal_size(2).columns
+        except OSError:
+            columns = 0
+        return min(columns or WIDTH, WIDTH)
+
     def say(self, text: str) -> None:
         """A sentence on standard error, in place of a line that only showed waiting."""
         self._wipe()
@@ -42,8 +52,7 @@ class Terminal:
     def waiting(self, text: str) -> None:
         """A line that the next one replaces; only where a person sees it."""
         if self.attended:
-            width = os.get_terminal_size(2).columns or 80
-            self._write_now(f"\r\x1b[K{text[: max(10, width - 1)]}")
+            self._write_now(f"\r\x1b[K{text[: self.width - 1]}")
             self._shown = True
 
     async def out(self, stream: str, data: bytes) -> None:

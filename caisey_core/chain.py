@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from caisey_core.errors import BadRecord
@@ -97,6 +97,10 @@ class Chain:
         """What a writer says it has seen."""
         return Seen(self.incarnation, self.seq, self.chain) if self.seq else None
 
+    def copy(self) -> Chain:
+        """One that goes on by itself."""
+        return replace(self, series=Series({name: replace(tail) for name, tail in self.series.tails.items()}))
+
     def accept(self, record: Record, receipt: Receipt) -> None:
         """Takes the next record with its receipt. Raises `BadRecord` and is unchanged if it is not the next."""
         if not _INCARNATION.fullmatch(receipt.incarnation) or not 0 <= receipt.received <= LAST_TIME:
@@ -165,15 +169,17 @@ def check(entries: Sequence[Entry], checkpoints: Iterable[Checkpoint], attestors
     covered = _covered(checkpoints, frozenset(attestors), log, chain, chains)
     if isinstance(covered, Report):
         return covered
-    state = State.INTACT if closed and covered and not chain.series.provisional else State.OPEN
-    return Report(state, chain.seq, "", covered, chain.series.provisional, withheld)
+    attested = tuple(key for key, seq in covered.items() if seq == chain.seq)
+    whole = closed and attested and len(attested) == len(covered) and not chain.series.provisional
+    state = State.INTACT if whole else State.OPEN
+    return Report(state, chain.seq, "", attested, chain.series.provisional, withheld)
 
 
 def _covered(
     checkpoints: Iterable[Checkpoint], attestors: frozenset[str], log: str, chain: Chain, chains: dict[int, str]
-) -> Report | tuple[str, ...]:
-    """Keys whose checkpoints cover the whole log, or what a checkpoint shows to be wrong."""
-    keys = []
+) -> Report | dict[str, int]:
+    """How far each attestor's checkpoints go, or what a checkpoint shows to be wrong."""
+    reached: dict[str, int] = {}
     for checkpoint in checkpoints:
         try:
             said = read_checkpoint(checkpoint.statement)
@@ -187,9 +193,8 @@ def _covered(
             return Report(State.BAD, chain.seq + 1, f"it is missing: a signed checkpoint counts {said.seq} records")
         if said.incarnation != chain.incarnation or chains.get(said.seq) != said.chain:
             return Report(State.BAD, said.seq, "a signed checkpoint chains to other records")
-        if said.seq == chain.seq:
-            keys.append(said.key)
-    return tuple(dict.fromkeys(keys))
+        reached[said.key] = max(said.seq, reached.get(said.key, 0))
+    return reached
 
 
 def _sentence(bad: BadRecord) -> str:

@@ -159,8 +159,12 @@ def is_loopback(host: str) -> bool:
 
 def address(origin: str, plain_text_on: str = "") -> str:
     """The socket's address at a relay. Raises `UsageError` for one in the clear beyond loopback."""
-    parts = urlsplit(origin)
-    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.path not in {"", "/"}:
+    try:
+        parts = urlsplit(origin)
+        bare = parts.port != 0 and not (parts.query or parts.fragment or parts.username or parts.password)
+    except ValueError:
+        parts, bare = urlsplit(""), False
+    if not bare or parts.scheme not in {"http", "https"} or not parts.hostname or parts.path not in {"", "/"}:
         raise UsageError(
             f"{origin!r} is not the address of a relay.", hint="Write it like https://relay.example.com or host:port."
         )

@@ -22,14 +22,15 @@ from caisey_core.connection import Connection
 from caisey_core.errors import BadRecord, Refused, Unreachable, UsageError
 from caisey_core.frames import Receipt
 from caisey_core.ids import Digest, LogId
-from caisey_core.kinds import Body, EndpointAdmitted, EndpointInvited, MemberAdmitted, MemberInvited
+from caisey_core.kinds import Audience, Body, EndpointAdmitted, EndpointInvited, MemberAdmitted, MemberInvited
 from caisey_core.link import Acknowledged, Broken, CaughtUp, Link, Ready, Received, Rejected
 from caisey_core.record import Record, Writer
-from caisey_core.roster import Roster, spent
+from caisey_core.roster import Roster, possession, spent
 from caisey_core.signing import SigningKey
 
 Who = Literal["endpoint", "member"]
 _PREFIX: Final = {"endpoint": "caisey-endpoint-", "member": "caisey-member-"}
+_AUDIENCE: Final = {"endpoint": Audience.STAFF, "member": Audience.ALL}
 _CHECK: Final = 6
 _SEED: Final = 32
 
@@ -162,12 +163,13 @@ def _admission(
     now = int(time.time() * 1000)
     if why := spent(grant, 0):  # whether it is too late is for the relay's clock to say
         raise UsageError(f"{why.rstrip('.')}; nothing was joined.", hint="Ask for a new invitation.")
-    kind, body = _kind(who, device)
-    record = Writer(key, roster.log).write(kind, body, time=now, re={"grant": Digest(grant.digest)})
+    kind, body = _kind(who, device, grant.digest)
+    record = Writer(key, roster.log).write(kind, body, time=now, re={"grant": grant.digest}, audience=_AUDIENCE[who])
     return record, grant.invited
 
 
-def _kind(who: Who, device: SigningKey) -> tuple[str, Body]:
+def _kind(who: Who, device: SigningKey, grant: Digest) -> tuple[str, Body]:
+    proof = possession(device, grant)
     if who == "member":
-        return "member.admitted", MemberAdmitted(key=device.public)
-    return "endpoint.admitted", EndpointAdmitted(key=device.public)
+        return "member.admitted", MemberAdmitted(key=device.public, proof=proof)
+    return "endpoint.admitted", EndpointAdmitted(key=device.public, proof=proof)

@@ -242,7 +242,7 @@ def from_relay(data: bytes) -> FromRelay:
     """Reads what a relay sent. Raises `BadRecord` for anything else."""
     try:
         return _from_relay.decode(data)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise BadRecord(f"The relay sent what is no frame: {error}.") from error
 
 
@@ -250,7 +250,7 @@ def to_relay(data: bytes) -> ToRelay:
     """Reads what a peer sent to the relay. Raises `BadRecord` for anything else."""
     try:
         return _to_relay.decode(data)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise BadRecord(f"A peer sent what is no frame: {error}.") from error
 
 
@@ -267,7 +267,7 @@ def read_checkpoint(data: bytes) -> CheckpointStatement:
 def _statement(data: bytes, kind: type[S]) -> S:
     try:
         value = msgspec.json.decode(data, type=kind)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise BadRecord(f"A signed statement cannot be read: {error}.") from error
     if canonical(value) != data:
         raise BadRecord("A signed statement is not in its one spelling.")

@@ -19,7 +19,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self
 
-from caisey_core.errors import JournalError
+from caisey_core.errors import BadRecord, JournalError
 from caisey_core.frames import Checkpoint, Entry, Receipt, read_checkpoint
 from caisey_core.ids import Digest, LogId
 from caisey_core.record import Record, Sealed
@@ -81,6 +81,8 @@ def translated(path: Path) -> Iterator[None]:
     """Turns what SQLite and the file system say of a journal into `JournalError`."""
     try:
         yield
+    except sqlite3.IntegrityError as error:
+        raise BadRecord("A record contradicts what the journal holds: its writer or place has another one.") from error
     except (sqlite3.Error, OSError, OverflowError) as error:
         reason = str(error).rstrip(".")
         hint = "Check free space and permissions; 'caisey verify' checks what is stored."
@@ -180,6 +182,8 @@ class Journal:
 
     def place(self, entries: Iterable[tuple[Record, Receipt]], settings: Mapping[str, str] | None = None) -> None:
         """Keeps records in their place; own ones get their receipt, what is known already stays as it is.
+
+        Raises `BadRecord`, and keeps none, where one contradicts what is kept.
 
         `settings` (a cursor) are kept in the same transaction.
         """

@@ -51,18 +51,20 @@ def keep(home: Path, name: str, key: SigningKey, place: Place | None = None) -> 
     """Keeps a key under a name in a home; where, if nobody chose, is found out. Raises `UsageError`."""
     home.mkdir(parents=True, exist_ok=True, mode=0o700)
     place = place or (Place.KEYRING if keyring_works() else Place.FILE)
-    (home / f"{name}.pub").write_text(f"ssh-ed25519 {key.public} {name}@caisey\n")
+    if exists(home, name) or (home / f"{name}.key").exists():
+        raise UsageError(f"There is a key {name!r} in {home} already; nothing was changed.")
     if place is Place.KEYRING:
         import keyring
 
         keyring.set_password(_SERVICE, _entry(home, name), key.openssh().decode())
-        return place
-    path = home / f"{name}.key"
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(key.openssh())
-        file.flush()
-        os.fsync(file.fileno())
+    else:
+        descriptor = os.open(home / f"{name}.key", os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(key.openssh())
+            file.flush()
+            os.fsync(file.fileno())
+    # Last: what has a public half is complete.
+    (home / f"{name}.pub").write_text(f"ssh-ed25519 {key.public} {name}@caisey\n")
     return place
 
 

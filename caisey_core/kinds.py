@@ -31,6 +31,7 @@ class Namespace(StrEnum):
     ROSTER = "roster@caisey"
     CHECKPOINT = "checkpoint@caisey"
     LOGIN = "login@caisey"
+    ADMISSION = "admission@caisey"
 
 
 class Audience(StrEnum):
@@ -145,9 +146,14 @@ class MemberInvited(Body, frozen=True):
 
 
 class MemberAdmitted(Body, frozen=True):
-    """A device key, signed for by the one-use key of the grant it refers to."""
+    """A device key, signed for by the one-use key of the grant it refers to.
+
+    `proof` is the device key's own signature (base64, `admission@caisey`) over the grant's digest, as text: nobody
+    registers a key that is not theirs.
+    """
 
     key: PublicKey
+    proof: str
 
 
 class EndpointInvited(Body, frozen=True):
@@ -160,9 +166,10 @@ class EndpointInvited(Body, frozen=True):
 
 
 class EndpointAdmitted(Body, frozen=True):
-    """An endpoint's key, signed for by the one-use key of the grant it refers to (audience `staff`)."""
+    """An endpoint's key with its proof, as in `MemberAdmitted` (audience `staff`)."""
 
     key: PublicKey
+    proof: str
 
 
 class InvitationRevoked(Body, frozen=True):

@@ -94,10 +94,10 @@ class Action:
 
     @property
     def answered(self) -> bool:
-        """Whether its hold has the answer it wants; a denial after that comes too late."""
+        """Whether as many have said yes as its hold wants; whether they may is for the gate to say."""
         if self.held is None or self.held.quorum is None:
             return self.confirmation is not None
-        return len(self.approvers) >= self.held.quorum.members
+        return len(self.approvers) >= max(1, self.held.quorum.members)
 
     @property
     def approvers(self) -> list[Placed]:
@@ -178,23 +178,39 @@ class Session:
             return "the session was closed before"
         if action is None:
             return ""
-        # A withdrawal can cross a start on its way: the endpoint writes what it did, not what it should have known.
-        if name in {"action.held", "action.started"} and action.step not in {Step.PROPOSED, Step.HELD, Step.WITHDRAWN}:
+        if name in {"action.output", "action.finished"} and action.step is not Step.RUNNING:
+            return f"its action was not running, but {action.step}"
+        # A withdrawal or a denial can cross a start on its way: the endpoint writes what it did, not what it should
+        # have known.
+        crossed = {Step.PROPOSED, Step.HELD, Step.WITHDRAWN}
+        if name == "action.held" and action.step not in crossed:
             return f"its action was {action.step} before"
-        if name == "action.started":
-            return self._unbacked(action, record)
-        return ""
+        if name == "action.started" and action.step not in {*crossed, Step.DENIED}:
+            return f"its action was {action.step} before"
+        return self._unbacked(action, record) if name == "action.started" else ""
 
     def _unbacked(self, action: Action, record: Record) -> str:
         """Why a start is not backed by what it names."""
-        body = record.body
-        if not isinstance(body, ActionStarted) or body.verdict.decision is Decision.RUN:
+        body, held = record.body, action.held
+        if not isinstance(body, ActionStarted):
             return ""
-        placed = [*action.approvals, *([action.confirmation] if action.confirmation else [])]
-        known = {each.record.digest for each in placed}
-        if not body.decisions or not set(body.decisions) <= known:
+        if held is None:
+            ran = body.verdict.decision is Decision.RUN and action.hold is None
+            return "" if ran else "it was started without the hold it needs"
+        if body.verdict != held.verdict:
+            return "it was started under another verdict than it was held under"
+        named = {each.record.digest: each for each in _answers(action) if each.record.digest in body.decisions}
+        if not body.decisions or len(named) < len(set(body.decisions)):
             return "it was started without the decision it names"
-        return ""
+        if action.denial is not None and any(each.seq > action.denial.seq for each in named.values()):
+            return "it was started after it was denied"
+        return "" if self._enough(held, list(named.values())) else "it was started with fewer decisions than it needs"
+
+    def _enough(self, held: ActionHeld, named: list[Placed]) -> bool:
+        if held.quorum is None:
+            return any(each.record.head.kind == "action.confirmed" for each in named)
+        keys = {each.record.head.key for each in named if each.record.head.kind == "approval.granted"}
+        return len(keys - {self.opener}) >= max(1, held.quorum.members)
 
     def apply(self, record: Record, seq: int, received: int) -> None:
         """Takes the log's next record, of which `writer_fault` and `order_fault` have been asked."""
@@ -230,10 +246,11 @@ class Session:
                 action.confirmation = placed
             case "approval.granted":
                 action.approvals.append(placed)
-            case "approval.denied" if action.step is Step.HELD and not action.answered:
+            case "approval.denied" if action.step is Step.HELD:
                 action.step, action.denial = Step.DENIED, placed
             case "action.started":
-                action.step, action.start = Step.RUNNING, placed
+                # What said no came too late for it: `order_fault` has looked at that.
+                action.step, action.start, action.denial, action.end = Step.RUNNING, placed, None, None
                 action.started = body if isinstance(body, ActionStarted) else None
             case "action.finished":
                 action.step, action.end = Step.FINISHED, placed
@@ -244,6 +261,10 @@ class Session:
                 # What runs is not undone by words: only the endpoint ends it, or does not know how it ended.
                 if action.step in {Step.PROPOSED, Step.HELD, *([Step.RUNNING] if kind == "action.unknown" else [])}:
                     action.step, action.end = Step(kind.removeprefix("action.")), placed
+
+
+def _answers(action: Action) -> list[Placed]:
+    return [*action.approvals, *([action.confirmation] if action.confirmation else [])]
 
 
 def may_open(member: Member | None) -> bool:

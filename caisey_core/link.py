@@ -15,16 +15,17 @@ from itertools import count
 from caisey_core import frames
 from caisey_core.chain import Chain
 from caisey_core.errors import BadRecord
-from caisey_core.frames import Checkpoint, Frame, LoginStatement, Receipt
+from caisey_core.frames import Checkpoint, Entry, Frame, LoginStatement, Receipt
 from caisey_core.ids import LogId
 from caisey_core.kinds import Namespace
-from caisey_core.record import Record, Sealed, canonical, parse
+from caisey_core.record import Record, Sealed, canonical, digest, parse
 from caisey_core.signing import SigningKey
 
 LOGIN_SECONDS = 10.0
 PROBE_SECONDS = 5.0
 _LOGIN_LIFETIME_MS = 60_000
-_BATCH_BYTES = 1024 * 1024
+_UNCOVERED = 256
+"""Records held back until a signature covers them; a batch is far smaller."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +134,8 @@ class Link:
     _out: list[bytes] = field(default_factory=list)
     _ids: Iterator[int] = field(default_factory=lambda: count(1))
     _login_until: float | None = None
+    _ahead: dict[LogId, tuple[Chain, list[tuple[Record, Receipt]]]] = field(default_factory=dict)
+    _checkpoints: dict[LogId, Checkpoint] = field(default_factory=dict)
 
     # -- what the owner asks for --------------------------------------------------------------------------
 
@@ -167,16 +170,25 @@ class Link:
         """Asks whether an endpoint's agent answers; its id comes back in `Answered` or `Rejected`."""
         probe = frames.Probe(id=next(self._ids), endpoint=endpoint)
         self._probes[probe.id] = now + PROBE_SECONDS
-        self._send(probe)
+        if self.ready:
+            self._send(probe)
         return probe.id
 
     def answer(self, alive: frames.Alive) -> None:
-        """Answers a `Probed`."""
-        self._send(alive)
+        """Answers a `Probed`, unless the connection has gone that it came by."""
+        if self.ready:
+            self._send(alive)
 
-    def attest(self, checkpoint: Checkpoint) -> None:
-        """Sends a signed checkpoint."""
-        self._send(checkpoint)
+    def attest(self, log: LogId, checkpoint: Checkpoint) -> None:
+        """Sends a log's signed checkpoint; the last one of each log again after every reconnect."""
+        self._checkpoints[log] = checkpoint
+        if self.ready:
+            self._send(checkpoint)
+
+    def distrust(self, log: LogId) -> None:
+        """Forgets how far a log has been verified; what the journal holds counts from now on."""
+        self.chains.pop(log, None)
+        self._ahead.pop(log, None)
 
     @property
     def unacknowledged(self) -> int:
@@ -195,6 +207,7 @@ class Link:
         self.ready = False
         self._login_until = None
         self._out.clear()
+        self._ahead.clear()
 
     def outgoing(self) -> list[bytes]:
         """Frames to write, in order; each is given once."""
@@ -236,8 +249,7 @@ class Link:
                 self.cursor = frame.cursor or self.cursor
                 return [CaughtUp(frame.log, frame.cursor)]
             case frames.Appended():
-                self._waiting.pop(frame.id, None)
-                return [Acknowledged(frame.id)]
+                return self._appended(frame)
             case frames.Denied(code="login"):
                 return [Broken(f"The relay did not accept the login: {frame.why}.", fatal=True)]
             case frames.Denied():
@@ -280,26 +292,50 @@ class Link:
             self._send(frames.FollowAll(cursor=self.cursor))
         for request in self._waiting.values():
             self._send(request)
+        for checkpoint in self._checkpoints.values():
+            self._send(checkpoint)
         return [Ready(welcome.incarnation, LogId(welcome.roster), welcome.time)]
 
+    def _appended(self, frame: frames.Appended) -> list[Event]:
+        request = self._waiting.pop(frame.id, None)
+        if request is None:
+            return []
+        if [digest(each.head) for each in request.records] != [each for each, _receipt in frame.receipts]:
+            return [Broken("The relay acknowledged other records than were sent.", fatal=True)]
+        return [Acknowledged(frame.id)]
+
     def _entries(self, frame: frames.Entries) -> list[Event]:
+        """Passes on what signatures cover; a batch of output whose signature is still to come is held back."""
         log = LogId(frame.log)
-        chain = self.chain(log)
-        taken: list[tuple[Record, Receipt]] = []
-        for entry in frame.entries:
-            if entry.receipt.seq <= chain.seq and entry.receipt.incarnation == chain.incarnation:
-                continue
-            try:
-                record = parse(entry.sealed)
-                if record.log != log:
-                    raise BadRecord("it belongs to another log")
+        chain, held = self._ahead.pop(log) if log in self._ahead else (self.chain(log), [])
+        sound: list[tuple[Record, Receipt]] = []
+        broken: list[Event] = []
+        seq = 0
+        try:
+            for entry in frame.entries:
+                seq = entry.receipt.seq
+                if entry.receipt.seq <= chain.seq and entry.receipt.incarnation == chain.incarnation:
+                    continue
+                record = _of(log, entry)
+                if record.sealed.sig is None and not held:
+                    chain = chain.copy()
                 chain.accept(record, entry.receipt)
-            except BadRecord as bad:
-                why = f"The relay's record {entry.receipt.seq} was not taken: {str(bad).rstrip('.')}."
-                return [*([Received(log, tuple(taken), "")] if taken else []), Broken(why, fatal=True)]
-            taken.append((record, entry.receipt))
-        self.cursor = frame.cursor or self.cursor
-        return [Received(log, tuple(taken), frame.cursor)] if taken else []
+                held.append((record, entry.receipt))
+                if not chain.series.provisional:
+                    self.chains[log], sound, held = chain, sound + held, []
+                elif len(held) > _UNCOVERED:
+                    raise BadRecord("no signature covers it")
+        except BadRecord as bad:
+            why = str(bad).rstrip(".")
+            broken = [Broken(f"The relay's record {seq} was not taken: {why}.", fatal=True)]
+        else:
+            if held:
+                self._ahead[log] = (chain, held)
+        # A cursor beyond records that are held back would skip them after a restart.
+        if frame.cursor and not self._ahead and not broken:
+            self.cursor = frame.cursor
+        taken: list[Event] = [Received(log, tuple(sound), self.cursor if frame.cursor else "")] if sound else []
+        return taken + broken
 
     def _ask(self, log: LogId) -> None:
         chain = self.chain(log)
@@ -309,10 +345,21 @@ class Link:
         self._out.append(frames.encode(frame))
 
 
+def _of(log: LogId, entry: Entry) -> Record:
+    record = parse(entry.sealed)
+    if record.log != log:
+        raise BadRecord("it belongs to another log")
+    return record
+
+
 def batches(records: Iterable[tuple[LogId, Sealed]]) -> Iterator[tuple[LogId, list[Sealed]]]:
-    """Cuts kept records into appends: each ends with a signed one. An unsigned tail is no evidence and is left out."""
-    batch: dict[LogId, list[Sealed]] = {}
+    """Cuts kept records into appends of one series; each ends with a signed one.
+
+    An unsigned tail is no evidence and is left out.
+    """
+    batch: dict[tuple[LogId, str], list[Sealed]] = {}
     for log, sealed in records:
-        batch.setdefault(log, []).append(sealed)
+        series = parse(sealed).head.series
+        batch.setdefault((log, series), []).append(sealed)
         if sealed.sig is not None:
-            yield log, batch.pop(log)
+            yield log, batch.pop((log, series))

@@ -128,10 +128,10 @@ _SED_ADDRESS: Final = r"(?:\d+(?:~\d+)?|\$|/(?:\\.|[^/\\\n\[]|\[\^?+\]?+[^\]/\n]
 _SED_PART: Final = r"(?:\\.|(?!(?P=d))[^\\\n\[]|\[\^?+\]?+(?:(?!(?P=d))[^\]\n])*+\])*+"
 _SED_PLAIN: Final = r"(?:\\.|(?!(?P=d))[^\\\n])*+"
 _SED_COMMAND: Final = re.compile(
-    rf"[\s;]*(?:{_SED_ADDRESS}(?:\s*,\s*{_SED_ADDRESS})?)?\s*!?\s*"
+    rf"[\s;]*+(?:{_SED_ADDRESS}(?:\s*+,\s*+{_SED_ADDRESS})?+)?+\s*+!?+\s*+"
     rf"(?:[pPdDnNgGhHxl=qQz]|[qQ]\d+|\{{|s(?P<d>[/|,#:@!%_+~^]){_SED_PART}(?P=d){_SED_PLAIN}(?P=d)[gpiIM\d]*"
     rf"|y/(?:\\.|[^/\\\n])*+/(?:\\.|[^/\\\n])*+/)"
-    r"[ \t]*(?=[;}\n]|\Z|(?<=\{))|[\s;]*\}"
+    r"[ \t]*+(?=[;}\n]|\Z|(?<=\{))|[\s;]*+\}"
 )
 
 

@@ -10,8 +10,11 @@ Agents get the heads of every record but no names of clients and of other endpoi
 
 from __future__ import annotations
 
+import base64
+import binascii
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
+from typing import Final
 
 from caisey_core.errors import BadRecord
 from caisey_core.ids import Digest, LogId, PublicKey
@@ -25,6 +28,7 @@ from caisey_core.kinds import (
     MemberAdmitted,
     MemberInvited,
     MemberRemoved,
+    Namespace,
     RelayAdded,
     Role,
     RosterRenewed,
@@ -32,9 +36,11 @@ from caisey_core.kinds import (
     WorkspaceFounded,
 )
 from caisey_core.record import Record
-from caisey_core.signing import fingerprint, is_public_key
+from caisey_core.signing import SigningKey, fingerprint, is_public_key, verify
 
 EVERY_CLIENT = "*"
+LIFETIME_MS: Final = 90 * 24 * 3_600_000
+"""How long a roster counts at the most without being renewed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,9 +71,13 @@ class Endpoint:
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """An invitation: what its one-use key may still do. `invited` is None where the body is withheld."""
+    """An invitation: what its one-use key may still do. `invited` is None where the body is withheld.
+
+    `by` is the key that signed it.
+    """
 
     digest: Digest
+    by: str
     key: PublicKey | None
     invited: MemberInvited | EndpointInvited | None
     used: bool = False
@@ -149,7 +159,8 @@ class Roster:
         if record.head.key != body.root:
             raise BadRecord("A workspace is founded by its own root key.")
         self.log, self.name, self.root = record.log, body.name, body.root
-        self.solo, self.policy, self.expires = body.solo, body.policy, body.expires
+        self.solo, self.policy = body.solo, body.policy
+        self.expires = _at_most(body.expires, record)
         self.version, self.head = 1, record.digest
 
     def _govern(self, record: Record, signer: Signer, received: int) -> None:
@@ -174,19 +185,19 @@ class Roster:
             case MemberAdded() as body:
                 self._join(Member(body.id, body.name, body.role, body.clients, (body.key,)))
             case MemberInvited() | EndpointInvited() as body:
-                self.grants[record.digest] = Grant(record.digest, body.key, body)
+                self.grants[record.digest] = Grant(record.digest, record.head.key, body.key, body)
             case InvitationRevoked():
                 self._revoke(Digest(record.head.re["grant"]))
             case MemberRemoved(id=id_) if id_ in self.members and self.members[id_].removed is None:
-                self.members[id_] = replace(self.members[id_], removed=received)
+                self._remove(self.members[id_], received)
             case MemberRemoved():
                 raise BadRecord("A member is removed who does not belong.")
             case RosterRenewed() as body:
-                self.expires = max(self.expires, body.expires)
+                self.expires = max(self.expires, _at_most(body.expires, record))
             case None if record.head.kind == "client.added":
                 pass
             case None if record.head.kind == "endpoint.invited":
-                self.grants[record.digest] = Grant(record.digest, None, None)
+                self.grants[record.digest] = Grant(record.digest, record.head.key, None, None)
             case _:
                 raise BadRecord(f"The body of {record.head.kind} is not at hand.")
 
@@ -196,6 +207,12 @@ class Roster:
         self.members[member.id] = member
         if len(self.members) > 1:
             self.solo = False
+
+    def _remove(self, member: Member, received: int) -> None:
+        self.members[member.id] = replace(member, removed=received)
+        for grant in list(self.grants.values()):
+            if grant.by in member.keys and not grant.used:
+                self._revoke(grant.digest)
 
     def _revoke(self, grant: Digest) -> None:
         if grant in self.grants:
@@ -211,6 +228,8 @@ class Roster:
             raise BadRecord("An admission is not signed by its invitation's key.")
         if why := spent(grant, received):
             raise BadRecord(why)
+        if not _possessed(record, grant.digest):
+            raise BadRecord("An admission does not prove that its key is held by who joins.")
         match grant.invited, record.body:
             case MemberInvited() as invited, MemberAdmitted() as body:
                 self._join(Member(invited.id, invited.name, invited.role, invited.clients, (body.key,)))
@@ -229,6 +248,27 @@ class Roster:
         ):
             raise BadRecord(f"The endpoint {name} belongs already.")
         self.endpoints[digest] = Endpoint(digest, body.key, invited.client, name)
+
+
+def _at_most(expires: int, record: Record) -> int:
+    """When a roster ends: as its writer says, but within its lifetime from when they said so."""
+    return min(expires, record.head.time + LIFETIME_MS)
+
+
+def possession(device: SigningKey, grant: str) -> str:
+    """A device key's proof for an admission under a grant (by its digest)."""
+    return base64.b64encode(device.sign(Namespace.ADMISSION, grant.encode())).decode()
+
+
+def _possessed(record: Record, grant: Digest) -> bool:
+    body = record.body
+    if not isinstance(body, MemberAdmitted | EndpointAdmitted):
+        return False
+    try:
+        proof = base64.b64decode(body.proof, validate=True)
+    except (binascii.Error, ValueError):
+        return False
+    return verify(body.key, Namespace.ADMISSION, grant.encode(), proof)
 
 
 def spent(grant: Grant, now: int) -> str:

@@ -50,7 +50,6 @@ def shown_word(word: Word) -> str | None:
 
 
 SECRET: Final = Finding(Class.SENSITIVE, "sensitive-path", "What it reads may hold secrets.")
-_NAME: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9@_.-]*", re.ASCII)
 
 
 def unknown(name: str, rule: str, what: str) -> Finding:
@@ -91,8 +90,8 @@ def _subcommand(row: Row, words: tuple[Word, ...]) -> tuple[Row | None, int]:
     return best, len(best.alternatives) if best else 0
 
 
-def _fits(word: Word, spellings: frozenset[str]) -> bool:
-    return isinstance(word, str) and (word in spellings or ("*" in spellings and bool(_NAME.fullmatch(word))))
+def _fits(word: Word, spellings: re.Pattern[str]) -> bool:
+    return isinstance(word, str) and bool(spellings.fullmatch(word))
 
 
 def by_use(parts: tuple[Row, ...], name: str, use: Use, here: tuple[str, ...]) -> tuple[Finding, bool]:
@@ -130,7 +129,7 @@ def _operands(row: Row, name: str, use: Use, here: tuple[str, ...]) -> tuple[lis
         (kinds[0], value) for option, value in use.options if option in instead and row.known.get(option) == "="
     ]
     if use.given(row.instead):
-        kinds = kinds[1:]
+        kinds = kinds[1:] or kinds
     many = any(not isinstance(word, str) for word in use.operands)
     if row.most is not None and (many or len(use.operands) > row.most):
         findings.append(unknown(name, "operands", "so many operands"))

@@ -309,6 +309,8 @@ class _Reader:
             if glued or not _DESCRIPTOR.fullmatch(self.raw(children[0]).decode(errors="replace")):
                 self.doubt("A redirection names no plain descriptor.")
             children = children[1:]
+        elif self.source[max(0, node.start_byte - 1) : node.start_byte].isdigit():
+            self.doubt("A redirection names no plain descriptor.")
         sign, targets = self.raw(children[0]).decode(errors="replace"), children[1:]
         if sign not in _REDIRECTS or (sign[0] == "&" and not self.bash):
             self.doubt(f"The redirection {sign} is not understood here.")

@@ -130,9 +130,9 @@ class Row(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename=
         return tuple(self.operands.split())
 
     @cached_property
-    def alternatives(self) -> tuple[frozenset[str], ...]:
-        """The subcommand's words, each with its spellings; `*` is any plain name."""
-        return tuple(frozenset(word.split("|")) for word in self.words.split())
+    def alternatives(self) -> tuple[re.Pattern[str], ...]:
+        """The subcommand's words, each as a pattern; `*` is any plain name."""
+        return tuple(map(_spellings, self.words.split()))
 
     @cached_property
     def title(self) -> str:
@@ -182,6 +182,10 @@ def table() -> Table:
     if paths is None:
         raise ValueError(f"{FOLDER} names no sensitive paths")
     return Table(rows, paths)
+
+
+def _spellings(word: str) -> re.Pattern[str]:
+    return re.compile(re.escape(word).replace(r"\|", "|").replace(r"\*", "[A-Za-z0-9_][A-Za-z0-9@_.-]*"), re.ASCII)
 
 
 def _read_options(text: str) -> dict[str, str]:

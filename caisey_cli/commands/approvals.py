@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from caisey_cli.commands import HomeOption, JsonOption
-from caisey_cli.commands.session import YesOption
+from caisey_cli.commands.options import YesOption
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
     from caisey_cli.desk import Desk
+    from caisey_cli.happenings import Request
     from caisey_cli.home import Home
-    from caisey_cli.session import Request
     from caisey_core.lifecycle import Action
 
     Work = Callable[[Desk, Sequence[Request]], Awaitable[int]]
@@ -85,8 +85,8 @@ def _at_desk_with_pending(option: Path | None, work: Work, *, output: bool = Tru
 
 
 def _pending(home: Home) -> list[Request]:
+    from caisey_cli.happenings import Request
     from caisey_cli.relay import Relay
-    from caisey_cli.session import Request
     from caisey_core.ids import Digest, LogId
 
     membership = home.membership()

@@ -132,6 +132,8 @@ def _at(home: Path | None, journal: Path | None = None) -> Iterator[Desk]:
 
 def desk(home: Path | None, json: bool) -> int:
     """What is mine to do: open sessions, what waits for me, what owes a verification."""
+    from caisey_cli.founding import due
+
     with _at(home) as at:
         mine, waiting = [], []
         for known in at.known():
@@ -150,6 +152,7 @@ def desk(home: Path | None, json: bool) -> int:
             "sessions": [_known_shape(k) | {"owes_verification": t.unverified_change} for k, t in mine],
             "approvals": [{"request": _code(w), "session": k.code, "endpoint": k.endpoint} for k, _, w in waiting],
             "unsent": unsent,
+            "roster_expires": at.roster.expires,
         }
         as_json("desk", shown)
         return 0
@@ -166,6 +169,8 @@ def desk(home: Path | None, json: bool) -> int:
         say("Nothing is open and, as far as this journal knows, nothing waits for you ('caisey approvals' asks).")
     if unsent:
         say(f"{unsent} of your records have no receipt yet; the next command that connects offers them again.")
+    if due(at.roster, _now()):
+        say(f"The roster counts only until {_when(at.roster.expires)}. An admin types: caisey renew")
     return 0
 
 
@@ -292,13 +297,14 @@ def show(
         return _status(report)
     data(f"{_heading(at, transcript, report)}; {clock.date}, times in {clock.zone}")
     last = {each.seq: work for work in transcript.works.values() for each in work.output[-1:]}
+    who = min(24, max((len(row.who) for row in listed), default=0))
     for row in listed:
         if row.kind == "action.output" and not row.bad:
             if row.seq in last:
                 _output(last[row.seq], lines)
             continue
         code = f"{row.request} " if row.request else ""
-        data(f"{row.seq:>4}  {clock.second(row.received)}  {row.who}  {row.kind}  {code}{row.text}".rstrip())
+        data(f"{row.seq:>4}  {clock.second(row.received)}  {row.who:<{who}}  {row.kind:<17}  {code}{row.text}".rstrip())
     return _status(report)
 
 

@@ -2,93 +2,36 @@
 
 from __future__ import annotations
 
-import re
-from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from typer.core import TyperCommand
 
 from caisey_cli.commands import EndpointArgument, HomeOption, JsonOption, SessionOption
+from caisey_cli.commands.options import (
+    AFTER,
+    DirectoryOption,
+    Ended,
+    NoWaitOption,
+    OutputOption,
+    PatienceOption,
+    ReasonOption,
+    ScriptOption,
+    TicketOption,
+    TimeoutOption,
+    Trailing,
+    TypeOption,
+    YesOption,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from caisey_cli.desk import Desk, Verified
-    from caisey_cli.session import Command, End, Request
+    from caisey_cli.happenings import End, Request
+    from caisey_cli.session import Command
     from caisey_core.ids import LogId
     from caisey_core.kinds import Expectation
-
-_AFTER: Final = "caisey.after"
-
-
-class Trailing(TyperCommand):
-    """A command that takes what stands after `--` as it is: that is somebody else's command line."""
-
-    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Takes it off before options are looked for."""
-        if "--" in args:
-            at = args.index("--")
-            ctx.meta[_AFTER] = tuple(args[at + 1 :])
-            args = args[:at]
-        return super().parse_args(ctx, args)
-
-    def collect_usage_pieces(self, ctx: Any) -> list[str]:
-        """The usage line with what stands after `--`."""
-        return [*super().collect_usage_pieces(ctx), "[-- ARGV...]"]
-
-
-class Ended(StrEnum):
-    """`caisey_core.kinds.Outcome`, which `--help` must not import."""
-
-    RESOLVED = "resolved"
-    MITIGATED = "mitigated"
-    UNRESOLVED = "unresolved"
-    ESCALATED = "escalated"
-
-
-def seconds(text: str) -> int:
-    """`90`, `90s`, `10m` or `2h` in seconds."""
-    return _number(text, {"": 1, "s": 1, "m": 60, "h": 3600}, 24 * 3600, "a time such as 90, 10m or 2h, at most 24h")
-
-
-def size(text: str) -> int:
-    """`4096`, `512k`, `16m` or `1g` in bytes."""
-    units = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
-    return _number(text, units, 1 << 30, "a size such as 4096, 512k, 16m or 1g, at most 1g")
-
-
-def _number(text: str, units: dict[str, int], most: int, what: str) -> int:
-    found = re.fullmatch(r"(\d{1,12})([a-z]?)", text.strip().lower())
-    value = int(found[1]) * units.get(found[2], 0) if found else 0
-    if not 0 < value <= most:
-        raise typer.BadParameter(f"{text!r} is not {what}.")
-    return value
-
-
-TicketOption = Annotated[str, typer.Option("--ticket", metavar="T", help="The ticket the session is about.")]
-ReasonOption = Annotated[str, typer.Option("--reason", metavar="R", help="Why; whoever approves it reads this.")]
-ScriptOption = Annotated[
-    str, typer.Option("-c", "--script", metavar="SCRIPT", help="A script for /bin/sh, instead of ARGV.")
-]
-DirectoryOption = Annotated[str, typer.Option("--directory", metavar="DIR", help="Where it runs on the endpoint.")]
-TimeoutOption = Annotated[
-    int, typer.Option("--timeout", parser=seconds, metavar="TIME", help="Stopped after this long.")
-]
-OutputOption = Annotated[
-    int, typer.Option("--max-output", parser=size, metavar="SIZE", help="How much of its output is kept.")
-]
-YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Confirm beforehand what only you have to confirm.")]
-TypeOption = Annotated[
-    str, typer.Option("--type", metavar="NAME", help="In a workspace of one: the endpoint's name, typed to confirm.")
-]
-PatienceOption = Annotated[
-    int, typer.Option("--patience", parser=seconds, metavar="TIME", help="How long to wait for a relay that is lost.")
-]
-NoWaitOption = Annotated[
-    bool, typer.Option("--no-wait", help="Do not wait for approval: print the request's code and return.")
-]
 
 
 def register(app: typer.Typer) -> None:
@@ -187,7 +130,7 @@ def check(
     from caisey_core.errors import UsageError
     from caisey_core.kinds import Expectation
 
-    if attest and (script or ctx.meta.get(_AFTER) or expect or expect_exit is not None):
+    if attest and (script or ctx.meta.get(AFTER) or expect or expect_exit is not None):
         raise UsageError("A check is either measured or attested; nothing was done.")
     if attest:
         asked = _Asked(None, endpoint, session, ticket, reason, yes, typed, True, json)
@@ -385,7 +328,7 @@ def _command(ctx: typer.Context, script: str, directory: str, reason: str, timeo
     from caisey_core.errors import UsageError
     from caisey_core.kinds import Limits
 
-    argv = ctx.meta.get(_AFTER, ())
+    argv = ctx.meta.get(AFTER, ())
     if script and argv:
         raise UsageError("Both -c SCRIPT and a command were given; nothing was proposed.", hint="Use one of them.")
     if not script.strip() and not (argv and argv[0]):
@@ -444,7 +387,7 @@ def _print_check(log: LogId, verified: Verified, *, json: bool) -> None:
 def _print_run(desk: Desk, asked: Request, end: End, status: int, *, closed: bool) -> None:
     """The `run` shape: see `docs/commands.md`."""
     from caisey_cli import output
-    from caisey_cli.session import Finished
+    from caisey_cli.happenings import Finished
     from caisey_core.ids import session_code
 
     work = desk.transcript(asked.log).works[asked.action]

@@ -49,6 +49,7 @@ def register(app: typer.Typer) -> None:
     app.add_typer(invite, name="invite")
     app.command()(invitations)
     app.command()(revoke)
+    app.command()(renew)
     app.command()(join)
 
 
@@ -234,7 +235,7 @@ def invite_endpoint(
     made: list[Invited] = []
 
     def make(roster: Roster) -> tuple[Any, ...]:
-        _admin(roster, key, "invited")
+        _admin(roster, key)
         made.append(
             founding.invite_endpoint(
                 roster, key, client=client, name=name, relay=membership.relay, expires=until, now=now_ms()
@@ -313,10 +314,11 @@ def _govern(home: Home, membership: Membership, key: SigningKey, make: Change) -
     return reading.roster
 
 
-def _admin(roster: Roster, key: SigningKey, done: str) -> None:
+def _admin(roster: Roster, key: SigningKey) -> None:
     member = roster.member(key.public)
     if member is None or member.role is not Role.ADMIN:
-        raise Refused(f"Only an admin may do this; nobody was {done}.", hint="Ask one: caisey endpoints shows nobody.")
+        admins = [each.name for each in roster.members.values() if each.role is Role.ADMIN and each.removed is None]
+        raise Refused("Only an admin may do this; nothing was done.", hint=f"Ask {' or '.join(admins)}.")
 
 
 # -- invitations ------------------------------------------------------------------------------------------
@@ -373,7 +375,7 @@ def revoke(
     membership, key = own.membership(), own.key()
 
     def make(roster: Roster) -> list[Any]:
-        _admin(roster, key, "shut out")
+        _admin(roster, key)
         return founding.revoke(roster, key, invitation, reason, now_ms())
 
     _govern(own, membership, key, make)
@@ -381,6 +383,31 @@ def revoke(
         as_json("revoked", {"invitation": invitation})
     else:
         say(f"The invitation {inert(invitation)} admits nobody any more.")
+
+
+def renew(home: HomeOption = None, json: JsonOption = False) -> None:
+    """Make the roster count for another 90 days; invitations do so by themselves.
+
+    With a roster that has run out, endpoints run nothing but what only reads. Changes nothing while more than half of
+    its time is left.
+
+    Example: caisey renew
+    """
+    from caisey_cli import founding
+    from caisey_cli.governing import now_ms
+
+    own = Home.of(home)
+    membership, key = own.membership(), own.key()
+
+    def make(roster: Roster) -> list[Any]:
+        _admin(roster, key)
+        return founding.renewal(roster, key, now_ms())
+
+    roster = _govern(own, membership, key, make)
+    if json:
+        as_json("roster", {"version": roster.version, "expires": roster.expires})
+    else:
+        data(f"The roster counts until {_when(roster.expires)}.")
 
 
 def _state(grant: Grant, now: int) -> str:

@@ -237,8 +237,12 @@ class Stage:
 
 
 def program(name: str) -> str:
-    """A program of this installation."""
-    return str(Path(sys.executable).parent / name)
+    """A program of this installation: beside the interpreter, else where a shell would find it."""
+    beside = Path(sys.executable).parent / name
+    found = str(beside) if beside.exists() else shutil.which(name)
+    if found is None:
+        raise Failed(f"The program {name} is not installed beside this one.", hint="Type: pip install caisey")
+    return found
 
 
 def _stop(process: subprocess.Popen[bytes]) -> None:

@@ -33,7 +33,7 @@ from caisey_core.kinds import (
     Role,
 )
 from caisey_core.link import Event, Link
-from caisey_core.record import JSON, Record, Writer, canonical, parse
+from caisey_core.record import JSON, Record, Writer, canonical, digest, parse
 from caisey_core.signing import SigningKey
 from tests.cli.story import Log, Workspace, facts, key, verdict
 
@@ -150,10 +150,14 @@ class Relay:
             peer.send(frames.Denied(id=frame.id, code=self.refuse[kind], why=""))
             return
         fresh = [record for record in records if self.place(record)]
-        peer.send(frames.Appended(id=frame.id, log=frame.log, receipts=()))
+        peer.send(frames.Appended(id=frame.id, log=frame.log, receipts=self._places(records)))
         for record in fresh:
             if self.agent is not None:
                 self.agent.take(record)
+
+    def _places(self, records: list[Record]) -> tuple[tuple[str, frames.Receipt], ...]:
+        known = {digest(each.sealed.head): each.receipt for each in self.logs[records[0].log].entries}
+        return tuple((record.digest, known[record.digest]) for record in records)
 
     def _probe(self, peer: Peer, frame: frames.Probe) -> None:
         if self.agent is None or self.agent.away:
@@ -209,8 +213,8 @@ class Relay:
 class Agent:
     """The endpoint, by a script: the first word of a command says what happens to it.
 
-    `ls` runs at once, `grep` and `tee` (which changes something) are held for confirmation, `touch` for another member. A command that is not
-    in the list of results prints its own words and ends with 0.
+    `ls` runs at once, `grep` and `tee` (which changes something) are held for confirmation, `touch` for another
+    member. A command that is not in `results` prints its own words and ends with 0.
     """
 
     def __init__(self, relay: Relay) -> None:
@@ -430,6 +434,7 @@ class Front:
         self.asked: list[str] = []
         self.streams = {"stdout": b"", "stderr": b""}
         self.unanswered = asyncio.Event()
+        self.width = 100
 
     def say(self, text: str) -> None:
         self.said.append(text)

@@ -75,7 +75,7 @@ from caisey_core.kinds import (
     WorkspaceFounded,
 )
 from caisey_core.record import JSON, Record, Sealed, Writer, canonical
-from caisey_core.roster import Endpoint, Roster
+from caisey_core.roster import Endpoint, Roster, possession
 from caisey_core.signing import SigningKey
 
 DAY = "2026-11-24"
@@ -160,7 +160,7 @@ class Workspace:
         invited = EndpointInvited(client="c1", name=endpoint, key=key("grant").public, expires=self.began + YEAR)
         grant = self._govern(root, "endpoint.invited", invited)
         admitting = writer("grant", self.roster.log, "roster")
-        body_ = EndpointAdmitted(key=key("endpoint").public)
+        body_ = EndpointAdmitted(key=key("endpoint").public, proof=possession(key("endpoint"), grant.digest))
         self._take(admitting.write("endpoint.admitted", body_, time=self.began, re={"grant": grant.digest}))
 
     def _govern(self, by: Writer, kind: str, body: Body) -> Record:

@@ -23,17 +23,18 @@ BIN = Path(sys.executable).parent
 PROGRAMS = ("caisey", "caisey-agent", "caisey-server")
 
 
-def play(tmp_path: Path, *words: str, programs: Path = BIN, timeout: float = 110) -> subprocess.CompletedProcess[str]:
+def play(
+    tmp_path: Path, *words: str, programs: Path = BIN, temporary: Path | None = None
+) -> subprocess.CompletedProcess[str]:
     """Runs the demo with an own directory for temporary files."""
-    temporary = tmp_path / "tmp"
-    temporary.mkdir(exist_ok=True)
+    (tmp_path / "tmp").mkdir(exist_ok=True)
     return subprocess.run(
         [programs / "python", "-m", "caisey_cli.app", "demo", *words],
-        env=environment(tmp_path),
+        env=environment(tmp_path) | ({"TMPDIR": str(temporary)} if temporary else {}),
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
-        timeout=timeout,
+        timeout=110,
         check=False,
     )
 

@@ -11,7 +11,9 @@ import pytest
 from caisey_cli.approving import meant
 from caisey_cli.attend import CANCELLED, NOT_STARTED, TIMED_OUT, Answers
 from caisey_cli.desk import Desk
-from caisey_cli.session import Command, Finished, Happening, Held, Output, Pace, Request, Started, fit
+from caisey_cli.happenings import Finished, Happening, Held, Output, Request, Started
+from caisey_cli.resolve import sessions
+from caisey_cli.session import Command, Pace, fit
 from caisey_core.errors import (
     Ambiguous,
     CaiseyError,
@@ -153,6 +155,7 @@ async def test_every_record_is_in_the_journal_as_it_is_at_the_relay(office: Offi
     with Journal.read(office.home("ana").database) as journal:
         assert journal.entries(office.session) == office.relay.logs[office.session].entries
         assert journal.unsent() == []
+        assert all(each.closed for each in sessions(journal, office.relay.workspace.roster))
 
 
 @pytest.mark.parametrize(
@@ -393,7 +396,8 @@ async def test_a_relay_that_comes_back_is_waited_for(office: Office) -> None:
             loop = asyncio.get_running_loop()
             loop.call_later(0.1, office.relay.drop)
             loop.call_later(0.4, office.agent.finish, str(record.digest))
-            loop.call_later(0.8, lambda: [peer.connect() for peer in peers])
+            for peer in peers:
+                loop.call_later(0.8, peer.connect)
 
     office.agent.after = lose
     assert await office.at("ana", running("ls"), front) == 0

@@ -100,6 +100,18 @@ def test_the_roster_is_renewed_when_half_its_time_is_gone() -> None:
     assert roster.expires == NOW + (46 + 90) * founding.DAY_MS
 
 
+def test_an_invitation_renews_a_roster_that_is_due() -> None:
+    roster, _, device = founded()
+    later = NOW + 80 * founding.DAY_MS
+    invited = founding.invite_endpoint(
+        roster, device, client="ACME", name="box", relay="https://r", expires=later + 1, now=later
+    )
+    for each in invited.records:
+        roster.apply(each, later)
+    assert roster.expires == later + 90 * founding.DAY_MS
+    assert (roster.version, roster.head) == (invited.invitation.version, invited.invitation.digest)
+
+
 @pytest.mark.parametrize(("text", "ms"), [("90m", 5_400_000), ("24h", 86_400_000), ("7 D", 604_800_000)])
 def test_lengths_of_time(text: str, ms: int) -> None:
     assert founding.duration(text) == ms
@@ -271,6 +283,11 @@ def test_who_may_not_invite_is_told_so(stage: World) -> None:
     person = stage.caisey("kim", "invite", "member", "--name", "x", "--role", "admin", "--clients", "all")
     assert person.returncode == Exit.USAGE
     assert "root key is not in" in person.stderr
+
+
+def test_renewing_too_early_changes_nothing(stage: World) -> None:
+    before = Home(Path(stage.home("sam"))).roster().expires
+    assert json.loads(stage.ok("sam", "renew", "--json"))["expires"] == before
 
 
 def test_the_journal_has_no_invitations_secret(stage: World) -> None:

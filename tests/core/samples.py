@@ -62,7 +62,8 @@ from caisey_core.kinds import (
     Verdict,
     WorkspaceFounded,
 )
-from tests.core.world import HOUR, NOW, public
+from caisey_core.roster import possession
+from tests.core.world import HOUR, NOW, ZERO, key, public
 
 _JUDGED = Judged(
     argv=("systemctl", None, "cups"), risk=Class.PERSISTENT, rule="systemctl", why="It restarts a service."
@@ -102,8 +103,8 @@ BODIES: dict[str, Body | bytes] = {
     "invitation.revoked": InvitationRevoked(reason="sent to the wrong address"),
     "member.removed": MemberRemoved(id="m-sam", reason="left"),
     "roster.renewed": RosterRenewed(expires=NOW + 2 * HOUR),
-    "member.admitted": MemberAdmitted(key=public("ana")),
-    "endpoint.admitted": EndpointAdmitted(key=public("box")),
+    "member.admitted": MemberAdmitted(key=public("ana"), proof=possession(key("ana"), ZERO)),
+    "endpoint.admitted": EndpointAdmitted(key=public("box"), proof=possession(key("box"), ZERO)),
     "session.opened": SessionOpened(
         workspace="SHA256:fingerprint",
         endpoint=EndpointRef(id="ab" * 32, key=public("box"), name="ACME/front-desk-03"),

@@ -463,7 +463,6 @@ def test_one_attestor_counts_once() -> None:
     assert _report(book.checkpoint("relay"), book.checkpoint("relay", time=NOW + 1)).attested == ATTESTORS[:1]
 
 
-@pytest.mark.xfail(strict=True, reason="the docstring asks for every attestor that ever made one; one is enough now")
 def test_the_end_is_attested_by_everybody_who_ever_attested() -> None:
     assert _report(story().checkpoint("relay", seq=3), story().checkpoint("box")).state is State.OPEN
 

@@ -51,7 +51,6 @@ def test_a_key_that_is_not_there(tmp_path: Path) -> None:
         load(tmp_path, "device")
 
 
-@pytest.mark.xfail(strict=True, reason="keep() has written the other public key before it finds the file there")
 def test_a_key_is_not_written_over(tmp_path: Path) -> None:
     keep(tmp_path, "device", key("ana"), Place.FILE)
     with pytest.raises(UsageError):

@@ -157,12 +157,7 @@ def test_a_denial_that_comes_too_late() -> None:
     assert story.action(action).step is Step.RUNNING
 
 
-_COUNTED = pytest.mark.xfail(
-    strict=True, reason="`answered` counts the requester's own approval and those out of scope"
-)
-
-
-@pytest.mark.parametrize("by", [pytest.param("ana", marks=_COUNTED), pytest.param("bob", marks=_COUNTED), "box", "eve"])
+@pytest.mark.parametrize("by", ["ana", "bob", "box", "eve"])
 def test_a_denial_holds_though_somebody_who_may_not_has_approved(by: str) -> None:
     """Otherwise the requester says yes to herself first, and no later no counts any more."""
     story = Story()
@@ -266,7 +261,6 @@ def test_a_start_without_the_decision_it_names_is_a_fault(named: str) -> None:
     assert story.action(action).step is Step.HELD
 
 
-@pytest.mark.xfail(strict=True, reason="a start on a hold for others is backed by the technician's own confirmation")
 def test_a_confirmation_backs_no_start_that_needs_another_member() -> None:
     story = Story()
     action = story.propose()
@@ -274,7 +268,6 @@ def test_a_confirmation_backs_no_start_that_needs_another_member() -> None:
     assert story.fault
 
 
-@pytest.mark.xfail(strict=True, reason="a start that calls the held command harmless needs no decision")
 def test_a_held_action_does_not_start_as_one_that_just_runs() -> None:
     story = Story()
     action = story.propose()
@@ -296,13 +289,12 @@ def test_what_is_over_or_runs_is_not_started_or_held(word: str) -> None:
         say(story, word, action, hold)
         step = story.action(action).step
         say(story, again, action)
-        assert "its action was" in story.fault
+        assert "its action was" in story.fault or "it was started" in story.fault
         assert story.action(action).step is step
 
 
 @pytest.mark.parametrize("word", ["output", "finished"])
 @pytest.mark.parametrize("before", ["proposed", "denied", "refused", "finished"])
-@pytest.mark.xfail(strict=True, reason="output and an end need no start, and a second end replaces the first")
 def test_only_what_runs_has_output_and_an_end(before: str, word: str) -> None:
     story = Story()
     action = story.propose()

@@ -43,7 +43,7 @@ from caisey_core.kinds import (
 )
 from caisey_core.lifecycle import Action, Session
 from caisey_core.record import JSON, Record, Sealed, Seen, Writer, canonical, digest, parse
-from caisey_core.roster import Roster
+from caisey_core.roster import Roster, possession
 from caisey_core.signing import SigningKey
 
 NOW = 1_760_000_000_000
@@ -247,10 +247,11 @@ class Workspace:
 
     def admission(self, name: str, grant: str, *, by: str = "", key_of: str = "", member: bool = False) -> Record:
         """What a joining program writes."""
-        device = public(key_of or name)
-        kind, body = "endpoint.admitted", EndpointAdmitted(key=device)
+        device = key(key_of or name)
+        proof = possession(device, grant)
+        kind, body = "endpoint.admitted", EndpointAdmitted(key=device.public, proof=proof)
         if member:
-            kind, body = "member.admitted", MemberAdmitted(key=device)  # type: ignore[assignment]
+            kind, body = "member.admitted", MemberAdmitted(key=device.public, proof=proof)  # type: ignore[assignment]
         return self.write(by or f"one-use {name}", kind, body, re={"grant": grant})
 
     def admit_endpoint(self, name: str, **options: str) -> Record:

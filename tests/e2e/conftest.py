@@ -30,3 +30,14 @@ def solo_world(tmp_path: Path) -> Iterator[World]:
         yield world
     finally:
         world.end()
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    """One for all tests of a module that leave it as they found it: relay and agent running, no open session."""
+    world = World(tmp_path_factory.mktemp("shared"))
+    try:
+        world.found()
+        yield world
+    finally:
+        world.end()

@@ -2,60 +2,17 @@
 
 from __future__ import annotations
 
-import os
 import random
-import re
-import threading
 from pathlib import Path
-from typing import IO
 
 import pytest
 
 from tests.e2e import journals
+from tests.e2e.running import Running
 from tests.e2e.world import World, until
 
 LINES = 10_000
 PACED = "for i in $(seq 10000); do echo line $i; [ $((i % 200)) = 0 ] && sleep 0.03; done; true"
-
-
-def _code(world: World, who: str, stderr: list[bytes]) -> str:
-    """The request code that a waiting `caisey run` has said on standard error."""
-    found = until(lambda: re.search(rb"caisey approve (a\w{6})", b"".join(stderr)), why="no request code")
-    return found[1].decode()
-
-
-class Running:
-    """A `caisey run` whose output is read as it comes."""
-
-    def __init__(self, world: World, *words: str) -> None:
-        self.process = world.popen("ana", *words)
-        self.stdout: list[bytes] = []
-        self.stderr: list[bytes] = []
-        assert self.process.stdout is not None
-        assert self.process.stderr is not None
-        self._threads = [
-            threading.Thread(target=self._read, args=(pipe, kept), daemon=True)
-            for pipe, kept in ((self.process.stdout, self.stdout), (self.process.stderr, self.stderr))
-        ]
-        for thread in self._threads:
-            thread.start()
-
-    @staticmethod
-    def _read(pipe: IO[bytes], kept: list[bytes]) -> None:
-        with pipe:
-            while data := os.read(pipe.fileno(), 65536):
-                kept.append(data)
-
-    def lines(self) -> int:
-        """How many lines have come."""
-        return b"".join(self.stdout).count(b"\n")
-
-    def wait(self, seconds: float = 60) -> int:
-        """Its exit status, everything read."""
-        status = self.process.wait(timeout=seconds)
-        for thread in self._threads:
-            thread.join(timeout=10)
-        return status
 
 
 @pytest.mark.parametrize("seed", [1, 2])
@@ -63,7 +20,7 @@ def test_ten_thousand_lines_while_the_relay_is_killed(world: World, seed: int) -
     chance = random.Random(seed)  # noqa: S311  (a seed to replay, no secret)
     points = sorted(chance.sample(range(200, LINES - 400), 3))
     running = Running(world, "run", "box", "-c", PACED)
-    world.approve("sam", _code(world, "ana", running.stderr))
+    world.approve("sam", running.code)
     for point in points:
         until(lambda point=point: running.lines() >= point, seconds=30, why=f"line {point}")  # type: ignore[misc]
         assert world.relay is not None
@@ -84,7 +41,7 @@ def test_killed_technician_resumes_with_everything_once(world: World, tmp_path: 
     canary = tmp_path / "canary"
     script = f"echo once >> {canary}; for i in $(seq 300); do echo line $i; sleep 0.01; done"
     running = Running(world, "run", "box", "-c", script)
-    world.approve("sam", _code(world, "ana", running.stderr))
+    world.approve("sam", running.code)
     until(lambda: running.lines() > 20)
     running.process.kill()
     running.wait()
@@ -101,7 +58,7 @@ def test_killed_agent_leaves_an_unknown_and_no_process(world: World, tmp_path: P
     canary, pid = tmp_path / "canary", tmp_path / "pid"
     script = f"echo once >> {canary}; echo $$ > {pid}; sleep 60"
     running = Running(world, "run", "box", "-c", script)
-    world.approve("sam", _code(world, "ana", running.stderr))
+    world.approve("sam", running.code)
     child = until(lambda: pid.exists() and pid.read_text().strip())
     assert world.agent is not None
     world.agent.kill()

@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 
 from tests.e2e import journals
-from tests.e2e.test_faults import Running, _code
+from tests.e2e.running import Running
 from tests.e2e.world import World, until
 
 
@@ -21,7 +21,7 @@ def test_the_six_questions_are_answered_without_a_note(world: World, tmp_path: P
     world.ok("ana", "run", "box", "--", "ls", str(spool))
 
     denied = Running(world, "run", "box", "--", "rm", "-rf", str(spool))
-    world.ok("sam", "deny", _code(world, "ana", denied.stderr), "--reason", "would delete the directory", "--yes")
+    world.ok("sam", "deny", denied.code, "--reason", "would delete the directory", "--yes")
     assert denied.wait() == 252
     assert spool.exists()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -10,7 +11,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 T = TypeVar("T")
 PATIENCE = 20.0
@@ -79,7 +80,7 @@ class World:
         self.relay = self._start(
             "relay",
             [
-                "caisey-server",
+                str(BIN / "caisey-server"),
                 "run",
                 "--home",
                 self.home("relay"),
@@ -93,15 +94,18 @@ class World:
         self.port = int(ready.read_text().strip().rpartition(":")[2])
         return self.relay
 
-    def start_agent(self) -> Program:
-        """Starts the agent and waits until it has reached the relay."""
-        ready = self.path / "agent.ready"
+    def start_agent(self, name: str = "agent", *, clock_off: int = 0) -> Program:
+        """Starts an agent and waits until it has reached the relay. `clock_off`: seconds its clock is wrong."""
+        ready = self.path / f"{name}.ready"
         ready.unlink(missing_ok=True)
-        self.agent = self._start(
-            "agent", ["caisey-agent", "run", "-v", "--home", self.home("agent"), "--ready-file", str(ready)]
-        )
-        until(lambda: ready.exists() or self._dead(self.agent), why="the agent is not ready")
-        return self.agent
+        program = [str(BIN / "caisey-agent")]
+        if clock_off:
+            program = [sys.executable, str(Path(__file__).with_name("off_clock.py")), str(clock_off)]
+        started = self._start(name, [*program, "run", "-v", "--home", self.home(name), "--ready-file", str(ready)])
+        until(lambda: ready.exists() or self._dead(started), why="the agent is not ready")
+        if name == "agent":
+            self.agent = started
+        return started
 
     def _dead(self, program: Program | None) -> bool:
         if program is not None and program.process.poll() is not None:
@@ -111,9 +115,7 @@ class World:
     def _start(self, name: str, words: Sequence[str]) -> Program:
         errors = self.path / f"{name}.{len(self._started)}.log"
         with errors.open("wb") as file:
-            process = subprocess.Popen(
-                [BIN / words[0], *words[1:]], stdin=subprocess.DEVNULL, stdout=file, stderr=file, env=self.environment
-            )
+            process = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=file, stderr=file, env=self.environment)
         program = Program(process, errors)
         self._started.append(program)
         return program
@@ -135,20 +137,29 @@ class World:
         claim = (self.path / "relay" / "claim").read_text().strip()
         solo = ["--solo"] if self.solo else []
         self.ok("sam", "init", "Stage", "--relay", self.origin, "--claim", claim, "--member-name", "sam", *solo)
-        invitation = self.ok("sam", "invite", "endpoint", "--client", "ACME", "--name", "box")
-        joined = subprocess.run(
-            [BIN / "caisey-agent", "join", "--home", self.home("agent"), invitation.strip()],
+        self.add_endpoint("agent", "ACME", "box")
+        if not self.solo:
+            member = self.ok("sam", "invite", "member", "--name", "ana", "--role", "technician", "--clients", "ACME")
+            self.ok("ana", "join", member.strip())
+        self.start_agent()
+
+    def add_endpoint(self, home: str, client: str, name: str) -> None:
+        """Invites a machine and lets it join; its agent is still to be started."""
+        invitation = self.ok("sam", "invite", "endpoint", "--client", client, "--name", name).strip()
+        joined = self.run("caisey-agent", "join", "--home", self.home(home), invitation)
+        assert joined.returncode == 0, joined.stderr
+
+    def run(self, program: str, *words: str) -> subprocess.CompletedProcess[str]:
+        """One of the programs, to its end."""
+        return subprocess.run(
+            [BIN / program, *words],
             env=self.environment,
+            stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
             timeout=30,
             check=False,
         )
-        assert joined.returncode == 0, joined.stderr
-        if not self.solo:
-            member = self.ok("sam", "invite", "member", "--name", "ana", "--role", "technician", "--clients", "ACME")
-            self.ok("ana", "join", member.strip())
-        self.start_agent()
 
     def caisey(
         self, who: str, *words: str, stdin: str | None = None, timeout: float = 60
@@ -180,6 +191,11 @@ class World:
         done = self.caisey(who, *words, stdin=stdin)
         assert done.returncode == 0, f"{words}: exit {done.returncode}\n{done.stdout}\n{done.stderr}"
         return done.stdout
+
+    def shape(self, who: str, *words: str) -> dict[str, Any]:
+        """What a command that has to succeed says as JSON."""
+        found: dict[str, Any] = json.loads(self.ok(who, *words, "--json"))
+        return found
 
     def approve(self, who: str, code: str) -> str:
         """Approves a request once it waits."""

@@ -37,6 +37,7 @@ from caisey_core.kinds import (
 )
 from caisey_core.policy import fixed_environment
 from caisey_core.record import Record, Sealed, Seen, Writer
+from caisey_core.roster import possession
 from caisey_core.signing import SigningKey, fingerprint
 
 INCARNATION = "ee" * 16
@@ -117,7 +118,10 @@ class Stage:
             head = record.digest
         self.roster_log = LogId(writer.log or "")
         admitted = Writer(self.one_use, self.roster_log).write(
-            "endpoint.admitted", EndpointAdmitted(key=self.endpoint.public), time=now(), re={"grant": head}
+            "endpoint.admitted",
+            EndpointAdmitted(key=self.endpoint.public, proof=possession(self.endpoint, head)),
+            time=now(),
+            re={"grant": head},
         )
         self.roster.add(admitted)
         self.endpoint_id = admitted.digest

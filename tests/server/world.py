@@ -53,7 +53,7 @@ from caisey_core.kinds import (
     WorkspaceFounded,
 )
 from caisey_core.record import Record, Writer, canonical
-from caisey_core.roster import EVERY_CLIENT, Roster
+from caisey_core.roster import EVERY_CLIENT, Roster, possession
 from caisey_core.signing import SigningKey, fingerprint
 
 FAR = 4_000_000_000_000
@@ -150,7 +150,7 @@ class World:
 
     def admission(self, grant: Record, one_use: SigningKey, device: SigningKey) -> Record:
         """An endpoint's admission, not yet added."""
-        body = EndpointAdmitted(key=device.public)
+        body = EndpointAdmitted(key=device.public, proof=possession(device, grant.digest))
         return Writer(one_use, self.log).write(
             "endpoint.admitted", body, time=now(), re={"grant": grant.digest}, audience=Audience.STAFF
         )

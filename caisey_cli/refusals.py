@@ -1,0 +1,43 @@
+"""What the relay's refusals and absences mean to whoever asked: one sentence each, and what to type next."""
+
+from __future__ import annotations
+
+from caisey_core.errors import CaiseyError, Forbidden, OutcomeUnknown, RecordError, Refused, Unreachable, UsageError
+from caisey_core.frames import DENIALS
+from caisey_core.link import Rejected, Restored
+
+
+def denied(rejected: Rejected, what: str) -> CaiseyError:
+    """What a relay's refusal means to who asked."""
+    reason = DENIALS.get(rejected.code, "it was refused")
+    said = f" ({rejected.why.rstrip('.')})" if rejected.why and rejected.why != reason else ""
+    sentence = f"The relay did not take {what}: {reason}{said}. Nothing was done."
+    match rejected.code:
+        case "scope":
+            return Forbidden(sentence)
+        case "kind":
+            return Refused(sentence, hint="Your role does not allow this here.")
+        case "size" | "malformed":
+            return UsageError(sentence)
+        case "rate" | "store" | "away":
+            return Unreachable(sentence, hint="Try again in a moment.")
+        case "equivocation" | "gap" | "signature":
+            return RecordError(sentence, hint="Run 'caisey verify', then type the command again.")
+        case _:
+            return Refused(sentence)
+
+
+def unknown_outcome(error: Unreachable, code: str) -> OutcomeUnknown:
+    """The relay was lost after an action was on its way."""
+    return OutcomeUnknown(
+        f"{error} The action {code} may have run; it is never run again by itself.",
+        hint="When the relay is back: 'caisey show' tells what became of it.",
+    )
+
+
+def other_history(event: Restored) -> RecordError:
+    return RecordError(
+        f"The relay holds another history of log {event.log[:12]} than this journal: it ends at {event.seq}, or was "
+        "restored from a backup. Nothing was done.",
+        hint="Tell whoever operates the relay; 'caisey verify' shows what is held here.",
+    )

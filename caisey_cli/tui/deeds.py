@@ -1,0 +1,95 @@
+"""Everything the view can be told to do: one table for keys, footer, command palette, `:` commands and help.
+
+A deed is done by the view's method `do_NAME`, which gets what was typed after the command.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import Final
+
+
+@dataclass(frozen=True, slots=True)
+class Deed:
+    """`key` as Textual names it, `shown` as people do; `footer` is its word there, empty where it has none.
+
+    `command` is typed after a colon, with `usage` after it; a `needs` one does nothing without. `writes`: only in an
+    open session of one's own.
+    """
+
+    name: str
+    help: str
+    key: str = ""
+    shown: str = ""
+    footer: str = ""
+    command: str = ""
+    usage: str = ""
+    needs: bool = False
+    writes: bool = False
+
+
+TABLE: Final = (
+    Deed("help", "What keys and commands there are.", "f1", "F1", "help", "help"),
+    Deed("side", "Show or hide the side panel.", "f2", "F2", "", "side"),
+    Deed("search", "Search the transcript upwards; Enter finds the next one.", "f3", "F3", "search"),
+    Deed("approval", "Go to what waits for an answer; open its card if it is yours to answer.", "f4", "F4", "waiting"),
+    Deed("fold", "Fold or unfold the output of the action that is marked, else of the last one.", "f5", "F5", "fold"),
+    Deed("failure", "Go to the failure above: failed, denied, refused, expired or unknown.", "f6", "F6", "failure"),
+    Deed("change", "Go to the change above.", "f7", "F7", ""),
+    Deed(
+        "close",
+        "Close the session: see its note and what is open, mend it there, then close.",
+        "f8",
+        "F8",
+        "close",
+        "close",
+        "[resolved|mitigated|unresolved|escalated] [--unverified REASON]",
+        writes=True,
+    ),
+    Deed("stop", "Stop the action that runs, or take back the one that waits. Never leaves.", "ctrl+c", "^C", "stop"),
+    Deed("leave", "Leave the view; the session stays open.", "ctrl+q", "^Q", "leave", "quit"),
+    Deed(
+        "check",
+        "Verify: run a command and hold its output (or exit 0) against what is expected.",
+        command="check",
+        usage="[--expect TEXT] COMMAND",
+        needs=True,
+        writes=True,
+    ),
+    Deed(
+        "attest",
+        "Put on record what somebody reported; nothing is measured.",
+        command="attest",
+        usage="TEXT",
+        needs=True,
+        writes=True,
+    ),
+    Deed("note", "Add an annotation.", command="note", usage="TEXT", needs=True, writes=True),
+    Deed("find", "Mark a finding or the cause; the note claims no other.", command="find", usage="TEXT", needs=True, writes=True),
+    Deed(
+        "cd",
+        "Set the directory of the actions that follow in this view; without one, back to the agent's own.",
+        command="cd",
+        usage="[DIR]",
+        writes=True,
+    ),
+    Deed("approvals", "What waits for another member's approval, in every session you may see.", command="approvals"),
+    Deed("approve", "Approve somebody's request on its card.", command="approve", usage="CODE", needs=True),
+    Deed("deny", "Deny somebody's request on its card.", command="deny", usage="CODE [REASON]", needs=True),
+)
+
+COMMANDS: Final = {each.command: each for each in TABLE if each.command}
+WATCHING: Final = tuple(each for each in TABLE if not each.writes and each.name not in {"stop", "approve", "deny", "approvals"})
+"""What somebody who only watches can do."""
+
+
+def meant(word: str, deeds: tuple[Deed, ...]) -> Deed | str:
+    """A command by its word, or the sentence that says there is none."""
+    known = {each.command: each for each in deeds if each.command}
+    if word in known:
+        return known[word]
+    if word in COMMANDS:
+        return f"You are watching: :{word} is for the session's technician."
+    close = get_close_matches(word, known, n=1)
+    return f"There is no command :{word}. " + (f"Did you mean :{close[0]}?" if close else "F1 lists those there are.")

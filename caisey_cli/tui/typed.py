@@ -1,0 +1,56 @@
+"""What is typed in the command line, taken apart. Pure."""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from dataclasses import dataclass
+
+from caisey_core.errors import UsageError
+from caisey_core.kinds import Outcome
+
+_EXPECT = re.compile(r"""--expect(?:\s+|=)(?:"([^"]*)"|'([^']*)'|(\S+))\s*(.*)""", re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True)
+class Checking:
+    """A check: its command, and the text that has to be in its output; None: exit 0."""
+
+    command: str
+    expect: str | None
+
+
+def checking(text: str) -> Checking:
+    """`[--expect TEXT] COMMAND`. Raises `UsageError`."""
+    found = _EXPECT.fullmatch(text.strip())
+    if found is None and re.match(r"--", text.strip()):
+        raise UsageError("Nothing was checked.", hint='Type: :check [--expect "TEXT"] COMMAND')
+    expect = next((each for each in found.groups()[:3] if each is not None), "") if found else None
+    command = (found[4] if found else text).strip()
+    if not command or expect == "":
+        raise UsageError("The check has no command or no text; nothing was checked.")
+    return Checking(command, expect)
+
+
+def closing(text: str) -> tuple[Outcome | None, str]:
+    """`[OUTCOME] [--unverified REASON]`. Raises `UsageError`."""
+    words, _, reason = text.partition("--unverified")
+    name = words.strip().lower()
+    if name and name not in list(Outcome):
+        raise UsageError(f"{name!r} is no outcome; nothing was closed.", hint=f"It is one of: {', '.join(Outcome)}.")
+    return (Outcome(name) if name else None), reason.strip().strip("\"'")
+
+
+def directory(text: str, now: str) -> str:
+    """Where a directory lies that was typed while in another one."""
+    return posixpath.normpath(posixpath.join(now or "/", text.strip()))
+
+
+def without_effect(command: str) -> str:
+    """What to say of a command that changes only its own shell; empty for others."""
+    found = re.fullmatch(r"\s*(cd|export|alias|umask|source|\.|set|unset)(?:\s+([^;&|\n]*))?", command)
+    if found is None:
+        return ""
+    if found[1] == "cd":
+        return "Each command has a shell of its own, so cd ends with it. Type :cd DIR for the commands that follow."
+    return f"Each command has a shell of its own: what {found[1]} sets does not carry over to the next one."

@@ -1,0 +1,75 @@
+"""Agent or relay away: what is on record is read all the same, at once; nothing is started."""
+
+from __future__ import annotations
+
+import re
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.e2e import journals
+from tests.e2e.world import World, until
+
+READING = (
+    ["endpoints"],
+    ["sessions"],
+    ["show", "last"],
+    ["export", "last"],
+    ["export", "last", "--format", "markdown"],
+    ["verify", "last"],
+    ["invitations"],
+    [],
+)
+
+
+@pytest.mark.parametrize("relay", ["there", "away"])
+def test_reading_needs_nobody(world: World, relay: str) -> None:
+    world.ok("ana", "run", "box", "--", "echo", "hello")
+    (log, *_) = journals.sessions(world)
+    until(lambda: journals.agree(world, log))
+    assert world.agent is not None
+    assert world.relay is not None
+    world.agent.kill()
+    if relay == "away":
+        world.relay.kill()
+    took = {}
+    for words in READING:
+        begun = time.monotonic()
+        done = world.caisey("ana", *words)
+        took[" ".join(words)] = time.monotonic() - begun
+        assert done.returncode == 0, (words, done.stderr)
+        assert done.stdout or not words, words
+    # The promise is a second; two leave room for a machine that runs other tests beside.
+    assert max(took.values()) < 2, took
+    begun = time.monotonic()
+    done = world.caisey("ana", "run", "box", "--", "touch", str(world.path / "canary"))
+    assert done.returncode == 251, done.stderr
+    assert time.monotonic() - begun < 5
+    why = r"ACME/box is offline: its agent is not connected\." if relay == "there" else r"relay .* does not answer"
+    assert re.search(why, done.stderr), done.stderr
+    assert re.search(r"Nothing was (done|sent)\.", done.stderr)
+    assert "Traceback" not in done.stderr
+    assert not (world.path / "canary").exists()
+    assert journals.sessions(world) == [log], "no session was opened for it"
+    for words in (["approvals"], ["note", "x"], ["close"], ["approve", "a346789"], ["invite", "endpoint"]):
+        if relay == "away":
+            done = world.caisey("sam", *words, *(["--client", "A", "--name", "b"] if words[0] == "invite" else []))
+            assert done.returncode in {250, 251}, (words, done.stderr)
+            assert 1 <= len(done.stderr.strip().splitlines()) <= 2, done.stderr
+
+
+def test_a_note_written_on_a_plane_is_not_lost(world: World, tmp_path: Path) -> None:
+    """The relay goes away with a session open; it comes back, and so does the work."""
+    assert world.caisey("ana", "check", "box", "--", "true").returncode == 0
+    assert world.relay is not None
+    world.relay.kill()
+    lost = world.caisey("ana", "note", "never said")
+    assert lost.returncode == 251, lost.stderr
+    world.start_relay()
+    until(lambda: world.caisey("ana", "run", "box", "--", "true").returncode == 0, why="the agent has not come back")
+    world.ok("ana", "note", "said again")
+    world.ok("ana", "close")
+    (log, *_) = journals.sessions(world)
+    until(lambda: journals.agree(world, log))
+    assert "intact" in world.ok("ana", "verify", "last")

@@ -1,0 +1,96 @@
+"""Two clients: who serves one of them gets nothing of the other's, by command or by guessing."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from caisey_cli.connecting import Line
+from caisey_cli.home import Home
+from caisey_core.errors import CaiseyError
+from caisey_core.ids import LogId
+from tests.e2e import journals
+from tests.e2e.world import World, until
+
+
+@pytest.fixture(scope="module")
+def two(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    """`ACME/box` and `BETA/box`; ana serves ACME only, sam everybody."""
+    world = World(tmp_path_factory.mktemp("two"))
+    try:
+        world.found()
+        world.add_endpoint("beta", "BETA", "box")
+        world.start_agent("beta")
+        until(lambda: len(world.shape("sam", "endpoints")["endpoints"]) == 2 or _hear(world, "sam"))
+        yield world
+    finally:
+        world.end()
+
+
+def _hear(world: World, who: str) -> bool:
+    """A command that connects brings the roster up to date."""
+    world.caisey(who, "approvals")
+    return False
+
+
+def test_a_short_name_that_two_clients_use(two: World) -> None:
+    done = two.caisey("sam", "run", "box", "--", "true")
+    assert done.returncode == 250, done.stderr
+    assert "ACME/box, BETA/box. Nothing was done.\nType the full name." in done.stderr
+    assert two.ok("sam", "run", "beta/BOX", "--", "echo", "beta") == "beta\n"
+    assert two.ok("ana", "run", "box", "--", "echo", "acme") == "acme\n", "ana's box is one only"
+
+
+def test_nothing_of_another_client(two: World, tmp_path: Path) -> None:
+    code = two.ok("sam", "request", "BETA/box", "--ticket", "990", "--", "touch", str(tmp_path / "beta")).strip()
+    log = journals.sessions(two, "sam")[0]
+    session = two.shape("sam", "sessions", "--open")["sessions"][0]["session"]
+    try:
+        assert [each["name"] for each in two.shape("ana", "endpoints")["endpoints"]] == ["ACME/box"]
+        for words in (
+            ["run", "BETA/box", "--", "true"],
+            ["check", "BETA/box", "--", "true"],
+            ["run", "box", "-s", session, "--", "true"],
+            ["show", session],
+            ["show", log],
+            ["export", "990"],
+            ["verify", log],
+            ["note", "x", "-s", session],
+            ["close", "-s", log],
+            ["approve", code, "--yes"],
+            ["deny", code, "--yes"],
+        ):
+            done = two.caisey("ana", *words)
+            assert done.returncode == 250, (words, done.stdout, done.stderr)
+            told = done.stdout + done.stderr
+            assert "touch" not in told, told
+        listed = json.dumps([two.shape("ana", *words) for words in (["approvals"], ["sessions"], [])])
+        assert "BETA" not in listed
+        assert code not in listed
+        assert asyncio.run(_follow(two, LogId(log))) == "refused"
+        assert log not in journals.sessions(two, "ana")
+        held = (Path(two.home("ana")) / "journal.db").read_bytes()
+        wal = Path(two.home("ana")) / "journal.db-wal"
+        held += wal.read_bytes() if wal.exists() else b""
+        assert b"BETA" not in held, "not even the client's name is in her home"
+    finally:
+        two.ok("sam", "deny", code, "--yes")
+        two.ok("sam", "close", "-s", session, "--outcome", "unresolved")
+    assert not (tmp_path / "beta").exists()
+
+
+async def _follow(world: World, log: LogId) -> str:
+    """Asking for a log by its name, past the commands."""
+    home = Home(Path(world.home("ana")))
+    with home.journal() as journal:
+        async with Line(home.membership(), home.key(), journal, patience=5) as line:
+            try:
+                async with asyncio.timeout(10):
+                    await line.follow(log)
+            except CaiseyError:
+                return "refused"
+    return "followed"
