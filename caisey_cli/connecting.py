@@ -143,6 +143,7 @@ class Line:
         self._answers: dict[int, Acknowledged | Rejected | Alive] = {}
         self._offered: dict[int, LogId] = {}
         self._writers: dict[LogId, Writer] = {}
+        self._sent: dict[int, tuple[LogId, Digest]] = {}
         self._placed: set[Digest] = set()
         self._news = asyncio.Event()
         self._pump: asyncio.Task[None] | None = None
@@ -265,10 +266,11 @@ class Line:
         self.journal.put([record])
         self._writers[record.log] = writer
         request = self._link.append(record.log, [record.sealed])
+        self._sent[request] = (record.log, record.digest)
         self._peer.flush()
         return record, request
 
-    async def settled(self, record: Record, request: int) -> None:
+    async def settled(self, request: int) -> None:
         """Returns when the relay has committed it, and the journal has its receipt where its log is followed.
 
         Raises what the relay's refusal means, or `Unreachable`.
@@ -276,8 +278,9 @@ class Line:
         answer = await self.until(lambda: self._answers.pop(request, None))
         if isinstance(answer, Rejected):
             raise denied(answer, "a record")
-        if record.log in self.logs:
-            await self.until(lambda: record.digest in self._placed, _RECEIPT)
+        log, digest = self._sent.pop(request)
+        if log in self.logs:
+            await self.until(lambda: digest in self._placed, _RECEIPT)
 
     async def say(
         self,
@@ -289,7 +292,7 @@ class Line:
     ) -> Record:
         """Writes a record and waits until it is committed."""
         record, request = self.write(log, kind, body, re, audience)
-        await self.settled(record, request)
+        await self.settled(request)
         return record
 
     async def alive(self, endpoint: Digest, name: str) -> Alive:

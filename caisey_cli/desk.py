@@ -115,7 +115,7 @@ class Desk:
                 self.front.say(f"Session {code} stays open. When it is done: caisey close -s {code}")
             return False
         outcome = Outcome.RESOLVED if isinstance(end, Finished) else Outcome.UNRESOLVED
-        await self.controller.close(log, outcome)
+        await self.controller.attested(log, await self.controller.close(log, outcome))
         return True
 
     # -- actions ------------------------------------------------------------------------------------------

@@ -200,8 +200,7 @@ class SessionController:
     async def attest(self, log: LogId, text: str) -> Record:
         """A verification that somebody reported; nothing was measured."""
         self._open_and_mine(log)
-        said = _said(text)
-        body = OutcomeVerified(mode=Mode.ATTESTED, expected=said, observed=said, passed=True)
+        body = OutcomeVerified(mode=Mode.ATTESTED, expected="", observed=_said(text), passed=True)
         return await self.line.say(log, "outcome.verified", body)
 
     async def verified(self, request: Request, end: Finished, expected: str, observed: str, *, passed: bool) -> Record:
@@ -238,7 +237,7 @@ class SessionController:
             body = structs.replace(body, again=self._declared(log, body))
         after = self.line.logs[log].length
         record, sent = self.line.write(log, "action.proposed", body)
-        await self._committed(record, sent, record.digest)
+        await self._committed(sent, record.digest)
         return Request(log, record.digest, after)
 
     async def check(self, log: LogId, command: Command, expectation: Expectation, *, again: str = "") -> Request:
@@ -256,8 +255,8 @@ class SessionController:
     async def confirm(self, request: Request, hold: Digest, typed: str = "") -> None:
         """The technician alone says yes to a hold."""
         body = ActionConfirmed(roster=self.roster.version, typed=typed)
-        record, sent = self.line.write(request.log, "action.confirmed", body, {"hold": hold})
-        await self._committed(record, sent, request.action)
+        _record, sent = self.line.write(request.log, "action.confirmed", body, {"hold": hold})
+        await self._committed(sent, request.action)
 
     async def withdraw(self, request: Request, reason: str) -> None:
         """Takes an action back that has not started."""
@@ -288,8 +287,8 @@ class SessionController:
         """Says yes to somebody else's action. Raises as `approvable` does."""
         action = self.approvable(request)
         body = ApprovalGranted(roster=self.roster.version, card=CARD, comment=comment)
-        record, sent = self.line.write(request.log, "approval.granted", body, self._to_hold(action))
-        await self._committed(record, sent, request.action)
+        _record, sent = self.line.write(request.log, "approval.granted", body, self._to_hold(action))
+        await self._committed(sent, request.action)
 
     async def deny(self, request: Request, reason: str = "") -> None:
         """Says no to an action that waits."""
@@ -441,9 +440,9 @@ class SessionController:
     def _to_hold(self, action: Action) -> dict[str, str]:
         return {"hold": str(action.hold.record.digest)} if action.hold else {}
 
-    async def _committed(self, record: Record, sent: int, action: Digest) -> None:
+    async def _committed(self, sent: int, action: Digest) -> None:
         try:
-            await self.line.settled(record, sent)
+            await self.line.settled(sent)
         except Unreachable as error:
             raise unknown_outcome(error, request_code(action)) from error
 

@@ -66,7 +66,14 @@ TABLE: Final = (
         writes=True,
     ),
     Deed("note", "Add an annotation.", command="note", usage="TEXT", needs=True, writes=True),
-    Deed("find", "Mark a finding or the cause; the note claims no other.", command="find", usage="TEXT", needs=True, writes=True),
+    Deed(
+        "find",
+        "Mark a finding or the cause; the note claims no other.",
+        command="find",
+        usage="TEXT",
+        needs=True,
+        writes=True,
+    ),
     Deed(
         "cd",
         "Set the directory of the actions that follow in this view; without one, back to the agent's own.",
@@ -80,7 +87,9 @@ TABLE: Final = (
 )
 
 COMMANDS: Final = {each.command: each for each in TABLE if each.command}
-WATCHING: Final = tuple(each for each in TABLE if not each.writes and each.name not in {"stop", "approve", "deny", "approvals"})
+WATCHING: Final = tuple(
+    each for each in TABLE if not each.writes and each.name not in {"stop", "approve", "deny", "approvals"}
+)
 """What somebody who only watches can do."""
 
 

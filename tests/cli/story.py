@@ -215,6 +215,7 @@ class Story:
         self.session: LogId | None = None
         self.checkpoints: list[Checkpoint] = []
         self._writers: dict[str, Writer] = {}
+        self._held: dict[str, Verdict] = {}
         place = self.workspace.endpoint
         opened = SessionOpened(
             workspace=self.workspace.roster.fingerprint,
@@ -312,8 +313,9 @@ class Story:
     ) -> Record:
         """The endpoint asks: members, or the technician's own confirmation."""
         quorum = None if confirm or solo else Quorum(members=members, roles=(Role.ADMIN, Role.APPROVER))
+        self._held[action.digest] = verdict(action, risk, Decision.CONFIRM if confirm else Decision.QUORUM)
         body = ActionHeld(
-            verdict=verdict(action, risk, Decision.CONFIRM if confirm else Decision.QUORUM),
+            verdict=self._held[action.digest],
             quorum=quorum,
             solo=solo,
             policy="p1",
@@ -343,10 +345,9 @@ class Story:
     def start(
         self, action: Record, *decisions: Record, risk: Class = Class.OBSERVE, programs: tuple[str, ...] = ()
     ) -> Record:
-        """It runs."""
-        decision = Decision.QUORUM if decisions else Decision.RUN
+        """It runs: under the verdict it was held under, else as something that only reads."""
         body = ActionStarted(
-            verdict=verdict(action, risk, decision, programs),
+            verdict=self._held.get(action.digest) or verdict(action, risk, Decision.RUN, programs),
             decisions=tuple(each.digest for each in decisions),
             account="root",
             policy="p1",

@@ -70,7 +70,7 @@ sys.stderr.write("\\n".join(sys.modules))
 
 
 def heavy(modules: set[str]) -> set[str]:
-    return {each for each in modules if each.startswith(HEAVY) and not each.startswith("caisey_core.recording")}
+    return {each for each in modules if each.startswith(HEAVY)}
 
 
 @pytest.mark.parametrize("words", [("--help",), ("--version",), ("-h",)])

@@ -41,3 +41,13 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
         yield world
     finally:
         world.end()
+
+
+@pytest.fixture
+def tidy(shared: World) -> Iterator[World]:
+    """The shared workspace; what a test leaves waiting is denied, what it leaves open is closed."""
+    yield shared
+    for each in shared.shape("ana", "approvals")["approvals"]:
+        shared.ok("sam", "deny", each["request"], "--yes")
+    for each in shared.shape("ana", "sessions", "--open")["sessions"]:
+        shared.ok("ana", "close", "-s", each["session"], "--outcome", "unresolved", "--unverified", "a test")

@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 T = TypeVar("T")
 PATIENCE = 20.0
 BIN = Path(sys.executable).parent
+OFF_CLOCK = Path(__file__).with_name("off_clock.py")
 
 
 def until(what: Callable[[], T | None], *, seconds: float = PATIENCE, why: str = "") -> T:
@@ -100,7 +101,7 @@ class World:
         ready.unlink(missing_ok=True)
         program = [str(BIN / "caisey-agent")]
         if clock_off:
-            program = [sys.executable, str(Path(__file__).with_name("off_clock.py")), str(clock_off)]
+            program = [sys.executable, str(OFF_CLOCK), "caisey-agent", str(clock_off)]
         started = self._start(name, [*program, "run", "-v", "--home", self.home(name), "--ready-file", str(ready)])
         until(lambda: ready.exists() or self._dead(started), why="the agent is not ready")
         if name == "agent":
@@ -151,8 +152,15 @@ class World:
 
     def run(self, program: str, *words: str) -> subprocess.CompletedProcess[str]:
         """One of the programs, to its end."""
+        return self._run([str(BIN / program), *words])
+
+    def off_clock(self, program: str, seconds: int, *words: str) -> subprocess.CompletedProcess[str]:
+        """The same on a machine whose clock is so many seconds wrong."""
+        return self._run([sys.executable, str(OFF_CLOCK), program, str(seconds), *words])
+
+    def _run(self, words: Sequence[str]) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [BIN / program, *words],
+            words,
             env=self.environment,
             stdin=subprocess.DEVNULL,
             capture_output=True,

@@ -1,0 +1,414 @@
+"""The session a view is about: opened or resumed, followed for as long as the view is open, acted in by its technician.
+
+It stands between the view and the desk that `caisey run` works at. A relay that is lost comes back by itself; one that
+was never there leaves what the journal holds, for reading.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final, Protocol, TypeVar
+
+from caisey_cli import approving, resolve
+from caisey_cli.approving import Waiting
+from caisey_cli.attend import Answers, Interrupts
+from caisey_cli.connecting import PAGE, Connect, Line, over_websocket
+from caisey_cli.desk import Desk, Verified
+from caisey_cli.home import Home
+from caisey_cli.relay import Relay
+from caisey_cli.sanitize import inert
+from caisey_cli.session import Command, Finished, Pace, Request, SessionController
+from caisey_cli.tui.model import Model
+from caisey_cli.tui.panel import State
+from caisey_cli.tui.pulse import EVERY, Pulse
+from caisey_core import api
+from caisey_core.errors import CaiseyError, Refused, Unreachable, UsageError
+from caisey_core.ids import Digest, LogId, session_code, spoken
+from caisey_core.journal import Journal
+from caisey_core.kinds import Expectation, Outcome
+from caisey_core.lifecycle import Action, Step
+from caisey_core.roster import Roster
+
+FOREVER: Final = Pace(patience=30 * 24 * 3600.0)
+"""A view waits for its relay for as long as it is open."""
+AGAIN: Final = 5.0
+"""Seconds between two tries to reach a relay that has not been there yet."""
+T = TypeVar("T")
+STOPPED: Final = "interrupted by the technician"
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What was typed: an endpoint to work on, or a session to watch."""
+
+    endpoint: str = ""
+    session: str = ""
+    ticket: str = ""
+    reason: str = ""
+
+    @property
+    def watching(self) -> bool:
+        """Whether nothing may be written."""
+        return bool(self.session)
+
+
+class Shown(Protocol):
+    """What the bench tells the view."""
+
+    def say(self, text: str, tone: str = "") -> None:
+        """A sentence; inert."""
+
+    def news(self) -> None:
+        """The model has changed."""
+
+
+class _Front:
+    """The view as the desk knows it: questions are answered on cards, which the records call for."""
+
+    attended = True
+
+    def __init__(self, shown: Shown) -> None:
+        self._shown = shown
+
+    def say(self, text: str) -> None:
+        """A sentence; a card is on the screen already."""
+        if "\n" not in text:
+            self._shown.say(text)
+
+    def waiting(self, text: str) -> None:
+        """The block counts down."""
+
+    async def out(self, stream: str, data: bytes) -> None:
+        """The block has it."""
+
+    async def end(self) -> None:
+        """The block has it."""
+
+    async def ask(self, prompt: str) -> str:
+        """Never answers: what is answered is the card, by a record."""
+        del prompt
+        await asyncio.Event().wait()
+        return ""
+
+
+class Bench:
+    """See the module."""
+
+    def __init__(self, home: Home, asked: Asked, shown: Shown, *, connect: Connect = over_websocket, pace: Pace = FOREVER) -> None:
+        self.home = home
+        self.asked = asked
+        self.model: Model | None = None
+        self.log: LogId | None = None
+        self.directory = ""
+        self._shown = shown
+        self._connect = connect
+        self._pace = pace
+        self._pulse = Pulse(connect)
+        self._line: Line | None = None
+        self._controller: SessionController | None = None
+        self._membership = home.membership()
+        self._key = home.key()
+
+    # -- as long as the view is open ----------------------------------------------------------------------
+
+    async def run(self) -> None:
+        """Follows the session until it is cancelled. Raises what ended it before there was anything to show."""
+        with self.home.journal() as journal:
+            self._read(journal)
+            while True:
+                try:
+                    await self._online(journal)
+                except Unreachable as error:
+                    if self.model is None:
+                        raise
+                    self._lost(error, "offline, read-only")
+                except CaiseyError as error:
+                    if self.model is None:
+                        raise
+                    self._lost(error, "offline, read-only")
+                    await asyncio.Event().wait()
+                await asyncio.sleep(AGAIN)
+
+    def _lost(self, error: CaiseyError, word: str) -> None:
+        if not self._pulse.offline:
+            self._shown.say(inert(f"{error} {error.hint}".strip()), "bad")
+        self._pulse.offline = word
+        self._line = self._controller = None
+        self._shown.news()
+
+    def _read(self, journal: Journal) -> None:
+        """What the journal holds of the session is shown before the relay has answered."""
+        with contextlib.suppress(CaiseyError):
+            roster = self.home.roster(journal)
+            known = self._known(journal, roster)
+            if known is not None:
+                self._begin(known, roster)
+                self._catch_up(journal)
+
+    def _known(self, journal: Journal, roster: Roster) -> LogId | None:
+        known, me = resolve.sessions(journal, roster), self._membership.member
+        if self.asked.watching:
+            return resolve.session(known, self.asked.session, me=me, reading=True).log
+        endpoint = resolve.endpoint(roster, self.asked.endpoint, roster.members.get(me))
+        ticket = self.asked.ticket.strip().casefold()
+        mine = [
+            each
+            for each in known
+            if not each.closed and each.opener == me and each.endpoint_id == endpoint.id
+            and ticket in {"", each.ticket.casefold()}
+        ]
+        return mine[0].log if len(mine) == 1 else None
+
+    def _begin(self, log: LogId, roster: Roster) -> None:
+        if self.log != log or self.model is None:
+            self.log, self.model = log, Model.of(roster, self._key.public)
+        self.model.transcript.roster = roster
+
+    def _catch_up(self, journal: Journal) -> None:
+        assert self.model is not None  # noqa: S101
+        while page := journal.entries(self.log or "", self.model.seq, PAGE):
+            for entry in page:
+                self.model.take(entry)
+        self._resumed()
+        self._shown.news()
+
+    def _resumed(self) -> None:
+        """The directory of the last action is still the one."""
+        if self.model is not None and not self.directory:
+            last = [w.action.proposed for w in self.model.transcript.works.values() if w.action.proposed]
+            self.directory = last[-1].directory if last else ""
+
+    async def _online(self, journal: Journal) -> None:
+        pulse = Pulse(self._connect)
+        if not self._pulse.offline:
+            self._pulse = pulse
+        line = Line(
+            self._membership, self._key, journal, connect=pulse.connect, notice=self._notice, patience=self._pace.patience
+        )
+        async with line:
+            self._pulse, self._line = pulse, line
+            controller = self._controller = SessionController(line, self._pace)
+            await self._enter(controller)
+            tasks = [asyncio.ensure_future(each) for each in (self._follow(line), self._probe(line))]
+            try:
+                done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+                for each in done:
+                    each.result()
+            finally:
+                for each in tasks:
+                    each.cancel()
+                await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _notice(self, text: str) -> None:
+        self._shown.say(inert(text), "warn")
+
+    async def _enter(self, controller: SessionController) -> None:
+        line = controller.line
+        if self.log is not None:
+            await controller.resume(self.log)
+            if self.asked.watching or controller.session(self.log).closing is None or self.model is not None:
+                self._begin(self.log, line.roster)
+                self._heard_from(controller)
+                return
+        if self.asked.watching:
+            log = await self._found()
+            await controller.resume(log)
+        else:
+            endpoint = resolve.endpoint(line.roster, self.asked.endpoint, line.member)
+            log, opened = await self.desk.enter(endpoint, ticket=self.asked.ticket, reason=self.asked.reason)
+            self._shown.say(f"Session {session_code(log)} is {'open' if opened else 'resumed'}.")
+        self._begin(log, line.roster)
+        self._heard_from(controller)
+
+    def _heard_from(self, controller: SessionController) -> None:
+        self._pulse.endpoint = controller.endpoint(self.log or LogId("")).key
+
+    async def _found(self) -> LogId:
+        """A session that this home does not know yet, by the relay's list; what it really is, its records say."""
+        sessions = await asyncio.to_thread(self._ask, lambda relay: relay.sessions())
+        wanted = spoken(self.asked.session)
+        found = [each.log for each in sessions if wanted in {session_code(each.log), each.log}]
+        if len(found) != 1:
+            raise UsageError(
+                f"There is no session {self.asked.session!r}. Nothing was done.",
+                hint="'caisey sessions' lists those this home knows; others are watched by their code.",
+            )
+        return LogId(found[0])
+
+    async def _follow(self, line: Line) -> None:
+        log = self.log
+        assert log is not None  # noqa: S101
+        while True:
+            model = self.model
+            assert model is not None  # noqa: S101
+            page = line.entries(log, model.seq)
+            for number, entry in enumerate(page):
+                model.take(entry)
+                if number % 4 == 3:
+                    self._shown.news()
+                    await asyncio.sleep(0)
+            if page:
+                self._resumed()
+                self._shown.news()
+                await asyncio.sleep(0)
+                continue
+            seq = model.seq
+            await line.until(lambda seq=seq: line.logs[log].length > seq, 1.0)  # type: ignore[misc]
+
+    async def _probe(self, line: Line) -> None:
+        endpoint = self.controller.endpoint(self.log or LogId(""))
+        while True:
+            with contextlib.suppress(Unreachable):
+                await line.alive(endpoint.id, endpoint.name)
+            self._shown.news()
+            await asyncio.sleep(EVERY)
+
+    # -- how things stand ---------------------------------------------------------------------------------
+
+    @property
+    def state(self) -> State:
+        """Of relay and agent."""
+        return self._pulse.state()
+
+    @property
+    def now(self) -> int:
+        """The relay's clock (ms)."""
+        return self._line.now() if self._line is not None else int(time.time() * 1000)
+
+    @property
+    def place(self) -> tuple[str, str]:
+        """Account and directory of the actions to come, as far as they are known."""
+        alive = self._pulse.alive
+        return (alive.account if alive else ""), self.directory or (alive.directory if alive else "")
+
+    @property
+    def closed(self) -> bool:
+        """Whether the session is."""
+        return self.model is not None and self.model.transcript.session.closing is not None
+
+    def why_not(self) -> str:
+        """Why nothing can be written now, as a sentence; empty if it can."""
+        if self.asked.watching:
+            return "You are watching: nothing is written from here."
+        if self.closed:
+            return "The session is closed: it can only be read. ^Q leaves."
+        if self._controller is None or self.log is None or self.model is None:
+            return f"Not connected yet ({self.state.text}): nothing was sent."
+        if not self._pulse.ready:
+            return f"The relay is away ({self.state.text}): nothing was sent. It is tried again by itself."
+        return ""
+
+    # -- what the technician does -------------------------------------------------------------------------
+
+    @property
+    def controller(self) -> SessionController:
+        """Raises `Unreachable` while there is none."""
+        if self._controller is None:
+            raise Unreachable(f"Not connected ({self.state.text}): nothing was done.")
+        return self._controller
+
+    @property
+    def desk(self) -> Desk:
+        """The place where things are done; one for each of them."""
+        controller = self.controller
+        return Desk(controller.line, controller, _Front(self._shown), Interrupts())
+
+    @property
+    def session(self) -> LogId:
+        """The session that is written in. Raises `Refused` where nothing can be."""
+        if why := self.why_not():
+            raise Refused(why)
+        assert self.log is not None  # noqa: S101
+        return self.log
+
+    async def run_command(self, script: str) -> None:
+        """Proposes a script; what becomes of it is on record."""
+        log = self.session
+        await self.controller.propose(log, Command(script=script, directory=self.directory))
+
+    async def check(self, script: str, expect: str | None) -> Verified:
+        """Runs a check to its end and puts the result on record."""
+        log, desk, expectation = self.session, self.desk, Expectation(text=expect, exit=None)
+        command = Command(script=script, directory=self.directory)
+        request, end = await desk.act(log, command, Answers(), check=expectation)
+        if end is None:
+            raise Refused(f"The check {request.code} has no end; nothing was verified.")
+        return await desk.verify(request, end, expectation)
+
+    async def confirm(self, action: Action, typed: str = "") -> None:
+        """Says yes to one's own action."""
+        if action.hold is None:
+            raise Refused("It does not wait for an answer; nothing was confirmed.")
+        await self.controller.confirm(Request(self.session, action.digest), action.hold.record.digest, typed)
+
+    async def stop(self, action: Action, reason: str = STOPPED) -> str:
+        """Cancels what runs, takes back what waits; a sentence."""
+        request = Request(self.session, action.digest)
+        if action.step is Step.RUNNING:
+            await self.controller.cancel(request, reason)
+            return f"Asked for {request.code} to be stopped."
+        await self.controller.withdraw(request, reason)
+        return f"{request.code} was taken back; it did not run."
+
+    async def repeat_checks(self) -> list[Verified]:
+        """Checks that have not passed since the last change run again."""
+        return await self.desk.repeat_checks(self.session, Answers())
+
+    async def close(self, outcome: Outcome | None, unverified: str) -> str:
+        """Closes the session as `caisey close` does; a sentence."""
+        log = self.session
+        desk = self.desk
+        desk.controller.closable(log)
+        named, reason = desk.closing(log, outcome, unverified)
+        record = await desk.controller.close(log, named, reason)
+        keys = await desk.controller.attested(log, record)
+        known = [("relay", each) for each in desk.line.roster.relays] + [("endpoint", desk.controller.endpoint(log).key)]
+        by = list(dict.fromkeys(name for name, key in known if key in keys))
+        words = f"attested by {' and '.join(by)}" if by else "not attested yet by relay or endpoint"
+        code = session_code(log)
+        return f"Session {code} is closed: {named.value}; {words}. The note: caisey export {code}"
+
+    # -- other members' requests --------------------------------------------------------------------------
+
+    def _ask(self, what: Callable[[_Lists], T]) -> T:
+        with _Lists(self._membership.relay, plain_text_on=self._membership.plain_text_on) as relay:
+            relay.log_in(self._membership.workspace, self._key)
+            return what(relay)
+
+    async def pending(self) -> list[Request]:
+        """What the relay says waits; a hint where to look."""
+        found = await asyncio.to_thread(self._ask, lambda relay: relay.pending())
+        return [Request(LogId(each.log), Digest(each.action)) for each in found]
+
+    async def approvals(self) -> list[Waiting]:
+        """What really waits."""
+        desk = self.desk
+        return await approving.waiting(desk, await self.pending())
+
+    async def meant(self, code: str, *, grant: bool) -> tuple[Desk, Request, Action]:
+        """Somebody's request that may be decided."""
+        desk = self.desk
+        request = await approving.meant(desk, await self.pending(), code)
+        action = (desk.controller.approvable if grant else desk.controller.answerable)(request)
+        return desk, request, action
+
+    async def decide(self, desk: Desk, request: Request, action: Action, said: str, *, grant: bool) -> str:
+        """Approves or denies it; what became of it."""
+        if grant:
+            await desk.controller.approve(request, said)
+        else:
+            await desk.controller.deny(request, said)
+        became, _status = await approving.afterwards(desk, request, action.hold.seq if action.hold else 0, 10.0)
+        return became
+
+
+class _Lists(Relay):
+    """The relay's lists that nobody else asks for."""
+
+    def sessions(self) -> tuple[api.SessionShape, ...]:
+        """Sessions in this member's scope."""
+        return self._get("/sessions", api.Sessions).sessions

@@ -1,0 +1,162 @@
+"""Header and side panel: one glance answers where I am, whether it is live, what waits and what is still owed. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from caisey_cli import resolve, verifying, wording
+from caisey_cli.sanitize import inert
+from caisey_cli.transcript import Transcript
+from caisey_cli.tui.blocks import countdown, script
+from caisey_cli.tui.model import Model
+from caisey_cli.tui.tone import Row, clipped, folded, width_of
+from caisey_core.ids import request_code
+from caisey_core.kinds import EndpointObserved, Facts
+from caisey_core.lifecycle import Step
+
+WIDTH: Final = 29
+_LABEL: Final = 11
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """How things stand with relay and agent, in words; `since` in seconds, None where there is none to tell."""
+
+    word: str
+    tone: str
+    since: float | None = None
+
+    @property
+    def text(self) -> str:
+        """`live 0.3 s`."""
+        if self.since is None:
+            return self.word
+        age = f"{self.since:.1f} s" if self.since < 1 else wording.span(int(self.since * 1000))
+        return f"{self.word} {age}"
+
+
+def header(model: Model | None, endpoint: str, state: State, now: int, width: int, *, watching: bool = False) -> Row:
+    """The first line; where there is no room, ticket and platform go first."""
+    transcript = model.transcript if model else None
+    client, _, name = inert(transcript.endpoint if transcript and transcript.endpoint else endpoint).partition("/")
+    place: Row = ((" ", ""), (f"{client} / {name}" if name else client, "strong"))
+    session = transcript.session if transcript else None
+    opened = session.opened if session else None
+    parts: list[Row] = []
+    if transcript and transcript.facts is not None and transcript.facts.os:
+        parts.append(((wording.cut(wording.prose(transcript.facts.os), 18), "dim"),))
+    if opened is not None and opened.ticket:
+        parts.append(((f"ticket {wording.cut(wording.name(opened.ticket), 16)}", ""),))
+    code: Row = ((transcript.code, ""),) if transcript and transcript.code else ()
+    if session is not None and session.closing is not None:
+        code = (*code, (" closed", "strong"))
+    if watching:
+        code = (*code, (" watching", "warn"))
+    lasted = now - session.opening.received if session and session.opening and not session.closing else None
+    right: Row = ((state.text, state.tone), (f"  {_clock(lasted)} " if lasted is not None else " ", "dim"))
+    while True:
+        middle = [each for each in (*parts, code) if each]
+        left: Row = (*place, *(piece for each in middle for piece in (("   ", ""), *each)))
+        if width_of(left) + width_of(right) < width or not parts:
+            break
+        parts.pop(0)
+    left = clipped(left, max(4, width - width_of(right) - 1))
+    return (*left, (" " * max(1, width - width_of(left) - width_of(right)), ""), *right)
+
+
+def _clock(ms: int) -> str:
+    seconds = max(0, ms) // 1000
+    return f"{seconds // 3600:02}:{seconds // 60 % 60:02}:{seconds % 60:02}"
+
+
+def panel(model: Model | None, now: int, width: int) -> list[Row]:
+    """The side panel."""
+    if model is None or model.transcript.session.opening is None:
+        return [(("nothing on record yet", "dim"),)]
+    transcript = model.transcript
+    rows = [row for label, text, tone in answers(model) for row in _labelled(label, text, tone, width)]
+    for part in (_waiting(model, now, width), _checks(transcript, width), _facts(model, width)):
+        rows += [((("─" * width), "rule"),), *part] if part else []
+    return rows
+
+
+def answers(model: Model) -> list[tuple[str, str, str]]:
+    """What answers each of the six questions so far: label, words, tone."""
+    transcript = model.transcript
+    steps = [work.action.step for work in transcript.works.values()]
+    held = [work for work in transcript.works.values() if work.action.hold is not None]
+    given = sum(1 for work in held if work.ran)
+    ran = [work for work in transcript.works.values() if work.ran]
+    over = sum(1 for work in ran if work.action.step is Step.FINISHED)
+    unknown = steps.count(Step.UNKNOWN)
+    facts = transcript.facts
+    before = "not shown yet" if facts is None else "; ".join(wording.unusual(facts)) or "nothing unusual"
+    proposed = _joined((str(len(steps)), ""), (steps.count(Step.DENIED), "denied"), (steps.count(Step.REFUSED), "refused"))
+    approval = _joined((steps.count(Step.HELD), "waiting"), (given, "given"), (steps.count(Step.DENIED), "denied"))
+    results = f"{over} of {len(ran)}" + (f", {unknown} unknown" if unknown else "") if ran else "none yet"
+    verified, tone = _verified(transcript)
+    return [
+        ("1 target", inert(resolve.short(transcript.endpoint)), ""),
+        ("2 before", before, "" if facts is not None else "warn"),
+        ("3 proposed", proposed if steps else "none yet", ""),
+        ("4 approval", approval or "none needed", "warn" if Step.HELD in steps else ""),
+        ("5 results", results, "bad" if unknown else ""),
+        ("6 verified", verified, tone),
+    ]
+
+
+def _joined(*parts: tuple[int | str, str]) -> str:
+    return ", ".join(f"{count} {word}".strip() for count, word in parts if count)
+
+
+def _verified(transcript: Transcript) -> tuple[str, str]:
+    passed = [each.passed for each in transcript.checks if each.runs]
+    words = _joined((passed.count(True), "passed"), (passed.count(False), "failed"), (len(transcript.attested), "reported"))
+    if transcript.unverified_change:
+        return (f"{words}; " if words else "") + "owed: changed since", "warn"
+    return words or "not yet", "bad" if False in passed else ""
+
+
+def _labelled(label: str, text: str, tone: str, width: int) -> list[Row]:
+    return folded(((f"{label:<{_LABEL}}", "dim"), (text, tone)), width, _LABEL)[:3]
+
+
+def _waiting(model: Model, now: int, width: int) -> list[Row]:
+    rows: list[Row] = []
+    for work in model.waiting()[:3]:
+        held, hold, proposed = work.action.held, work.action.hold, work.action.proposed
+        if held is None or hold is None or proposed is None:
+            continue
+        rows.append((("waiting  ", "warn"), (request_code(work.action.digest), "")))
+        rows.append(clipped(((" ", ""), (script(proposed)[0], "")), width))
+        whom = " or ".join(held.quorum.roles) if held.quorum else "you"
+        rows.append(clipped(((f" {whom} · {countdown(hold.received + held.window_ms - now)} left", "dim"),), width))
+    return rows
+
+
+def _checks(transcript: Transcript, width: int) -> list[Row]:
+    rows: list[Row] = []
+    for check in transcript.checks[-4:]:
+        sign, word, tone = {True: ("✓", "passed", "good"), False: ("✗", "failed", "bad"), None: ("·", "no result", "dim")}[
+            check.passed
+        ]
+        rows.append(clipped(((f"{sign} {word} ", tone), (verifying.title(check), "")), width))
+    return rows
+
+
+def _facts(model: Model, width: int) -> list[Row]:
+    """Before and now; a machine is observed when a session opens, so that `now` may have nothing newer to tell."""
+    shown = [each for each in model.transcript.events if isinstance(each.record.body, EndpointObserved)]
+    facts = model.transcript.facts
+    if facts is None or not shown:
+        return []
+    rows = folded((("before ", "dim"), (_words(facts), "")), width, 7)[:4]
+    last = shown[-1].record.body
+    if len(shown) > 1 and isinstance(last, EndpointObserved):
+        return rows + folded((("now    ", "dim"), (_words(last.facts), "")), width, 7)[:4]
+    return [*rows, (("now    ", "dim"), (f"not observed since {model.clock.minute(shown[0].received)}", "dim"))]
+
+
+def _words(facts: Facts) -> str:
+    return "; ".join(wording.unusual(facts)) or wording.usual(facts)
