@@ -106,7 +106,7 @@ def _where(transcript: Transcript, proposed: ActionProposed) -> Iterator[str]:
     if missing:
         yield _row("CAREFUL", f"its environment lacks {', '.join(missing)}")
     limits = proposed.limits
-    yield _row("limits", f"{wording.span(1000 * limits.seconds)}, {limits.output_bytes} bytes of output kept")
+    yield _row("limits", f"{wording.span(1000 * limits.seconds)}, {_size(limits.output_bytes)} of output kept")
     if proposed.check is not None:
         text = proposed.check.text
         status = proposed.check.exit
@@ -212,3 +212,9 @@ def _fitting(text: str, room: int) -> int:
         if cells > room:
             return max(1, at)
     return len(text)
+
+
+def _size(number: int) -> str:
+    """`16 MiB`, where it is a whole number of them; every byte where it is not."""
+    whole, rest = divmod(number, 1 << 20)
+    return f"{whole} MiB" if whole and not rest else f"{number} bytes"

@@ -278,9 +278,9 @@ class Line:
         answer = await self.until(lambda: self._answers.pop(request, None))
         if isinstance(answer, Rejected):
             raise denied(answer, "a record")
-        log, digest = self._sent.pop(request)
-        if log in self.logs:
-            await self.until(lambda: digest in self._placed, _RECEIPT)
+        sent = self._sent.pop(request, None)
+        if sent is not None and sent[0] in self.logs:
+            await self.until(lambda: sent[1] in self._placed, _RECEIPT)
 
     async def say(
         self,

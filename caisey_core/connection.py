@@ -105,6 +105,8 @@ class Connection:
             writer.cancel()
             with contextlib.suppress(asyncio.CancelledError, ConnectionClosed):
                 await writer
+            # A cancelled loop over `connect` does not close the socket by itself.
+            await socket.close()
         if lasted < _SETTLED:
             # A relay that takes the socket and drops it again is not to be asked a thousand times a second.
             await asyncio.sleep(next(_delays()) * 5)

@@ -103,7 +103,8 @@ def by_use(parts: tuple[Row, ...], name: str, use: Use, here: tuple[str, ...]) -
     if use.loose and not row.free:
         findings.append(unknown(name, "unknown-word", "a word that is known only when it runs"))
     if row.needs and not use.given(row.needs):
-        findings.append(unknown(name, "missing-option", f"none of {row.needs}"))
+        needed = " or ".join(row.needs.split())
+        findings.append(Finding(Class.UNJUDGED, "missing-option", f"Nobody has judged {name} without {needed}."))
     opens = False
     known = {option: kind for part in parts for option, kind in part.known.items()}
     for option, value in use.options:

@@ -104,6 +104,7 @@ class Bench:
         self.model: Model | None = None
         self.log: LogId | None = None
         self.directory = ""
+        self._entered = False
         self._shown = shown
         self._connect = connect
         self._pace = pace
@@ -208,19 +209,17 @@ class Bench:
 
     async def _enter(self, controller: SessionController) -> None:
         line = controller.line
-        if self.log is not None:
-            await controller.resume(self.log)
-            if self.asked.watching or controller.session(self.log).closing is None or self.model is not None:
-                self._begin(self.log, line.roster)
-                self._heard_from(controller)
-                return
-        if self.asked.watching:
+        if self.log is not None and (self._entered or self.asked.watching):
+            log = self.log
+            await controller.resume(log)
+        elif self.asked.watching:
             log = await self._found()
             await controller.resume(log)
         else:
             endpoint = resolve.endpoint(line.roster, self.asked.endpoint, line.member)
             log, opened = await self.desk.enter(endpoint, ticket=self.asked.ticket, reason=self.asked.reason)
             self._shown.say(f"Session {session_code(log)} is {'open' if opened else 'resumed'}.")
+        self._entered = True
         self._begin(log, line.roster)
         self._heard_from(controller)
 

@@ -59,7 +59,13 @@ def test_control_characters_in_a_command_are_seen_and_kept(tidy: World) -> None:
     assert "\\u{202e}" in shown.stdout + shown.stderr
     tidy.ok("sam", "deny", running.code, "--yes")
     assert running.wait() == REFUSED
-    for text in (shown.stdout, shown.stderr, running.said, tidy.ok("ana", "show", "last"), tidy.ok("ana", "export")):
+    for text in (
+        shown.stdout,
+        shown.stderr,
+        running.said,
+        tidy.ok("ana", "show", "last"),
+        tidy.ok("ana", "export", "last"),
+    ):
         assert not re.search("[\x1b\r\u202e]", text), repr(text)
 
 
@@ -179,7 +185,7 @@ def test_every_command_speaks_json(tidy: World, tmp_path: Path) -> None:
     spare = str(tmp_path / "kim")
     invited = shape("sam", "invite", "member", "--name", "joe", "--role", "approver", "--clients", "all")
     shape("sam", "invite", "endpoint", "--client", "ACME", "--name", "json")
-    shape("sam", "revoke", "json")
+    shape("sam", "revoke", "ACME/json")
     done = tidy.run("caisey", "join", "--home", spare, "--json", invited)
     assert json.loads(done.stdout)["v"] == 1, done.stderr
     shape("ana", "check", "box", "--expect", "x", "--", "echo", "y", status=1)

@@ -42,13 +42,17 @@ def test_an_expired_and_a_revoked_invitation(shared: World, tmp_path: Path) -> N
     words = ("endpoint", "--client", "ACME", "--name", "late", "--expires", "1h", "--home", shared.home("sam"))
     made = shared.off_clock("caisey", -7200, "invite", *words)
     assert made.returncode == 0, made.stderr
-    told(join(shared, "caisey-agent", tmp_path / "late", made.stdout), USAGE, "invitation (has|is) expired; nothing was")
+    told(
+        join(shared, "caisey-agent", tmp_path / "late", made.stdout), USAGE, "invitation (has|is) expired; nothing was"
+    )
     taken = shared.ok("sam", "invite", "endpoint", "--client", "ACME", "--name", "taken")
-    shared.ok("sam", "revoke", "taken")
+    shared.ok("sam", "revoke", "ACME/taken")
     told(join(shared, "caisey-agent", tmp_path / "taken", taken), USAGE, "invitation was (revoked|taken back)")
     states = {each["name"]: each["state"] for each in shared.shape("sam", "invitations")["invitations"]}
     assert {states[name] for name in states if name.endswith(("late", "taken"))} == {"expired", "revoked"}
 
 
-def test_a_short_life_may_be_given_in_seconds(shared: World) -> None:
+def test_what_the_help_says_may_be_typed(shared: World) -> None:
+    """A machine by its short name, as everywhere else; a time as `run --timeout` takes it."""
     assert shared.ok("sam", "invite", "endpoint", "--client", "ACME", "--name", "soon", "--expires", "90s")
+    shared.ok("sam", "revoke", "soon", "--reason", "wrong machine")

@@ -1,0 +1,44 @@
+"""A widget that shows rows as they are: header, side panel, message, footer, the text of a card."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from textual.geometry import Size
+from textual.strip import Strip
+from textual.widget import Widget
+
+from caisey_cli.tui.tone import Row, strip
+
+
+class Rows(Widget):
+    """Shows what `make` returns for its width; asked again by `update`. As high as its rows, if the style says `auto`."""
+
+    def __init__(self, make: Callable[[int], list[Row]], *, id: str | None = None, classes: str | None = None) -> None:
+        super().__init__(id=id, classes=classes)
+        self._make = make
+        self._rows: list[Row] = []
+
+    def update(self) -> None:
+        """Makes the rows anew; draws them if they have changed."""
+        width = self.size.width or (self.app.size.width if self.is_attached else 80)
+        rows = self._make(width)
+        if rows == self._rows:
+            return
+        layout = len(rows) != len(self._rows)
+        self._rows = rows
+        self.refresh(layout=layout and self.styles.height is not None and self.styles.height.is_auto)
+
+    def on_resize(self) -> None:
+        """The width is another one."""
+        self.update()
+
+    def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
+        """As many as there are rows."""
+        self._rows = self._make(width)
+        return len(self._rows)
+
+    def render_line(self, y: int) -> Strip:
+        """One row."""
+        row = self._rows[y] if y < len(self._rows) else ()
+        return strip(row, self.size.width, self.rich_style)
