@@ -42,6 +42,8 @@ class Row:
 
 TABLE: Final[dict[str, tuple[Row, ...]]] = {
     "Work": (
+        Row("connect", "connect", "Open or resume a session on the full screen."),
+        Row("watch", "connect", "Follow a session on the full screen, read-only."),
         Row("run", "session", "Run one command on an endpoint."),
         Row(
             "request",

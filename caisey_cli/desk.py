@@ -42,6 +42,11 @@ class Desk:
         """A session as the journal has it now."""
         return Transcript.of(self.line.journal.entries(log), self.line.roster, self.line.key.public)
 
+    def outline(self, log: LogId) -> Transcript:
+        """The same without what actions wrote, which may be much."""
+        entries = self.line.journal.entries(log, output=False)
+        return Transcript.of(entries, self.line.roster, self.line.key.public)
+
     # -- entering and leaving a session -------------------------------------------------------------------
 
     async def join(self, text: str) -> LogId:
@@ -100,7 +105,7 @@ class Desk:
 
     async def leave(self, log: LogId, end: End | None, *, opened: bool) -> bool:
         """Closes a session that one command had for itself and that owes nothing; says what another one owes."""
-        transcript = self.transcript(log)
+        transcript = self.outline(log)
         code = transcript.code
         if transcript.session.closing is not None:
             return True

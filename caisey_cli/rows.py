@@ -106,9 +106,22 @@ def _acted(transcript: Transcript, placed: Placed, work: Work, clock: Clock) -> 
         case ActionCancelled(reason=reason):
             return wording.quoted(reason) if reason else ""
         case _ if placed.record.head.kind == "action.finished":
-            return wording.ended(transcript, work)
+            return f"{wording.ended(transcript, work)}; {_wrote(work)}"
         case _:
             return wording.refusal(transcript, work, clock)
+
+
+def _wrote(work: Work) -> str:
+    """What it wrote as a whole; where some of it was cut, the digests that the whole can be told by."""
+    finished = work.action.finished
+    if finished is None:
+        return f"output {wording.WITHHELD}"
+    total = finished.stdout_bytes + finished.stderr_bytes
+    if not finished.truncated:
+        return f"{total} bytes of output" if total else "no output"
+    written = (("stdout", finished.stdout_bytes, finished.stdout_sha256),)
+    written += (("stderr", finished.stderr_bytes, finished.stderr_sha256),)
+    return "; ".join(f"SHA-256 of all {size} bytes of {name}: {digest}" for name, size, digest in written if size)
 
 
 def _verified(transcript: Transcript, placed: Placed, verified: OutcomeVerified, clock: Clock) -> str:

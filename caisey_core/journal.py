@@ -235,9 +235,10 @@ class Journal:
         row = self._one("SELECT max(seq) FROM records WHERE log = ?", log)
         return int(row[0] or 0) if row else 0
 
-    def entries(self, log: str, after: int = 0, limit: int = -1) -> list[Entry]:
-        """A log's records in their places, from after a sequence number."""
-        rows = self._all(f"{_SELECT} WHERE log = ? AND seq > ? ORDER BY seq LIMIT ?", log, after, limit)
+    def entries(self, log: str, after: int = 0, limit: int = -1, *, output: bool = True) -> list[Entry]:
+        """A log's records in their places, from after a sequence number; `output`: with what actions wrote."""
+        select = _SELECT if output else f"{_SELECT} AND records.kind != 'action.output'"
+        rows = self._all(f"{select} WHERE log = ? AND seq > ? ORDER BY seq LIMIT ?", log, after, limit)
         return [_entry(row) for row in rows]
 
     def unsent(self, log: str | None = None) -> list[tuple[LogId, Sealed]]:

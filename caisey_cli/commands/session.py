@@ -279,7 +279,7 @@ class _Asked:
         verified = await desk.verify(asked, end, expectation)
         _print_check(log, verified, json=self._json)
         if opened:
-            desk.front.say(f"Session {desk.transcript(log).code} is open; caisey close repeats this check.")
+            desk.front.say(f"Session {desk.outline(log).code} is open; caisey close repeats this check.")
         return 0 if verified.passed else 1
 
     async def attest(self, desk: Desk, text: str) -> int:
@@ -303,7 +303,7 @@ async def _close(desk: Desk, session: str, outcome: Ended | None, unverified: st
     closing = await desk.controller.close(log, named, reason)
     keys = await desk.controller.attested(log, closing)
     by = _attestors(desk, log, keys)
-    code = desk.transcript(log).code
+    code = desk.outline(log).code
     if json:
         checks = [
             {"request": v.code, "expected": v.expected, "observed": v.observed, "passed": v.passed} for v in repeated

@@ -18,10 +18,11 @@ from caisey_cli.approving import Waiting
 from caisey_cli.attend import Answers, Interrupts
 from caisey_cli.connecting import PAGE, Connect, Line, over_websocket
 from caisey_cli.desk import Desk, Verified
+from caisey_cli.happenings import Request
 from caisey_cli.home import Home
 from caisey_cli.relay import Relay
 from caisey_cli.sanitize import inert
-from caisey_cli.session import Command, Finished, Pace, Request, SessionController
+from caisey_cli.session import Command, Pace, SessionController
 from caisey_cli.tui.model import Model
 from caisey_cli.tui.panel import State
 from caisey_cli.tui.pulse import EVERY, Pulse
@@ -70,6 +71,7 @@ class _Front:
     """The view as the desk knows it: questions are answered on cards, which the records call for."""
 
     attended = True
+    width = 100
 
     def __init__(self, shown: Shown) -> None:
         self._shown = shown
@@ -98,7 +100,9 @@ class _Front:
 class Bench:
     """See the module."""
 
-    def __init__(self, home: Home, asked: Asked, shown: Shown, *, connect: Connect = over_websocket, pace: Pace = FOREVER) -> None:
+    def __init__(
+        self, home: Home, asked: Asked, shown: Shown, *, connect: Connect = over_websocket, pace: Pace = FOREVER
+    ) -> None:
         self.home = home
         self.asked = asked
         self.model: Model | None = None
@@ -159,7 +163,9 @@ class Bench:
         mine = [
             each
             for each in known
-            if not each.closed and each.opener == me and each.endpoint_id == endpoint.id
+            if not each.closed
+            and each.opener == me
+            and each.endpoint_id == endpoint.id
             and ticket in {"", each.ticket.casefold()}
         ]
         return mine[0].log if len(mine) == 1 else None
@@ -188,7 +194,12 @@ class Bench:
         if not self._pulse.offline:
             self._pulse = pulse
         line = Line(
-            self._membership, self._key, journal, connect=pulse.connect, notice=self._notice, patience=self._pace.patience
+            self._membership,
+            self._key,
+            journal,
+            connect=pulse.connect,
+            notice=self._notice,
+            patience=self._pace.patience,
         )
         async with line:
             self._pulse, self._line = pulse, line
@@ -285,6 +296,18 @@ class Bench:
         return (alive.account if alive else ""), self.directory or (alive.directory if alive else "")
 
     @property
+    def ready(self) -> bool:
+        """Whether the relay is there and the session is followed."""
+        return self._controller is not None and self.log is not None
+
+    @property
+    def log_id(self) -> LogId:
+        """The session's log. Raises `Unreachable` before there is one."""
+        if self.log is None:
+            raise Unreachable(f"Not connected yet ({self.state.text}): nothing was done.")
+        return self.log
+
+    @property
     def closed(self) -> bool:
         """Whether the session is."""
         return self.model is not None and self.model.transcript.session.closing is not None
@@ -365,7 +388,9 @@ class Bench:
         named, reason = desk.closing(log, outcome, unverified)
         record = await desk.controller.close(log, named, reason)
         keys = await desk.controller.attested(log, record)
-        known = [("relay", each) for each in desk.line.roster.relays] + [("endpoint", desk.controller.endpoint(log).key)]
+        known = [("relay", each) for each in desk.line.roster.relays] + [
+            ("endpoint", desk.controller.endpoint(log).key)
+        ]
         by = list(dict.fromkeys(name for name, key in known if key in keys))
         words = f"attested by {' and '.join(by)}" if by else "not attested yet by relay or endpoint"
         code = session_code(log)

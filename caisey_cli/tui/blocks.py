@@ -12,7 +12,7 @@ from typing import Final
 from caisey_cli import rows as listed
 from caisey_cli import wording
 from caisey_cli.card import about
-from caisey_cli.checks import Run, ending
+from caisey_cli.checks import Run
 from caisey_cli.sanitize import inert, inert_block
 from caisey_cli.transcript import Transcript, Work
 from caisey_cli.tui.stream import STDERR, Lines
@@ -71,7 +71,11 @@ class Block:
     def output(self, number: int) -> Row:
         """A row of output."""
         text, mark = self.lines.row(number)
-        return ((" " * (INDENT - 2), ""), ("! " if mark == STDERR else "│ ", "warn" if mark == STDERR else "rule"), (text, ""))
+        return (
+            (" " * (INDENT - 2), ""),
+            ("! " if mark == STDERR else "│ ", "warn" if mark == STDERR else "rule"),
+            (text, ""),
+        )
 
 
 def fallen(work: Work) -> bool:
@@ -90,7 +94,7 @@ def head(block: Block, transcript: Transcript, clock: Clock, now: int, width: in
     if block.action is None or block.action not in transcript.works:
         return _said(block.placed, transcript, clock, width)
     work = transcript.works[block.action]
-    return [*_command(block, work, transcript, clock, now, width), *_below(block, work, transcript, clock, now, width)]
+    return [*_command(block, work, clock, width), *_below(block, work, transcript, clock, now, width)]
 
 
 def _said(placed: Placed, transcript: Transcript, clock: Clock, width: int) -> list[Row]:
@@ -101,11 +105,17 @@ def _said(placed: Placed, transcript: Transcript, clock: Clock, width: int) -> l
     if isinstance(body, OutcomeVerified) and not body.passed:
         sign = "✗"
     who = "" if placed.record.head.kind == "endpoint.observed" else f"{told.who}: "
-    row = ((f"{clock.minute(placed.received)} ", "dim"), (f"{sign} ", tone), (f"{word}  ", tone), (who, "dim"), (told.text, ""))
+    row = (
+        (f"{clock.minute(placed.received)} ", "dim"),
+        (f"{sign} ", tone),
+        (f"{word}  ", tone),
+        (who, "dim"),
+        (told.text, ""),
+    )
     return folded(row, width, INDENT)
 
 
-def _command(block: Block, work: Work, transcript: Transcript, clock: Clock, now: int, width: int) -> Iterator[Row]:
+def _command(block: Block, work: Work, clock: Clock, width: int) -> Iterator[Row]:
     """Time, sign, command; a script's lines one under the other."""
     action = work.action
     sign, tone = _SIGNS[action.step]
@@ -114,7 +124,12 @@ def _command(block: Block, work: Work, transcript: Transcript, clock: Clock, now
     check = "check " if action.proposed is not None and action.proposed.check else ""
     lines = script(action.proposed) if action.proposed else [f"a command {wording.command(work)}"]
     cut = lines[:SCRIPT] if not block.open and len(lines) > SCRIPT else lines
-    first: Row = ((f"{clock.minute(action.proposal.received)} ", "dim"), (f"{sign} ", tone), (check, "strong"), (cut[0], "strong"))
+    first: Row = (
+        (f"{clock.minute(action.proposal.received)} ", "dim"),
+        (f"{sign} ", tone),
+        (check, "strong"),
+        (cut[0], "strong"),
+    )
     right: Row = ((f" [{action.proposal.seq}]", "dim"),)
     begin = folded(first, width - 6, INDENT)
     yield spread(begin[0], right, width)
@@ -175,7 +190,10 @@ def _state(work: Work, transcript: Transcript, clock: Clock, now: int) -> Iterat
     risk = _risk(work)
     match action.step:
         case Step.PROPOSED:
-            yield (("sent", "busy"), (f" · {who} · the endpoint has not answered yet, {_since(now, action.proposal.received)}", "dim"))
+            yield (
+                ("sent", "busy"),
+                (f" · {who} · the endpoint has not answered yet, {_since(now, action.proposal.received)}", "dim"),
+            )
         case Step.HELD:
             yield from _held(work, transcript, now)
         case Step.RUNNING:
@@ -186,17 +204,18 @@ def _state(work: Work, transcript: Transcript, clock: Clock, now: int) -> Iterat
                 yield (("stopping", "warn"), (": asked for it, the endpoint has not ended it yet", "dim"))
         case Step.FINISHED:
             finished = action.finished
-            words = inert(ending(finished)) if finished else "result (withheld)"
+            words = wording.ended(transcript, work)
             tone = "bad" if fallen(work) else "good"
             took = f" · {_took(finished.duration_ms)}{_output(work)}" if finished else ""
             yield ((words, tone), (took, ""), (f" · {risk}{_decided(work, transcript)} · {who}", "dim"))
-            if finished is not None and finished.truncated:
-                total = finished.stdout_bytes + finished.stderr_bytes
-                yield (("! ", "warn"), (f"output cut: {size(finished.kept_bytes)} of {size(total)} kept", "warn"))
         case _:
             why = wording.refusal(transcript, work, clock)
             tone = "dim" if action.step is Step.WITHDRAWN else "bad"
-            yield ((action.step.value, tone), (f" {why}" if why.startswith("by ") else f": {why}", ""), (f" · {risk}".rstrip(" ·"), "dim"))
+            yield (
+                (action.step.value, tone),
+                (f" {why}" if why.startswith("by ") else f": {why}", ""),
+                (f" · {risk}".rstrip(" ·"), "dim"),
+            )
 
 
 def _held(work: Work, transcript: Transcript, now: int) -> Iterator[Row]:
@@ -233,8 +252,10 @@ def _decided(work: Work, transcript: Transcript) -> str:
 
 def _output(work: Work) -> str:
     finished = work.action.finished
-    total = finished.stdout_bytes + finished.stderr_bytes if finished else sum(
-        each.record.head.body.size for each in work.output
+    total = (
+        finished.stdout_bytes + finished.stderr_bytes
+        if finished
+        else sum(each.record.head.body.size for each in work.output)
     )
     return f" · {size(total)}" if total else (" · no output" if finished else "")
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import ClassVar
+from time import monotonic
+from typing import ClassVar, Final
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
@@ -15,7 +16,8 @@ from textual.widgets import Input
 from caisey_cli.tui.lines import Rows
 from caisey_cli.tui.tone import Row, folded
 
-INNER = 92
+CALM: Final = 0.4
+"""Seconds without a key before one decides: what was being typed when the card came up is no answer to it."""
 
 
 class Sheet(ModalScreen[str | None]):
@@ -40,63 +42,82 @@ class Sheet(ModalScreen[str | None]):
         over: Callable[[], bool] = lambda: False,
     ) -> None:
         super().__init__()
-        self._title = title
+        self._heading = title
         self._text = make
         self._ask = ask
-        self._name = name
+        self._wanted = name
         self._over = over
+        self._quiet_since = monotonic()
 
     def compose(self) -> ComposeResult:
         """Title, text, question."""
         with Vertical(id="sheet"):
-            yield Rows(lambda width: [((self._title, "strong"),), (("─" * width, "rule"),)], id="sheet-title")
+            yield Rows(lambda width: [((self._heading, "strong"),), (("─" * width, "rule"),)], "sheet-heading")
             with VerticalScroll(id="sheet-body"):
-                yield Rows(self._body, id="sheet-text")
-            yield Rows(self._question, id="sheet-ask")
-            if self._name:
+                yield Rows(self._body, "sheet-text")
+            yield Rows(self._question, "sheet-ask")
+            if self._wanted:
                 yield Input(id="sheet-name", compact=True)
 
     def on_mount(self) -> None:
         """Looks each second whether the question still stands."""
         self.set_interval(1.0, self._look)
-        if self._name:
+        self.call_after_refresh(self.on_resize)
+        if self._wanted:
             self.query_one("#sheet-name", Input).focus()
+
+    def on_resize(self) -> None:
+        """What is longer than the screen scrolls between its title and its question."""
+        taken = sum(self.query_one(name, Rows).size.height or 2 for name in ("#sheet-heading", "#sheet-ask"))
+        self.query_one("#sheet-body").styles.max_height = max(3, self.app.size.height - taken - 2 - bool(self._wanted))
 
     def _body(self, width: int) -> list[Row]:
         return [((line or " ", ""),) for line in self._text(width)]
 
     def _question(self, width: int) -> list[Row]:
-        return [(("─" * width, "rule"),), *folded(self._ask or (("Esc", "key"), (" back   PgUp PgDn scroll", "dim")), width)]
+        return [
+            (("─" * width, "rule"),),
+            *folded(self._ask or (("Esc", "key"), (" back   PgUp PgDn scroll", "dim")), width),
+        ]
 
     def _look(self) -> None:
         if self._over():
-            self.dismiss(None)
+            self.end(None)
         else:
             self.query_one("#sheet-text", Rows).update()
 
     def on_key(self, event: Key) -> None:
         """One key decides, where no name is asked for."""
-        if self._name:
+        if self._wanted:
             return
-        if event.key == "y" and self._ask:
+        now = monotonic()
+        hasty, self._quiet_since = now - self._quiet_since < CALM, now
+        if hasty:
             event.stop()
-            self.dismiss("y")
+        elif event.key == "y" and self._ask:
+            event.stop()
+            self.end("y")
         elif event.key == "n" or (not self._ask and event.key in {"enter", "q"}):
             event.stop()
-            self.dismiss(None)
+            self.end(None)
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
         """The name was typed, or something else, which the endpoint judges."""
         event.stop()
-        if event.value.strip().casefold() == self._name.casefold():
-            self.dismiss(event.value.strip())
+        if event.value.strip().casefold() == self._wanted.casefold():
+            self.end(event.value.strip())
         else:
             self._ask = (("That is not the endpoint's name. ", "bad"), *self._ask[-3:])
             self.query_one("#sheet-ask", Rows).update()
 
+    def end(self, answer: str | None) -> None:
+        """Is put away, once."""
+        if self.is_current:
+            _ = self.dismiss(answer)
+
     def action_no(self) -> None:
         """Not."""
-        self.dismiss(None)
+        self.end(None)
 
     def action_page(self, step: int) -> None:
         """Reads on."""

@@ -41,8 +41,8 @@ class CommandLine(Input):
             super().__init__()
             self.text = text
 
-    def __init__(self, commands: Iterable[str], *, id: str) -> None:
-        super().__init__(id=id, compact=True, select_on_focus=False, suggester=_Earlier(self, commands))
+    def __init__(self, commands: Iterable[str], name: str) -> None:
+        super().__init__(id=name, compact=True, select_on_focus=False, suggester=_Earlier(self, commands))
         self.history: list[str] = []
         self._at: int | None = None
         self._draft = ""

@@ -8,14 +8,14 @@ from textual.geometry import Size
 from textual.strip import Strip
 from textual.widget import Widget
 
-from caisey_cli.tui.tone import Row, strip
+from caisey_cli.tui.tone import Row, strip, width_of
 
 
 class Rows(Widget):
-    """Shows what `make` returns for its width; asked again by `update`. As high as its rows, if the style says `auto`."""
+    """Shows what `make` returns for its width; asked again by `update`. As high as its rows where the style says so."""
 
-    def __init__(self, make: Callable[[int], list[Row]], *, id: str | None = None, classes: str | None = None) -> None:
-        super().__init__(id=id, classes=classes)
+    def __init__(self, make: Callable[[int], list[Row]], name: str) -> None:
+        super().__init__(id=name)
         self._make = make
         self._rows: list[Row] = []
 
@@ -25,16 +25,23 @@ class Rows(Widget):
         rows = self._make(width)
         if rows == self._rows:
             return
-        layout = len(rows) != len(self._rows)
+        taller = len(rows) != len(self._rows)
         self._rows = rows
-        self.refresh(layout=layout and self.styles.height is not None and self.styles.height.is_auto)
+        wide = self.styles.width
+        self.refresh(layout=taller or (wide is not None and wide.is_auto))
 
     def on_resize(self) -> None:
         """The width is another one."""
         self.update()
 
+    def get_content_width(self, container: Size, viewport: Size) -> int:
+        """As wide as the widest."""
+        del viewport
+        return max((width_of(row) for row in self._make(container.width)), default=0)
+
     def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
         """As many as there are rows."""
+        del container, viewport
         self._rows = self._make(width)
         return len(self._rows)
 

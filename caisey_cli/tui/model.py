@@ -129,7 +129,13 @@ class Model:
         """A new action begins: what is long above it folds, unless somebody has unfolded it."""
         for at, block in enumerate(self.blocks[-20:], max(0, len(self.blocks) - 20)):
             work = self.work(at)
-            if work is not None and work.action.step.over and not block.chosen and block.open and block.lines.rows > SHORT:
+            if (
+                work is not None
+                and work.action.step.over
+                and not block.chosen
+                and block.open
+                and block.lines.rows > SHORT
+            ):
                 block.open = False
                 self.touch(at)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Final
 
@@ -45,7 +46,7 @@ def header(model: Model | None, endpoint: str, state: State, now: int, width: in
     opened = session.opened if session else None
     parts: list[Row] = []
     if transcript and transcript.facts is not None and transcript.facts.os:
-        parts.append(((wording.cut(wording.prose(transcript.facts.os), 18), "dim"),))
+        parts.append(((_platform(transcript.facts.os), "dim"),))
     if opened is not None and opened.ticket:
         parts.append(((f"ticket {wording.cut(wording.name(opened.ticket), 16)}", ""),))
     code: Row = ((transcript.code, ""),) if transcript and transcript.code else ()
@@ -63,6 +64,11 @@ def header(model: Model | None, endpoint: str, state: State, now: int, width: in
         parts.pop(0)
     left = clipped(left, max(4, width - width_of(right) - 1))
     return (*left, (" " * max(1, width - width_of(left) - width_of(right)), ""), *right)
+
+
+def _platform(name: str) -> str:
+    """`Debian 12` of `Debian GNU/Linux 12 (bookworm)`."""
+    return wording.cut(" ".join(re.sub(r"\(.*?\)|GNU/Linux", "", wording.prose(name)).split()), 18)
 
 
 def _clock(ms: int) -> str:
@@ -92,7 +98,9 @@ def answers(model: Model) -> list[tuple[str, str, str]]:
     unknown = steps.count(Step.UNKNOWN)
     facts = transcript.facts
     before = "not shown yet" if facts is None else "; ".join(wording.unusual(facts)) or "nothing unusual"
-    proposed = _joined((str(len(steps)), ""), (steps.count(Step.DENIED), "denied"), (steps.count(Step.REFUSED), "refused"))
+    proposed = _joined(
+        (str(len(steps)), ""), (steps.count(Step.DENIED), "denied"), (steps.count(Step.REFUSED), "refused")
+    )
     approval = _joined((steps.count(Step.HELD), "waiting"), (given, "given"), (steps.count(Step.DENIED), "denied"))
     results = f"{over} of {len(ran)}" + (f", {unknown} unknown" if unknown else "") if ran else "none yet"
     verified, tone = _verified(transcript)
@@ -112,14 +120,21 @@ def _joined(*parts: tuple[int | str, str]) -> str:
 
 def _verified(transcript: Transcript) -> tuple[str, str]:
     passed = [each.passed for each in transcript.checks if each.runs]
-    words = _joined((passed.count(True), "passed"), (passed.count(False), "failed"), (len(transcript.attested), "reported"))
+    words = _joined(
+        (passed.count(True), "passed"), (passed.count(False), "failed"), (len(transcript.attested), "reported")
+    )
     if transcript.unverified_change:
         return (f"{words}; " if words else "") + "owed: changed since", "warn"
     return words or "not yet", "bad" if False in passed else ""
 
 
 def _labelled(label: str, text: str, tone: str, width: int) -> list[Row]:
-    return folded(((f"{label:<{_LABEL}}", "dim"), (text, tone)), width, _LABEL)[:3]
+    return _cut(folded(((f"{label:<{_LABEL}}", "dim"), (text, tone)), width, _LABEL), 3, width)
+
+
+def _cut(rows: list[Row], most: int, width: int) -> list[Row]:
+    """At most so many; the last one says that there is more."""
+    return rows if len(rows) <= most else [*rows[: most - 1], clipped((*rows[most - 1], (" " * width, "")), width)]
 
 
 def _waiting(model: Model, now: int, width: int) -> list[Row]:
@@ -128,20 +143,32 @@ def _waiting(model: Model, now: int, width: int) -> list[Row]:
         held, hold, proposed = work.action.held, work.action.hold, work.action.proposed
         if held is None or hold is None or proposed is None:
             continue
-        rows.append((("waiting  ", "warn"), (request_code(work.action.digest), "")))
+        left = countdown(hold.received + held.window_ms - now)
+        whom = f"{held.quorum.members} of {' or '.join(held.quorum.roles)}" if held.quorum else "waits for you"
+        first: Row = (("waiting ", "warn"), (request_code(work.action.digest), ""), (f"  {left} left", "warn"))
+        rows.append(clipped(first, width))
         rows.append(clipped(((" ", ""), (script(proposed)[0], "")), width))
-        whom = " or ".join(held.quorum.roles) if held.quorum else "you"
-        rows.append(clipped(((f" {whom} · {countdown(hold.received + held.window_ms - now)} left", "dim"),), width))
+        rows += _cut(folded(((f" {whom}", "dim"),), width, 1), 2, width)
     return rows
 
 
 def _checks(transcript: Transcript, width: int) -> list[Row]:
     rows: list[Row] = []
     for check in transcript.checks[-4:]:
-        sign, word, tone = {True: ("✓", "passed", "good"), False: ("✗", "failed", "bad"), None: ("·", "no result", "dim")}[
-            check.passed
-        ]
-        rows.append(clipped(((f"{sign} {word} ", tone), (verifying.title(check), "")), width))
+        sign, word, tone = {
+            True: ("✓", "passed", "good"),
+            False: ("✗", "failed", "bad"),
+            None: ("·", "no result", "dim"),
+        }[check.passed]
+        rows.append(
+            clipped(
+                (
+                    (f"{sign} {word} ", tone),
+                    (script(check.command)[0] if check.command else verifying.title(check), ""),
+                ),
+                width,
+            )
+        )
     return rows
 
 
@@ -151,11 +178,12 @@ def _facts(model: Model, width: int) -> list[Row]:
     facts = model.transcript.facts
     if facts is None or not shown:
         return []
-    rows = folded((("before ", "dim"), (_words(facts), "")), width, 7)[:4]
+    rows = _cut(folded((("before ", "dim"), (_words(facts), "")), width, 7), 4, width)
     last = shown[-1].record.body
     if len(shown) > 1 and isinstance(last, EndpointObserved):
-        return rows + folded((("now    ", "dim"), (_words(last.facts), "")), width, 7)[:4]
-    return [*rows, (("now    ", "dim"), (f"not observed since {model.clock.minute(shown[0].received)}", "dim"))]
+        return rows + _cut(folded((("now    ", "dim"), (_words(last.facts), "")), width, 7), 4, width)
+    words = f"not observed again since {model.clock.minute(shown[0].received)}"
+    return rows + folded((("now    ", "dim"), (words, "dim")), width, 7)
 
 
 def _words(facts: Facts) -> str:

@@ -70,9 +70,9 @@ class Pulse:
             case Answered(alive=alive):
                 self.alive = alive
                 self._here()
-            case Received(records=records) if any(
-                record.head.key == self.endpoint for record, _ in records
-            ) and self._heard is not None:
+            case Received(records=records) if (
+                any(record.head.key == self.endpoint for record, _ in records) and self._heard is not None
+            ):
                 self._here()
             case Rejected(code=code) if code in {"away", "silent"}:
                 if not self._missing:
@@ -109,5 +109,3 @@ class Pulse:
             return State("relay live, asking the agent", "busy")
         age = now - self._heard
         return State("stale", "warn", age) if age > STALE else State("live", "good", age)
-
-

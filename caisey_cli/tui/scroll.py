@@ -36,8 +36,8 @@ class TranscriptView(ScrollView, can_focus=True):
         ("end", "tail", "The end"),
     ]
 
-    def __init__(self, now: Callable[[], int], *, id: str | None = None) -> None:
-        super().__init__(id=id)
+    def __init__(self, now: Callable[[], int], name: str) -> None:
+        super().__init__(id=name)
         self.model: Model | None = None
         self.marked: int | None = None
         self.sought = ""
@@ -185,15 +185,22 @@ class TranscriptView(ScrollView, can_focus=True):
         for first, last in ((0, start), (start, self._ends[-1])):
             found = self._last(model, text, first, last)
             if found is not None:
-                self._place, self._place_of = found, text
-                at = bisect_right(self._ends, found)
-                if found - (self._ends[at - 1] if at else 0) >= len(self._heads[at]) and not model.blocks[at].open:
-                    model.turn(at)
-                    self.show(model)
-                self.go(at, found - (self._ends[at - 1] if at else 0))
+                self._show_found(model, text, found)
                 return True
         self.refresh()
         return False
+
+    def _show_found(self, model: Model, text: str, found: int) -> None:
+        """Goes there; unfolds what it is in."""
+        at = bisect_right(self._ends, found)
+        block, begin = model.blocks[at], self._ends[at - 1] if at else 0
+        shut = not block.open and found == self._ends[at] - 1
+        if shut and (row := block.lines.find(text, 0, block.lines.rows)) is not None:
+            model.turn(at)
+            self.show(model)
+            found = begin + len(self._heads[at]) + row
+        self._place, self._place_of = found, text
+        self.go(at, found - begin)
 
     _place = 0
     _place_of = ""
@@ -209,6 +216,9 @@ class TranscriptView(ScrollView, can_focus=True):
             body = begin + len(heads)
             if block.open and (row := block.lines.find(text, max(0, first - body), last - body)) is not None:
                 return body + row
+            shut = not block.open and first <= self._ends[at] - 1 < last
+            if shut and block.lines.find(text, 0, block.lines.rows) is not None:
+                return self._ends[at] - 1
             for number in range(len(heads) - 1, -1, -1):
                 if first <= begin + number < last and wanted in "".join(each for each, _ in heads[number]).casefold():
                     return begin + number

@@ -82,8 +82,8 @@ def folded(row: Row, width: int, indent: int = 0) -> list[Row]:
     line: list[Piece] = []
     room = width
     for text, tone in row:
-        for word in _words(text):
-            size = cell_len(word)
+        for each in _words(text):
+            word, size = each, cell_len(each)
             if size > room and line and not (len(line) == 1 and rows and size > width - indent):
                 rows.append(tuple(line))
                 line, room, word = [(" " * indent, "")], width - indent, word.lstrip(" ")

@@ -34,11 +34,11 @@ def checking(text: str) -> Checking:
 
 def closing(text: str) -> tuple[Outcome | None, str]:
     """`[OUTCOME] [--unverified REASON]`. Raises `UsageError`."""
-    words, _, reason = text.partition("--unverified")
-    name = words.strip().lower()
+    first, _, reason = text.partition("--unverified")
+    name = first.strip().lower()
     if name and name not in list(Outcome):
         raise UsageError(f"{name!r} is no outcome; nothing was closed.", hint=f"It is one of: {', '.join(Outcome)}.")
-    return (Outcome(name) if name else None), reason.strip().strip("\"'")
+    return (Outcome(name) if name else None), words(reason)
 
 
 def directory(text: str, now: str) -> str:
@@ -54,3 +54,9 @@ def without_effect(command: str) -> str:
     if found[1] == "cd":
         return "Each command has a shell of its own, so cd ends with it. Type :cd DIR for the commands that follow."
     return f"Each command has a shell of its own: what {found[1]} sets does not carry over to the next one."
+
+
+def words(text: str) -> str:
+    """What was said, without the quotes that habit puts around it."""
+    text = text.strip()
+    return text[1:-1] if len(text) > 2 and text[0] == text[-1] and text[0] in "\"'" else text

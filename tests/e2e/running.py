@@ -1,4 +1,4 @@
-"""A command that runs while the test goes on: with pipes as a script has it, or at a terminal as a technician has it."""
+"""A command that runs while the test goes on: with pipes as a script has it, or at a terminal as people have it."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ import pytest
 from tests.e2e import journals
 from tests.e2e.world import World, until
 
-READING = (
+READING: tuple[list[str], ...] = (
     ["endpoints"],
     ["sessions"],
     ["show", "last"],

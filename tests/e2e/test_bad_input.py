@@ -1,4 +1,4 @@
-"""Whatever is typed: one clear sentence, what was not done, what to type next, a status of Caisey's own, nothing lost."""
+"""Whatever is typed: one clear sentence, what was not done, what to type next, a status of its own, nothing lost."""
 
 from __future__ import annotations
 
@@ -174,7 +174,8 @@ def test_a_hostile_reason_forges_no_line(tidy: World, tmp_path: Path) -> None:
 
 def test_every_command_speaks_json(tidy: World, tmp_path: Path) -> None:
     def shape(who: str, *words: str, status: int = 0) -> str:
-        done = tidy.caisey(who, *words, "--json")
+        at = words.index("--") if "--" in words else len(words)
+        done = tidy.caisey(who, *words[:at], "--json", *words[at:])
         assert done.returncode == status, (words, done.stderr)
         (line,) = done.stdout.splitlines()
         found = json.loads(line)

@@ -21,7 +21,14 @@ def spare(shared: World, tmp_path: Path) -> Path:
     return tmp_path / "ana"
 
 
-COMMANDS = (["show", "last"], ["sessions"], [], ["run", "box", "--", "touch", "CANARY"], ["approvals"], ["verify"])
+COMMANDS: tuple[list[str], ...] = (
+    ["show", "last"],
+    ["sessions"],
+    [],
+    ["run", "box", "--", "touch", "CANARY"],
+    ["approvals"],
+    ["verify"],
+)
 
 
 def _each(world: World, home: Path, *words: str) -> Iterator[str]:

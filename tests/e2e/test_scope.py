@@ -9,11 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from caisey_cli.connecting import Line
-from caisey_cli.home import Home
 from caisey_core.errors import CaiseyError
 from caisey_core.ids import LogId
 from tests.e2e import journals
+from tests.e2e.bare import do, line
 from tests.e2e.world import World, until
 
 
@@ -71,7 +70,7 @@ def test_nothing_of_another_client(two: World, tmp_path: Path) -> None:
         listed = json.dumps([two.shape("ana", *words) for words in (["approvals"], ["sessions"], ["invitations"], [])])
         assert "BETA" not in listed
         assert code not in listed
-        assert asyncio.run(_follow(two, LogId(log))) == "refused"
+        assert do(_follow(two, LogId(log))) == "refused"
         assert log not in journals.sessions(two, "ana")
     finally:
         two.ok("sam", "deny", code, "--yes")
@@ -81,12 +80,10 @@ def test_nothing_of_another_client(two: World, tmp_path: Path) -> None:
 
 async def _follow(world: World, log: LogId) -> str:
     """Asking for a log by its name, past the commands."""
-    home = Home(Path(world.home("ana")))
-    with home.journal() as journal:
-        async with Line(home.membership(), home.key(), journal, patience=5) as line:
-            try:
-                async with asyncio.timeout(10):
-                    await line.follow(log)
-            except CaiseyError:
-                return "refused"
+    async with line(world, "ana") as opened:
+        try:
+            async with asyncio.timeout(10):
+                await opened.follow(log)
+        except CaiseyError:
+            return "refused"
     return "followed"

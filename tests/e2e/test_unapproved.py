@@ -6,35 +6,21 @@ their own checks: a bare line to the relay, with the real key of a real home.
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from caisey_cli.connecting import Line
-from caisey_cli.home import Home
 from caisey_core.errors import CaiseyError
 from caisey_core.ids import LogId
 from caisey_core.kinds import ActionConfirmed, ApprovalGranted, Body
 from caisey_core.lifecycle import Action
 from caisey_core.record import Record, parse
 from tests.e2e import journals
+from tests.e2e.bare import do, line
 from tests.e2e.running import Running
 from tests.e2e.world import World, until
-
-HELD = 20
-
-
-@asynccontextmanager
-async def line(world: World, who: str, log: LogId) -> AsyncIterator[Line]:
-    """A member's own line to the relay, on a session."""
-    home = Home(Path(world.home(who)))
-    with home.journal() as journal:
-        async with Line(home.membership(), home.key(), journal, patience=10) as opened:
-            await opened.follow(log)
-            yield opened
 
 
 def action(opened: Line, log: LogId) -> Action:
@@ -46,7 +32,8 @@ def action(opened: Line, log: LogId) -> Action:
 async def forge(world: World, who: str, log: LogId, *words: tuple[str, Body, str]) -> list[str]:
     """Says `words` (kind, body, role of the hold) about the session's only hold; what became of each."""
     became = []
-    async with line(world, who, log) as opened:
+    async with line(world, who) as opened:
+        await opened.follow(log)
         hold = action(opened, log).hold
         assert hold is not None
         for kind, body, role in words:
@@ -77,7 +64,7 @@ def test_her_own_signature_starts_nothing(shared: World, held: tuple[LogId, Runn
     log, running, canary = held
     granted = ApprovalGranted(roster=99, card="caisey.card.1", comment="Approved by sam")
     confirmed = ActionConfirmed(roster=1, typed="box")
-    became = asyncio.run(
+    became = do(
         forge(
             shared,
             "ana",
@@ -127,7 +114,8 @@ def test_a_replayed_approval_runs_nothing(shared: World, held: tuple[LogId, Runn
     assert running.wait() == 0, running.said
 
     async def replay() -> None:
-        async with line(shared, "sam", log) as opened:
+        async with line(shared, "sam") as opened:
+            await opened.follow(log)
             kept = [parse(each.sealed) for each in opened.journal.entries(log)]
             first = next(each for each in kept if each.head.kind == "approval.granted")
             hold = action(opened, log).hold
@@ -139,7 +127,7 @@ def test_a_replayed_approval_runs_nothing(shared: World, held: tuple[LogId, Runn
             except CaiseyError:
                 pass  # a relay that refuses it is as good
 
-    asyncio.run(replay())
+    do(replay())
     assert shared.ok("ana", "run", "box", "--", "echo", "after it") == "after it\n"
     assert canary.read_text() == "once\n"
     kinds = journals.kinds(shared, log, "agent")
