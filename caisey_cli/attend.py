@@ -34,10 +34,12 @@ from caisey_cli.sanitize import inert
 from caisey_cli.session import SessionController
 from caisey_cli.transcript import Transcript
 from caisey_core.errors import CaiseyError, OutcomeUnknown, Refused
-from caisey_core.kinds import ActionFinished, How
+from caisey_core.kinds import ActionFinished, Class, How
 from caisey_core.lifecycle import Step
 
 CANCELLED: Final = 130
+UNREAD: Final = 141
+"""As a shell says of a program whose reader has left."""
 TIMED_OUT: Final = 124
 NOT_STARTED: Final = 127
 REASON: Final = 500
@@ -60,8 +62,8 @@ class Front(Protocol):
     def waiting(self, text: str) -> None:
         """The same, for as long as nothing else is said."""
 
-    async def out(self, stream: str, data: bytes) -> None:
-        """A piece of the endpoint's output."""
+    async def out(self, stream: str, data: bytes) -> bool:
+        """A piece of the endpoint's output; False once nobody reads it any more."""
 
     async def end(self) -> None:
         """No more output."""
@@ -86,6 +88,7 @@ class Interrupts:
         self.first = asyncio.Event()
         self.leave: Callable[[], object] = lambda: None
         self.attended: Request | None = None
+        self.unread = False
         self._armed = False
 
     def strike(self) -> None:
@@ -173,7 +176,8 @@ class _Attendance:
             self._asking.cancel()
         action = self._controller.session(self._request.log).actions.get(self._request.action)
         if action is not None and action.step is Step.RUNNING:
-            self._front.say(f"Stopping {self._request.code} ... (Ctrl-C once more leaves without waiting for it)")
+            if not self._interrupts.unread:
+                self._front.say(f"Stopping {self._request.code} ... (Ctrl-C once more leaves without waiting for it)")
             await self._controller.cancel(self._request, "interrupted by the technician")
         elif action is None or not action.step.over:
             self._front.say(f"Taking {self._request.code} back ... (Ctrl-C once more leaves without waiting for it)")
@@ -184,7 +188,8 @@ class _Attendance:
             self._asking.cancel()
         match happening:
             case Output(stream=stream, data=data):
-                await self._front.out(stream, data)
+                if not await self._front.out(stream, data) and stream == "stdout":
+                    self._unread()
             case Held():
                 self._asking = self._begin(self._held(happening))
             case Granted(who=who, count=count, wanted=wanted):
@@ -197,6 +202,18 @@ class _Attendance:
                 self._front.say(f"{why} Waiting for it.")
             case _:
                 pass
+
+    def _unread(self) -> None:
+        """Whoever read the output has left, as `head` does: what only reads has nobody left to read for.
+
+        What changes something is not broken off half-way because of it.
+        """
+        action = self._controller.session(self._request.log).actions.get(self._request.action)
+        started = action.started if action is not None else None
+        light = started is not None and started.verdict.risk in {Class.OBSERVE, Class.SENSITIVE}
+        if light and not self._interrupts.first.is_set():
+            self._interrupts.unread = True
+            self._interrupts.first.set()
 
     # -- a hold -------------------------------------------------------------------------------------------
 
@@ -279,6 +296,8 @@ def status(end: End, request: Request, front: Front, interrupts: Interrupts) -> 
     """The exit status of an action that ran. Raises `Refused` or `OutcomeUnknown` for one that did not, or may have."""
     code = request.code
     match end:
+        case Finished(finished=finished) if interrupts.unread and finished.how is How.CANCELLED:
+            return UNREAD
         case Finished(finished=finished):
             return _finished(finished, code, front)
         case Withdrawn() if interrupts.first.is_set():

@@ -27,6 +27,7 @@ from caisey_core.kinds import Class, Decision, Expectation, Outcome
 from caisey_core.roster import Endpoint
 
 _SAY_AFTER: Final = 1.0
+_STOPPING: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +69,11 @@ class Desk:
         if known is not None and self.controller.session(known.log).closing is None:
             await self._shown(known.log)
             return known.log, False
+        if known is not None and session:
+            raise UsageError(
+                f"Session {known.code} is closed. Nothing was done.",
+                hint="Without -s the command opens a new session.",
+            )
         log = await self.controller.open(endpoint, ticket=ticket, reason=reason)
         await self._shown(log)
         return log, True
@@ -234,7 +240,10 @@ async def at_desk(
     pace: Pace = USUAL,
     connect: Connect = over_websocket,
 ) -> int:
-    """Does a command's work with everything it needs; its exit status. Ctrl-C before anything is proposed ends it."""
+    """Does a command's work with everything it needs; its exit status. Ctrl-C before anything is proposed ends it.
+
+    A terminal that is closed, and a polite end, count as Ctrl-C: what it was for must not go on without anybody there.
+    """
     membership, key = home.membership(), home.key()
     interrupts = Interrupts()
     with home.journal() as journal:
@@ -248,7 +257,8 @@ async def at_desk(
         task = asyncio.ensure_future(working())
         interrupts.leave = task.cancel
         loop = asyncio.get_running_loop()
-        loop.add_signal_handler(signal.SIGINT, interrupts.strike)
+        for number in _STOPPING:
+            loop.add_signal_handler(number, interrupts.strike)
         try:
             return await task
         except asyncio.CancelledError:
@@ -256,7 +266,8 @@ async def at_desk(
                 raise
             return _left(front, interrupts)
         finally:
-            loop.remove_signal_handler(signal.SIGINT)
+            for number in _STOPPING:
+                loop.remove_signal_handler(number)
 
 
 def _left(front: Front, interrupts: Interrupts) -> int:

@@ -115,12 +115,14 @@ def _wrote(work: Work) -> str:
     """What it wrote as a whole; where some of it was cut, the digests that the whole can be told by."""
     finished = work.action.finished
     if finished is None:
-        return f"output {wording.WITHHELD}"
+        return f"output {WITHHELD}"
     total = finished.stdout_bytes + finished.stderr_bytes
     if not finished.truncated:
         return f"{total} bytes of output" if total else "no output"
-    written = (("stdout", finished.stdout_bytes, finished.stdout_sha256),)
-    written += (("stderr", finished.stderr_bytes, finished.stderr_sha256),)
+    written = (
+        ("stdout", finished.stdout_bytes, finished.stdout_sha256),
+        ("stderr", finished.stderr_bytes, finished.stderr_sha256),
+    )
     return "; ".join(f"SHA-256 of all {size} bytes of {name}: {digest}" for name, size, digest in written if size)
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from time import monotonic
 from typing import Final
 
-from msgspec import structs
+from msgspec import Struct, structs
 
 from caisey_cli.checks import specification
 from caisey_cli.connecting import PATIENCE, Line
@@ -232,7 +232,7 @@ class SessionController:
             check=check,
             again=again,
         )
-        fit(body)
+        fit(command, body)
         if check is not None and not again:
             body = structs.replace(body, again=self._declared(log, body))
         after = self.line.logs[log].length
@@ -295,6 +295,13 @@ class SessionController:
         action = self.answerable(request)
         body = ApprovalDenied(roster=self.roster.version, card=CARD, reason=reason)
         await self.line.say(request.log, "approval.denied", body, self._to_hold(action))
+
+    def runs_for_me(self, request: Request) -> bool:
+        """Whether it is an action of this member's own that runs, and that only they can have stopped."""
+        action = self.session(request.log).actions.get(request.action)
+        requester = self.requester(action) if action is not None else None
+        running = action is not None and action.step is Step.RUNNING
+        return running and requester is not None and requester.id == self.line.member.id
 
     def requester(self, action: Action) -> Member | None:
         """Who proposed it."""
@@ -447,17 +454,17 @@ class SessionController:
             raise unknown_outcome(error, request_code(action)) from error
 
 
-def fit(proposed: ActionProposed) -> None:
-    """Raises `UsageError` for what cannot be recorded or run anywhere."""
-    words = [proposed.directory, proposed.script, proposed.reason, *proposed.argv]
-    if not (proposed.script.strip() or (proposed.argv and proposed.argv[0])):
+def fit(command: Command, proposed: Struct | None = None) -> None:
+    """Raises `UsageError` for what cannot be recorded or run anywhere; `proposed` is the body it would have."""
+    words = [command.directory, command.script, command.reason, *command.argv]
+    if not (command.script.strip() or (command.argv and command.argv[0])):
         raise UsageError("The command is empty; nothing was proposed.", hint="Type: caisey run ENDPOINT -- COMMAND")
     if any("\0" in word for word in words):
         raise UsageError("The command holds a NUL character, which no program can be given; nothing was proposed.")
-    if proposed.directory and not proposed.directory.startswith("/"):
+    if command.directory and not command.directory.startswith("/"):
         raise UsageError("The directory is not an absolute path; nothing was proposed.")
     try:
-        size = len(canonical(proposed))
+        size = len("".join(words).encode() if proposed is None else canonical(proposed))
     except UnicodeEncodeError as error:
         raise UsageError("The command is not UTF-8 text; nothing was proposed.") from error
     if size > BODY_LIMIT:

@@ -33,6 +33,7 @@ class Terminal:
         self._output = output
         self._inert = {name: Inert() for name, number in _DESCRIPTORS.items() if os.isatty(number)}
         self._gone: set[str] = set()
+        self._left: set[str] = set()
         self._shown = False
 
     @property
@@ -55,14 +56,15 @@ class Terminal:
             self._write_now(f"\r\x1b[K{text[: self.width - 1]}")
             self._shown = True
 
-    async def out(self, stream: str, data: bytes) -> None:
-        """Passes a piece of output on, as fast as its reader takes it."""
+    async def out(self, stream: str, data: bytes) -> bool:
+        """Passes a piece of output on, as fast as its reader takes it; False once its reader has left."""
         if not self._output or stream in self._gone:
-            return
+            return stream not in self._left
         self._wipe()
         if (inert := self._inert.get(stream)) is not None:
             data = inert.feed(data).encode("utf-8", "backslashreplace")
         await self._write(stream, data)
+        return stream not in self._left
 
     async def end(self) -> None:
         """Shows what an unfinished character or line end still held back."""
@@ -95,7 +97,9 @@ class Terminal:
             await _beside(lambda: _write_all(_DESCRIPTORS[stream], data))
         except OSError as error:
             self._gone.add(stream)
-            if not isinstance(error, BrokenPipeError):
+            if isinstance(error, BrokenPipeError):
+                self._left.add(stream)
+            else:
                 self.say(f"{stream} cannot be written ({error.strerror}); what comes back is on record all the same.")
 
     def _wipe(self) -> None:

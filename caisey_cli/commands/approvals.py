@@ -118,6 +118,8 @@ async def _decide(
     from caisey_core.errors import UsageError
 
     request = await meant(desk, found, code)
+    if not grant and desk.controller.runs_for_me(request):
+        return await _stop(desk, request, said, json=json)
     action = (desk.controller.approvable if grant else desk.controller.answerable)(request)
     show(desk, request)
     word = "Approve" if grant else "Deny"
@@ -139,6 +141,21 @@ async def _decide(
     else:
         desk.front.say(became)
     return status
+
+
+async def _stop(desk: Desk, request: Request, said: str, *, json: bool) -> int:
+    """Stops an action of one's own that runs, its terminal gone: nobody else may."""
+    from caisey_cli import output
+
+    await desk.controller.cancel(request, said or "stopped by the technician")
+    action = desk.controller.session(request.log).actions[request.action]
+    over = await desk.line.until(lambda: action.step.over, AFTERWARDS)
+    became = f"{request.code} was stopped." if over else f"{request.code} was asked to stop and has not ended yet."
+    if json:
+        output.as_json("decision", {"request": request.code, "approved": False, "became": became})
+    else:
+        desk.front.say(became)
+    return 0 if over else 1
 
 
 def _hold(action: Action) -> int:

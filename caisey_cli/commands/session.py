@@ -193,7 +193,7 @@ def close(
     json: JsonOption = False,
     home: HomeOption = None,
 ) -> int:
-    """Close a session: its checks are run again, then its record is attested by relay and endpoint.
+    """Close a session: its checks are run again, then its record is attested by relay and agent.
 
     Example: caisey close --outcome mitigated
     """
@@ -242,10 +242,12 @@ class _Asked:
 
     async def run(self, desk: Desk) -> int:
         """An action, from entering the session to leaving it."""
+        from caisey_cli.session import fit
         from caisey_core.errors import Refused
 
-        log, opened = await self._enter(desk)
         assert self._command is not None  # noqa: S101  (only an attestation has none)
+        fit(self._command)
+        log, opened = await self._enter(desk)
         try:
             asked, end = await desk.act(log, self._command, self._answers)
         except Refused:
@@ -253,8 +255,11 @@ class _Asked:
             raise
         if end is None:
             return self._waiting(log, asked)
-        closed = await desk.leave(log, end, opened=opened)
-        status = desk.outcome(asked, end)
+        try:
+            # First what became of the command, then what its session owes.
+            status = desk.outcome(asked, end)
+        finally:
+            closed = await desk.leave(log, end, opened=opened)
         if self._json:
             _print_run(desk, asked, end, status, closed=closed)
         return status
@@ -271,8 +276,11 @@ class _Asked:
 
     async def check(self, desk: Desk, expectation: Expectation) -> int:
         """A check; the session stays open, for it is to be repeated at the close."""
-        log, opened = await self._enter(desk)
+        from caisey_cli.session import fit
+
         assert self._command is not None  # noqa: S101  (only an attestation has none)
+        fit(self._command)
+        log, opened = await self._enter(desk)
         asked, end = await desk.act(log, self._command, self._answers, check=expectation)
         if end is None:
             return self._waiting(log, asked)
@@ -312,14 +320,14 @@ async def _close(desk: Desk, session: str, outcome: Ended | None, unverified: st
         output.as_json("closed", value | {"attested": by, "checks": checks})
     else:
         attested = (
-            f"attested by {' and '.join(by)}" if by else "not attested yet: neither relay nor endpoint has said so"
+            f"attested by {' and '.join(by)}" if by else "not attested yet: neither relay nor agent has said so"
         )
         desk.front.say(f"Session {code} is closed: {named.value}; {attested}. The note: caisey export {code}")
     return 0
 
 
 def _attestors(desk: Desk, log: LogId, keys: set[str]) -> list[str]:
-    known = [("relay", each) for each in desk.line.roster.relays] + [("endpoint", desk.controller.endpoint(log).key)]
+    known = [("relay", each) for each in desk.line.roster.relays] + [("agent", desk.controller.endpoint(log).key)]
     return list(dict.fromkeys(name for name, key in known if key in keys))
 
 

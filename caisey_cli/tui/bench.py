@@ -84,8 +84,9 @@ class _Front:
     def waiting(self, text: str) -> None:
         """The block counts down."""
 
-    async def out(self, stream: str, data: bytes) -> None:
+    async def out(self, stream: str, data: bytes) -> bool:
         """The block has it."""
+        return True
 
     async def end(self) -> None:
         """The block has it."""

@@ -145,7 +145,7 @@ def _waiting(model: Model, now: int, width: int) -> list[Row]:
             continue
         left = countdown(hold.received + held.window_ms - now)
         whom = f"{held.quorum.members} of {' or '.join(held.quorum.roles)}" if held.quorum else "waits for you"
-        first: Row = (("waiting ", "warn"), (request_code(work.action.digest), ""), (f"  {left} left", "warn"))
+        first: Row = (("waiting ", "warn"), (request_code(work.action.digest), ""), (f" {left} left", "warn"))
         rows.append(clipped(first, width))
         rows.append(clipped(((" ", ""), (script(proposed)[0], "")), width))
         rows += _cut(folded(((f" {whom}", "dim"),), width, 1), 2, width)

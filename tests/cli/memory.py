@@ -442,8 +442,9 @@ class Front:
     def waiting(self, text: str) -> None:
         pass
 
-    async def out(self, stream: str, data: bytes) -> None:
+    async def out(self, stream: str, data: bytes) -> bool:
         self.streams[stream] += data
+        return True
 
     async def end(self) -> None:
         pass

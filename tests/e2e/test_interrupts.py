@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 
+import pytest
+
+from caisey_core.ids import request_code
 from tests.e2e import journals
 from tests.e2e.running import Running, console
 from tests.e2e.world import World, until
@@ -83,3 +87,31 @@ def test_an_approver_is_shown_all_of_it(shared: World, tmp_path: Path) -> None:
         assert "Nothing was decided" in terminal.screen
     running.interrupt()
     assert running.wait() == 130
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP], ids=["ended politely", "window closed"])
+def test_a_terminal_that_goes_away_stops_what_it_ran(shared: World, number: signal.Signals) -> None:
+    running = Running(shared, "run", "box", "--", "tail", "-f", "/etc/hostname")
+    until(lambda: running.lines() or running.process.poll() is not None, why="nothing runs")
+    running.process.send_signal(number)
+    assert running.wait(15) == 130, running.said
+    (log, *_) = journals.sessions(shared)
+    until(lambda: "session.closed" in journals.kinds(shared, log, "agent"))
+    (told,) = [each for each in journals.records(shared, log, "agent") if each.head.kind == "action.finished"]
+    assert getattr(told.body, "how", "") == "cancelled"
+
+
+def test_what_lost_its_terminal_can_be_stopped_by_its_code(shared: World) -> None:
+    running = Running(shared, "run", "box", "--", "tail", "-f", "/etc/hosts")
+    until(lambda: running.lines() or running.process.poll() is not None, why="nothing runs")
+    running.process.kill()
+    running.wait()
+    (log, *_) = journals.sessions(shared)
+    (action,) = [each for each in journals.records(shared, log) if each.head.kind == "action.proposed"]
+    refused = shared.caisey("ana", "close", "--outcome", "unresolved")
+    assert refused.returncode == 252
+    code = request_code(action.digest)
+    assert f"caisey deny {code}" in refused.stderr.replace("CODE", code), refused.stderr
+    assert f"{code} was stopped." in shared.caisey("ana", "deny", code).stderr
+    assert "action.finished" in journals.kinds(shared, log)
+    shared.ok("ana", "close", "--outcome", "unresolved")

@@ -1,0 +1,235 @@
+"""`caisey connect` as a technician has it: the real program in a real terminal (tmux), real relay, agent and journals."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.e2e import journals
+from tests.e2e.world import BIN, World, until
+
+pytestmark = [
+    pytest.mark.skipif(shutil.which("tmux") is None, reason="tmux is not installed"),
+    pytest.mark.timeout(180),
+]
+
+
+class Window:
+    """A tmux server of its own with one window: keys go in, what it shows comes out."""
+
+    def __init__(self, world: World, socket: Path, who: str, *words: str, columns: int = 80, lines: int = 24) -> None:
+        self._socket = socket
+        environment = world.environment | {"CAISEY_HOME": world.home(who), "TERM": "xterm-256color"}
+        subprocess.run(
+            [
+                *("tmux", "-f", "/dev/null", "-S", str(socket), "new-session", "-d", "-s", "a"),
+                *("-x", str(columns), "-y", str(lines), str(BIN / "caisey"), *words),
+            ],
+            check=True,
+            env=environment,
+        )
+
+    def _tmux(self, *words: str) -> str:
+        done = subprocess.run(["tmux", "-S", str(self._socket), *words], check=False, capture_output=True, text=True)
+        return done.stdout
+
+    @property
+    def screen(self) -> str:
+        """What it shows."""
+        return self._tmux("capture-pane", "-p", "-t", "a")
+
+    @property
+    def title(self) -> str:
+        """The terminal's title, which hostile output would like to set."""
+        return self._tmux("display-message", "-p", "-t", "a", "#{pane_title}")
+
+    @property
+    def gone(self) -> bool:
+        """Whether the program has ended."""
+        return not self._tmux("list-panes", "-t", "a").strip()
+
+    def press(self, *keys: str) -> None:
+        """Keys by tmux's names."""
+        self._tmux("send-keys", "-t", "a", *keys)
+
+    def type(self, text: str) -> None:
+        """A line and Enter."""
+        self._tmux("send-keys", "-t", "a", "-l", text)
+        self.press("Enter")
+
+    def paste(self, text: str) -> None:
+        """As one paste."""
+        subprocess.run(["tmux", "-S", str(self._socket), "load-buffer", "-"], input=text.encode(), check=True)
+        self._tmux("paste-buffer", "-p", "-t", "a")
+
+    def resize(self, columns: int, lines: int) -> None:
+        """Another size."""
+        self._tmux("resize-window", "-t", "a", "-x", str(columns), "-y", str(lines))
+
+    def shows(self, words: str, seconds: float = 30) -> str:
+        """Waits until it does; the screen."""
+
+        def looked() -> str:
+            seen = self.screen
+            return seen if re.search(words, seen) else ""
+
+        try:
+            return until(looked, seconds=seconds)
+        except AssertionError:
+            raise AssertionError(f"{words!r} is not in\n{self.screen}") from None
+
+    def end(self) -> None:
+        """Ends this server."""
+        self._tmux("kill-server")
+
+
+@pytest.fixture
+def window(world: World, tmp_path: Path) -> Iterator[Window]:
+    """ana's view on the box."""
+    opened = Window(world, tmp_path / "tmux", "ana", "connect", "box", "nothing prints", "--ticket", "48211")
+    try:
+        opened.shows("live")
+        yield opened
+    finally:
+        opened.end()
+
+
+def log_of(world: World) -> str:
+    return journals.sessions(world)[-1]
+
+
+def kinds(world: World) -> list[str]:
+    return journals.kinds(world, log_of(world))
+
+
+def test_a_job_from_its_opening_to_its_close(world: World, window: Window, tmp_path: Path) -> None:
+    window.shows("ACME / box.*48211")
+    window.type("uname")
+    screen = window.shows("exit 0")
+    assert "Linux" in screen
+
+    canary = tmp_path / "canary"
+    window.type(f"touch {canary}")
+    code = re.search(r"caisey approve (a\w+)", window.shows("they type: caisey approve"))
+    assert code
+    assert not canary.exists()
+    world.approve("sam", code[1])
+    window.shows("approved by")
+    assert canary.exists()
+    window.shows("owed")
+
+    window.type(f":check ls {canary}")
+    window.shows("The check passed")
+    window.type(":find the canary was missing")
+    window.shows("★ found")
+    window.type(":close")
+    window.shows("Nothing is open")
+    window.press("Enter")
+    window.shows("is closed: resolved; attested by")
+    window.press("C-q")
+    until(lambda: window.gone)
+    assert kinds(world)[-1] == "session.closed"
+    until(lambda: journals.agree(world, log_of(world)))
+    assert "intact" in world.ok("ana", "verify", "last")
+    note = world.ok("ana", "export", "last")
+    assert "approved by sam" in note
+    assert "canary was missing" in note
+
+
+def test_a_relay_killed_in_the_middle_is_said_and_the_command_goes_on(world: World, window: Window) -> None:
+    window.type("for i in 1 2 3 4; do echo tick $i; sleep 1; done; echo over")
+    window.shows("tick 1")
+    assert world.relay is not None
+    world.relay.kill()
+    window.shows("reconnecting")
+    world.start_relay()
+    window.shows("exit 0", 60)
+    screen = window.shows("live")
+    assert "tick 4" in screen
+    assert kinds(world).count("action.started") == 1
+
+
+def test_ctrl_c_stops_what_runs_and_does_not_leave(world: World, window: Window) -> None:
+    window.type("sleep 60")
+    window.shows("running")
+    window.press("C-c")
+    window.shows("cancelled by ana")
+    window.press("C-c")
+    window.shows("Nothing runs")
+    window.press("C-q")
+    until(lambda: window.gone)
+    assert "session.closed" not in kinds(world)
+
+
+def test_hostile_output_and_pastes_and_another_size(world: World, window: Window) -> None:
+    title = window.title
+    hostile = r"\033]2;PWNED\033\\ \033c \302\2332J \033]52;c;aGk=\a \342\200\256rtl \342\200\213zw [bold red]x[/]"
+    window.type(f"printf '{hostile}\\n'")
+    screen = window.shows(r"\\u\{1b\}\]2;PWNED")
+    assert window.title == title
+    assert r"\u{202e}rtl" in screen.replace("\n", "") or "202e" in screen
+    window.type("head -c 1000000 /dev/zero | tr '\\0' A")
+    window.shows("AAAAAAAA")
+    window.paste("echo " + "y" * 10_000)
+    window.press("Enter")
+    window.shows("10.0 kB")
+    window.resize(120, 40)
+    window.shows("yyyyyyyy")
+    window.resize(80, 24)
+    window.paste("echo first\necho second\n")
+    window.shows("Pasted: 2 lines")
+    window.press("n")
+    window.shows("thrown away")
+    before = kinds(world).count("action.proposed")
+    assert before == 3
+
+
+def test_every_key_of_the_footer_does_something(world: World, window: Window) -> None:
+    window.type("ls /nonexistent")
+    window.shows("exit 2")
+    window.press("F1")
+    window.shows("Keys and commands")
+    window.press("Escape")
+    window.press("F2")
+    until(lambda: "1 target" not in window.screen)
+    window.press("F2")
+    window.shows("1 target")
+    window.press("F3")
+    window.shows("search")
+    window.press("Escape")
+    window.press("F4")
+    window.shows("Nothing waits for an answer")
+    window.press("F5")
+    window.shows("folded")
+    window.press("F6")
+    window.shows("▌.*ls /nonexistent")
+    window.press("F7")
+    window.shows("Nothing was changed")
+    window.press("C-p")
+    window.shows("Search for commands")
+    window.press("Escape")
+    window.press("F8")
+    window.shows("Closing session")
+    window.press("Escape")
+    window.shows("still open")
+
+
+def test_somebody_who_watches_sees_it_and_writes_nothing(world: World, window: Window, tmp_path: Path) -> None:
+    code = re.search(r"\b(s\w{6})\b", window.shows(r"ACME / box.*\bs\w{6}\b"))
+    assert code
+    watching = Window(world, tmp_path / "other", "sam", "watch", code[1])
+    try:
+        watching.shows("watching")
+        window.type("echo seen by both")
+        watching.shows("│ seen by both")
+        before = kinds(world)
+        watching.type("ls")
+        watching.shows("You are watching")
+        assert kinds(world) == before
+    finally:
+        watching.end()

@@ -1,0 +1,1 @@
+"""The session view, without a terminal and in one."""
