@@ -283,7 +283,8 @@ class Bench:
     @property
     def state(self) -> State:
         """Of relay and agent."""
-        return self._pulse.state()
+        state = self._pulse.state()
+        return State("opening the session", "busy") if self._pulse.ready and not self._entered else state
 
     @property
     def now(self) -> int:

@@ -92,7 +92,7 @@ class Sheet(ModalScreen[str | None]):
             return
         now = monotonic()
         hasty, self._quiet_since = now - self._quiet_since < CALM, now
-        if hasty:
+        if hasty and event.key in {"y", "n"}:
             event.stop()
         elif event.key == "y" and self._ask:
             event.stop()

@@ -1,4 +1,4 @@
-"""`caisey connect` as a technician has it: the real program in a real terminal (tmux), real relay, agent and journals."""
+"""`caisey connect` as a technician has it: the program in a real terminal (tmux), with real relay, agent, journals."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ def window(world: World, tmp_path: Path) -> Iterator[Window]:
     """ana's view on the box."""
     opened = Window(world, tmp_path / "tmux", "ana", "connect", "box", "nothing prints", "--ticket", "48211")
     try:
-        opened.shows("live")
+        opened.shows(r"live \d")
         yield opened
     finally:
         opened.end()

@@ -1,0 +1,248 @@
+"""What a record can say: one frozen body for each kind, and who may say it, about what, under which namespace.
+
+The union is closed. Bodies are canonical JSON (fields in the order written here, objects with sorted keys, no
+floats), so that equal bodies are equal bytes; the golden files in `tests/core/golden` hold them still. A new
+meaning is a new kind; a kind that has landed never changes.
+
+Times are integers, milliseconds since 1970 UTC; durations say their unit in the name; sizes are bytes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+from caisey_core.kinds.actions import (
+    ActionCancelled,
+    ActionConfirmed,
+    ActionExpired,
+    ActionFinished,
+    ActionHeld,
+    ActionProposed,
+    ActionRefused,
+    ActionStarted,
+    ActionUnknown,
+    ActionWithdrawn,
+    ApprovalDenied,
+    ApprovalGranted,
+    Expectation,
+    Judged,
+    Limits,
+    Quorum,
+    Verdict,
+)
+from caisey_core.kinds.machine import (
+    Disk,
+    EndpointObserved,
+    EndpointRef,
+    Facts,
+    Interface,
+    LoggedIn,
+    Memory,
+    Previous,
+    Process,
+    SessionOpened,
+)
+from caisey_core.kinds.outcomes import FindingMarked, Mode, NoteAdded, OutcomeVerified, SessionClosed
+from caisey_core.kinds.words import Audience, Body, Class, Decision, How, Namespace, Outcome, Part, Role
+from caisey_core.kinds.workspace import (
+    ClientAdded,
+    EndpointAdmitted,
+    EndpointInvited,
+    InvitationRevoked,
+    MemberAdded,
+    MemberAdmitted,
+    MemberInvited,
+    MemberRemoved,
+    RelayAdded,
+    RosterRenewed,
+    WorkspaceFounded,
+)
+
+__all__ = [
+    "BATCHED",
+    "BODY_LIMIT",
+    "CHUNK_LIMIT",
+    "GOVERNING",
+    "HEAD_LIMIT",
+    "KINDS",
+    "ActionCancelled",
+    "ActionConfirmed",
+    "ActionExpired",
+    "ActionFinished",
+    "ActionHeld",
+    "ActionProposed",
+    "ActionRefused",
+    "ActionStarted",
+    "ActionUnknown",
+    "ActionWithdrawn",
+    "ApprovalDenied",
+    "ApprovalGranted",
+    "Audience",
+    "Body",
+    "Class",
+    "ClientAdded",
+    "Decision",
+    "Disk",
+    "EndpointAdmitted",
+    "EndpointInvited",
+    "EndpointObserved",
+    "EndpointRef",
+    "Expectation",
+    "Facts",
+    "FindingMarked",
+    "How",
+    "Interface",
+    "InvitationRevoked",
+    "Judged",
+    "Kind",
+    "Limits",
+    "LoggedIn",
+    "MemberAdded",
+    "MemberAdmitted",
+    "MemberInvited",
+    "MemberRemoved",
+    "Memory",
+    "Mode",
+    "Namespace",
+    "NoteAdded",
+    "Outcome",
+    "OutcomeVerified",
+    "Part",
+    "Previous",
+    "Process",
+    "Quorum",
+    "RelayAdded",
+    "Role",
+    "RosterRenewed",
+    "SessionClosed",
+    "SessionOpened",
+    "Signer",
+    "Verdict",
+    "WorkspaceFounded",
+]
+
+HEAD_LIMIT: Final = 4 * 1024
+BODY_LIMIT: Final = 256 * 1024
+CHUNK_LIMIT: Final = 64 * 1024
+"""Largest piece of output in one `action.output`."""
+
+
+class Signer(StrEnum):
+    """Who may write a kind, by what the key is in the log."""
+
+    ROOT = "root"
+    ADMIN = "admin"
+    GRANT = "grant"
+    MEMBER = "member"
+    TECHNICIAN = "technician"
+    ENDPOINT = "endpoint"
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """The rules of one kind: its body (None: raw bytes), its signer, its namespace, the roles in `re`."""
+
+    name: str
+    body: type[Body] | None
+    signer: Signer
+    namespace: Namespace
+    re: tuple[str, ...] = ()
+    optional: tuple[str, ...] = ()
+
+    @property
+    def first(self) -> bool:
+        """Whether it begins a log."""
+        return self.name in {"workspace.founded", "session.opened"}
+
+
+Row = tuple[str, type[Body] | None, tuple[str, ...], tuple[str, ...]]
+
+
+def _row(name: str, body: type[Body] | None, re: tuple[str, ...] = (), optional: tuple[str, ...] = ()) -> Row:
+    return name, body, re, optional
+
+
+def _kinds(signer: Signer, namespace: Namespace, *rows: Row) -> dict[str, Kind]:
+    return {name: Kind(name, body, signer, namespace, re, optional) for name, body, re, optional in rows}
+
+
+_ROSTER = ("roster",)
+_GRANT = ("grant",)
+_ACTION = ("action",)
+_HOLD = ("hold",)
+
+KINDS: Final[dict[str, Kind]] = (
+    _kinds(
+        Signer.ROOT,
+        Namespace.ROSTER,
+        _row("workspace.founded", WorkspaceFounded),
+        _row("relay.added", RelayAdded, _ROSTER),
+        _row("member.added", MemberAdded, _ROSTER),
+        _row("member.invited", MemberInvited, _ROSTER),
+    )
+    | _kinds(
+        Signer.ADMIN,
+        Namespace.ROSTER,
+        _row("client.added", ClientAdded, _ROSTER),
+        _row("endpoint.invited", EndpointInvited, _ROSTER),
+        _row("invitation.revoked", InvitationRevoked, ("roster", "grant")),
+        _row("member.removed", MemberRemoved, _ROSTER),
+        _row("roster.renewed", RosterRenewed, _ROSTER),
+    )
+    | _kinds(
+        Signer.GRANT,
+        Namespace.ROSTER,
+        _row("member.admitted", MemberAdmitted, _GRANT),
+        _row("endpoint.admitted", EndpointAdmitted, _GRANT),
+    )
+    | _kinds(
+        Signer.TECHNICIAN,
+        Namespace.RECORD,
+        _row("session.opened", SessionOpened),
+        _row("action.proposed", ActionProposed),
+        _row("action.withdrawn", ActionWithdrawn, _ACTION),
+        _row("action.cancelled", ActionCancelled, _ACTION),
+        _row("outcome.verified", OutcomeVerified, (), ("action", "finished")),
+        _row("finding.marked", FindingMarked),
+        _row("session.closed", SessionClosed),
+    )
+    | _kinds(
+        Signer.TECHNICIAN,
+        Namespace.APPROVAL,
+        _row("action.confirmed", ActionConfirmed, _HOLD),
+    )
+    | _kinds(
+        Signer.MEMBER,
+        Namespace.APPROVAL,
+        _row("approval.granted", ApprovalGranted, _HOLD),
+        _row("approval.denied", ApprovalDenied, _HOLD),
+    )
+    | _kinds(
+        Signer.MEMBER,
+        Namespace.RECORD,
+        _row("note.added", NoteAdded),
+    )
+    | _kinds(
+        Signer.ENDPOINT,
+        Namespace.RECORD,
+        _row("endpoint.observed", EndpointObserved),
+        _row("action.held", ActionHeld, _ACTION),
+        _row("action.refused", ActionRefused, _ACTION),
+        _row("action.expired", ActionExpired, _ACTION),
+        _row("action.started", ActionStarted, _ACTION),
+        _row("action.output", None, _ACTION),
+        _row("action.finished", ActionFinished, _ACTION),
+        _row("action.unknown", ActionUnknown, _ACTION),
+    )
+)
+"""Every kind this version knows, by name."""
+
+BATCHED: Final = frozenset({"action.output"})
+"""Kinds of which only the last record of a batch is signed; it covers the earlier ones through `prev`."""
+
+GOVERNING: Final = frozenset(
+    name for name, kind in KINDS.items() if kind.re[:1] == _ROSTER or name == "workspace.founded"
+)
+"""Kinds that make the roster's one ordered chain; their count is the roster's version."""

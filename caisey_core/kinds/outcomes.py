@@ -1,0 +1,42 @@
+"""Verifications, findings, notes, and the end of a session."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from caisey_core.kinds.words import Body, Outcome
+
+
+class Mode(StrEnum):
+    """Measured by an action of the session, or reported by somebody."""
+
+    MEASURED = "measured"
+    ATTESTED = "attested"
+
+
+class OutcomeVerified(Body, frozen=True):
+    """A verification. `observed` is the line that decided, or what was reported."""
+
+    mode: Mode
+    expected: str
+    observed: str
+    passed: bool
+
+
+class FindingMarked(Body, frozen=True):
+    """A finding or cause, marked by the technician."""
+
+    text: str
+
+
+class NoteAdded(Body, frozen=True):
+    """An annotation."""
+
+    text: str
+
+
+class SessionClosed(Body, frozen=True):
+    """Ends actions, not the log. `unverified` says why changes were left without a passed check."""
+
+    outcome: Outcome
+    unverified: str
