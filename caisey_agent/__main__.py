@@ -50,7 +50,7 @@ def join(
     text = sys.stdin.read() if invitation == "-" else invitation
     decoded = enrolment.decode("endpoint", text)
     key = keys.load(own.path, KEY) if keys.exists(own.path, KEY) else SigningKey.generate()
-    joined = asyncio.run(enrolment.join("endpoint", decoded, key, plain_text_on=plain_text_on))
+    joined = asyncio.run(enrolment.join("endpoint", decoded, lambda: key, plain_text_on=plain_text_on))
     if not isinstance(joined.invited, EndpointInvited):
         raise UsageError("This invitation is not for an endpoint; nothing was joined.")
     if not keys.exists(own.path, KEY):

@@ -56,7 +56,7 @@ TABLE: Final[dict[str, tuple[Row, ...]]] = {
         Row(
             "close",
             "session",
-            "Close a session: its checks are run again, then its record is attested by relay and endpoint.",
+            "Close a session: its checks are run again, then its record is attested by relay and agent.",
         ),
     ),
     "Decide": (
@@ -65,8 +65,8 @@ TABLE: Final[dict[str, tuple[Row, ...]]] = {
         Row("deny", "approvals", "Deny one request; it will not run."),
     ),
     "Read (offline)": (
-        Row("endpoints", "reading", "List the endpoints in your scope."),
-        Row("sessions", "reading", "List the sessions this home knows, the newest first."),
+        Row("endpoints", "mine", "List the endpoints in your scope."),
+        Row("sessions", "mine", "List the sessions this home knows, the newest first."),
         Row("show", "reading", "Show a session as its records tell it."),
         Row("export", "reading", "Write a session's ticket note from its records."),
         Row("verify", "reading", "Check a session's records, from their stored bytes."),
@@ -75,16 +75,20 @@ TABLE: Final[dict[str, tuple[Row, ...]]] = {
         Row("init", "workspace", "Found a workspace on a relay; you become its first admin."),
         Row(
             "invite endpoint",
-            "workspace",
+            "invitations",
             "Invite a machine: prints what is pasted there, once, into 'caisey-agent join'.",
         ),
         Row(
             "invite member",
-            "workspace",
+            "invitations",
             "Invite a member; needs the root key, which lies in the home that founded the workspace.",
         ),
-        Row("invitations", "workspace", "List invitations and what became of them, as the journal has it."),
-        Row("revoke", "workspace", "Take an invitation back that has not been used."),
+        Row(
+            "invitations",
+            "invitations",
+            "List invitations in your scope and what became of them, as the journal has it.",
+        ),
+        Row("revoke", "invitations", "Take an invitation back that has not been used."),
         Row("renew", "workspace", "Make the roster count for another 90 days; invitations do so by themselves."),
         Row("join", "workspace", "Join a workspace as a member, with the invitation somebody sent you."),
         Row("demo", "demo", "Play the whole job on this machine, with real programs and a real fault."),
@@ -180,7 +184,7 @@ def desk(
         raise typer.Exit
     if ctx.invoked_subcommand is not None:
         return None
-    from caisey_cli.commands.reading import desk as mine
+    from caisey_cli.commands.mine import desk as mine
 
     return mine(home, json)
 

@@ -174,10 +174,9 @@ def _asked(transcript: Transcript, work: Work, held: ActionHeld, now: int) -> It
     waiting = work.action.hold.received if work.action.hold else now
     left = waiting + held.window_ms - now
     if held.quorum is not None:
-        roles = " or ".join(held.quorum.roles)
         so_far = [wording.member(transcript.who(each)) for each in work.action.approvers]
         granted = f"; approved so far by {', '.join(so_far)}" if so_far else ""
-        yield _row("needs", f"{wording.count(held.quorum.members, 'other member')} ({roles}){granted}")
+        yield _row("needs", f"{wording.needed(held.quorum)}{granted}")
     elif held.solo:
         yield _row("needs", "its technician's typed confirmation: this workspace has one member")
     else:

@@ -6,14 +6,13 @@ roster's fold to judge, at the relay and everywhere else.
 
 from __future__ import annotations
 
-import re
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from caisey_core.enrolment import Invitation
-from caisey_core.errors import UsageError
+from caisey_core.errors import Ambiguous, Forbidden, UsageError
 from caisey_core.ids import PublicKey, code
 from caisey_core.kinds import (
     Audience,
@@ -30,15 +29,14 @@ from caisey_core.kinds import (
 )
 from caisey_core.policy import POLICY
 from caisey_core.record import Record, Writer
-from caisey_core.roster import EVERY_CLIENT, Grant, Roster, spent
+from caisey_core.roster import EVERY_CLIENT, Grant, Member, Roster, spent
 from caisey_core.signing import SigningKey, is_public_key
 
 DAY_MS: Final = 24 * 60 * 60 * 1000
 VALIDITY_MS: Final = 90 * DAY_MS
 """How long a roster counts without being renewed."""
 NAME_LIMIT: Final = 64
-_UNITS: Final = {"m": 60_000, "h": 3_600_000, "d": DAY_MS}
-_DURATION: Final = re.compile(r"(\d{1,4})\s*([mhd])")
+_FULL: Final = "Type the full name."
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +91,11 @@ def invite_endpoint(
         raise UsageError(f"{full} is enrolled or invited already; nobody was invited.", hint="Choose another --name.")
     chain = _Chain(roster, admin, now)
     client_id = roster.client_id(client)
+    writer = roster.member(admin.public)
+    if writer is not None and not writer.serves(client_id or ""):
+        raise Forbidden(
+            f"{client} is not in your scope; nobody was invited.", hint="Ask an admin who serves every client."
+        )
     if client_id is None:
         client_id = _id()
         chain.say("client.added", ClientAdded(id=client_id, name=client), staff=True)
@@ -165,35 +168,40 @@ def invited_name(roster: Roster, grant: Grant) -> str:
             return "(withheld)"
 
 
+def seen_by(roster: Roster, member: Member | None) -> list[Grant]:
+    """The invitations a member may know of, in order: of members, and of machines of the clients they serve."""
+    return [
+        each
+        for each in roster.grants.values()
+        if each.invited is not None
+        and (member is None or not isinstance(each.invited, EndpointInvited) or member.serves(each.invited.client))
+    ]
+
+
 def waiting(roster: Roster, now: int) -> list[str]:
     """The names on invitations that still admit somebody."""
     return [invited_name(roster, each) for each in roster.grants.values() if each.invited and not spent(each, now)]
 
 
 def _open_grant(roster: Roster, typed: str, now: int) -> Grant:
+    """The open invitation of that code or name, else of that short name where only one has it."""
     wanted = typed.strip().casefold()
-    named_so = [
-        each
-        for each in roster.grants.values()
-        if wanted in {invitation_code(each), invited_name(roster, each).casefold()}
-    ]
-    if not named_so:
-        raise UsageError(f"There is no invitation {typed!r}; nothing was revoked.", hint="Type: caisey invitations")
-    for each in named_so:
-        if not spent(each, now):
-            return each
-    raise UsageError(f"{spent(named_so[-1], now).rstrip('.')}; nothing was revoked.", hint="Type: caisey invitations")
+    titles = {each.digest: invited_name(roster, each).casefold() for each in roster.grants.values()}
+    exact = [each for each in roster.grants.values() if wanted in {invitation_code(each), titles[each.digest]}]
+    brief = [each for each in roster.grants.values() if wanted == titles[each.digest].partition("/")[2]]
+    found_ = [each for each in exact if not spent(each, now)] or [each for each in brief if not spent(each, now)]
+    if len({titles[each.digest] for each in found_}) > 1:
+        names = ", ".join(invited_name(roster, each) for each in found_)
+        raise Ambiguous(f"Several invitations are for {typed!r}: {names}; nothing was revoked.", hint=_FULL)
+    if found_:
+        return found_[0]
+    if exact or brief:
+        why = spent((exact or brief)[-1], now).rstrip(".")
+        raise UsageError(f"{why}; nothing was revoked.", hint="Type: caisey invitations")
+    raise UsageError(f"There is no invitation {typed!r}; nothing was revoked.", hint="Type: caisey invitations")
 
 
 # -- what was typed ---------------------------------------------------------------------------------------
-
-
-def duration(text: str) -> int:
-    """`90m`, `24h` or `7d` in milliseconds. Raises `UsageError`."""
-    found_ = _DURATION.fullmatch(text.strip().lower())
-    if found_ is None or int(found_[1]) == 0:
-        raise UsageError(f"{text!r} is no length of time; nothing was done.", hint="Write it like 90m, 24h or 7d.")
-    return int(found_[1]) * _UNITS[found_[2]]
 
 
 def named(what: str, name: str, *, slash: bool = False) -> str:

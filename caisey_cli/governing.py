@@ -6,21 +6,26 @@ change is made anew on top of it, by the same rules.
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from caisey_cli.connecting import denied
 from caisey_core.connection import Connection
 from caisey_core.errors import BadRecord, Refused, Unreachable
 from caisey_core.frames import Receipt
 from caisey_core.ids import LogId
+from caisey_core.kinds import Role
 from caisey_core.link import Broken, CaughtUp, Event, Link, Ready, Received, Rejected
 from caisey_core.record import Record
 from caisey_core.roster import Roster
 from caisey_core.signing import SigningKey
+
+if TYPE_CHECKING:
+    from caisey_cli.home import Home
 
 Change = Callable[[Roster], Sequence[Record]]
 TRIES: Final = 20
@@ -61,6 +66,24 @@ async def change(at: At, key: SigningKey, make: Change) -> Reading:
                 return governing.reading
             connection.flush()
     raise Unreachable("The relay ended the connection. Nothing was changed.")
+
+
+def govern(home: Home, key: SigningKey, make: Change) -> Roster:
+    """Makes a change for a home, and keeps the roster it comes to in the home's journal."""
+    membership = home.membership()
+    at = At(membership.relay, membership.workspace, membership.plain_text_on)
+    reading = asyncio.run(change(at, key, make))
+    with home.journal() as journal:
+        journal.place(reading.log)
+    return reading.roster
+
+
+def by_admin(roster: Roster, key: SigningKey) -> None:
+    """Raises `Refused` where a key is no admin's, naming who is one."""
+    member = roster.member(key.public)
+    if member is None or member.role is not Role.ADMIN:
+        admins = [each.name for each in roster.members.values() if each.role is Role.ADMIN and each.removed is None]
+        raise Refused("Only an admin may do this; nothing was done.", hint=f"Ask {' or '.join(admins)}.")
 
 
 class _Governing:

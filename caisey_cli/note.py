@@ -29,6 +29,7 @@ from caisey_cli.telling import Line
 from caisey_cli.transcript import WITHHELD, Transcript
 from caisey_cli.wording import Clock, count
 from caisey_core.chain import Report, State
+from caisey_core.ids import session_code
 from caisey_core.kinds import Outcome
 
 WIDTH: Final = 100
@@ -56,15 +57,20 @@ class Note:
     six: Six
 
 
-def write_note(transcript: Transcript, report: Report, zone: tzinfo = UTC) -> Note:
-    """The note of a session; where a record is bad, of what stands before it. Raises nothing, whatever the records."""
+def write_note(transcript: Transcript, report: Report, zone: tzinfo = UTC, *, log: str = "") -> Note:
+    """The note of a session; where a record is bad, of what stands before it. Raises nothing, whatever the records.
+
+    `log` is the session's, where its first record may not tell it.
+    """
     if transcript.faults and (report.state is not State.BAD or transcript.faults[0][0] < report.seq):
         report = Report(State.BAD, transcript.faults[0][0], transcript.faults[0][1].rstrip("."))
-    if report.state is State.BAD and any(each.receipt.seq >= report.seq for each in transcript.entries):
+    if report.state is State.BAD:
         transcript = transcript.before(report.seq)
     begun = transcript.session.opening.received if transcript.session.opening else 0
     clock = Clock(begun, zone)
-    spent, title = telling.account(transcript), _title(transcript, report, clock)
+    log = log or transcript.session.log or ""
+    code = session_code(log) if log else ""
+    spent, title = telling.account(transcript), _title(transcript, report, clock, code)
     first = [telling.reported(transcript, clock), telling.before(transcript), telling.checked(transcript)]
     told = [
         *telling.found(transcript),
@@ -77,13 +83,14 @@ def write_note(transcript: Transcript, report: Report, zone: tzinfo = UTC) -> No
         telling.time(transcript, spent, clock),
         *telling.record(transcript, report, clock),
     ]
-    room = LINES - len(_wrapped(title, WIDTH, "", "  ")) - sum(_height(each) for each in (*first, *last))
+    column = _column([*first, *told, *last])
+    room = LINES - len(_wrapped(title, WIDTH, "", "  ")) - sum(_height(each, column) for each in (*first, *last))
     session = transcript.session
     return Note(
         title=title,
-        lines=(*first, *_fitted(told, room, transcript.code), *last),
-        session=transcript.code,
-        log=session.log or "",
+        lines=(*first, *_fitted(told, room, column, code), *last),
+        session=code,
+        log=log,
         endpoint=inert(transcript.endpoint),
         ticket=inert(session.opened.ticket) if session.opened else "",
         state=report.state,
@@ -95,36 +102,37 @@ def write_note(transcript: Transcript, report: Report, zone: tzinfo = UTC) -> No
     )
 
 
-def _title(transcript: Transcript, report: Report, clock: Clock) -> str:
+def _title(transcript: Transcript, report: Report, clock: Clock, code: str) -> str:
     opened = transcript.session.opened
-    where = wording.member(transcript.endpoint) if opened else f"an endpoint {WITHHELD}"
+    unknown = f"an endpoint {WITHHELD}" if transcript.session.opening else "an endpoint that cannot be read"
+    where = wording.member(transcript.endpoint) if opened else unknown
     ticket = f"ticket {wording.name(opened.ticket)}" if opened and opened.ticket else "no ticket"
     extent = f"{count(transcript.session.seq, 'record')}, {report.state}"
     if report.state is State.BAD:
-        extent = f"BAD at record {report.seq}: {wording.prose(report.why)}"
-    return f"{where}, {ticket}, session {transcript.code or 'unknown'} ({extent}); {clock.date}, times in {clock.zone}"
+        extent = f"bad at {report.seq}: {wording.prose(report.why)}"
+    return f"{where}, {ticket}, session {code or 'unknown'} ({extent}); {clock.date}, times in {clock.zone}"
 
 
-def _fitted(lines: list[Line], room: int, code: str) -> list[Line]:
+def _fitted(lines: list[Line], room: int, column: int, code: str) -> list[Line]:
     """At most `room` rows; a line says how much is left out, which records that is, and where it is told."""
-    if sum(_height(each) for each in lines) <= room:
+    if sum(_height(each, column) for each in lines) <= room:
         return lines
     fitting: list[Line] = []
     for spare in range(1, 8):
-        kept = _kept(lines, room - spare)
+        kept = _kept(lines, room - spare, column)
         left_out = [each for i, each in enumerate(lines) if i not in kept]
         fitting = [*(each for i, each in enumerate(lines) if i in kept), _rest(left_out, code)]
-        if sum(_height(each) for each in fitting) <= room:
+        if sum(_height(each, column) for each in fitting) <= room:
             break
     return fitting
 
 
-def _kept(lines: list[Line], room: int) -> set[int]:
+def _kept(lines: list[Line], room: int, column: int) -> set[int]:
     kept: set[int] = set()
     for i in sorted(range(len(lines)), key=lambda i: (_YIELDS.get(lines[i].label, 0), i)):
-        if _height(lines[i]) <= room:
+        if _height(lines[i], column) <= room:
             kept.add(i)
-            room -= _height(lines[i])
+            room -= _height(lines[i], column)
     return kept
 
 
@@ -140,11 +148,11 @@ def _rest(left_out: list[Line], code: str) -> Line:
 
 def text(note: Note, cite: bool = False, width: int = WIDTH) -> str:
     """Plain text: labels in the first column, what is told beside them, no trailing blanks."""
-    rows, label = [*_wrapped(note.title, width, "", "  ")], ""
+    rows, label, column = [*_wrapped(note.title, width, "", "  ")], "", _column(note.lines)
     for each in note.lines:
         lead = "" if each.label == label else f"{each.label}:"
         label = each.label
-        rows += _wrapped(_cited(each, cite), width, lead.ljust(_COLUMN - 1) + " ", " " * (_COLUMN + 2))
+        rows += _wrapped(_cited(each, cite), width, lead.ljust(column), " " * (column + 2))
     return "\n".join(rows) + "\n"
 
 
@@ -202,7 +210,10 @@ def _cited(each: Line, cite: bool) -> str:
 
 
 def _wrapped(words: str, width: int, first: str, rest: str) -> list[str]:
-    """Lines of at most `width`; broken at spaces where there are any, and no character is lost but those."""
+    """Lines of at most `width`; broken at spaces where there are any, and no character is lost but those.
+
+    What somebody said stands on one line where it fits on one, so that it can be searched for.
+    """
     rows, lead = [], first
     while True:
         room = max(20, width - len(lead))
@@ -210,10 +221,18 @@ def _wrapped(words: str, width: int, first: str, rest: str) -> list[str]:
             rows.append((lead + words).rstrip())
             return rows
         cut = words.rfind("; ", 2 * room // 3, room) + 1 or words.rfind(" ", room // 3, room + 1)
+        begun, ends = words.rfind('"', 0, max(cut, 0)), words.find('"', max(cut, 0))
+        if words.count('"', 0, max(cut, 0)) % 2 and begun > room // 3 and 0 < ends - begun < width - len(rest) - 1:
+            cut = begun - (words[begun - 1] == "(")
         rows.append((lead + words[: cut if cut > 0 else room]).rstrip())
         words = words[cut if cut > 0 else room :].lstrip(" ")
         lead = rest
 
 
-def _height(each: Line) -> int:
-    return len(_wrapped(_cited(each, True), WIDTH, " " * _COLUMN, " " * (_COLUMN + 2)))
+def _height(each: Line, column: int) -> int:
+    return len(_wrapped(_cited(each, True), WIDTH, " " * column, " " * (column + 2)))
+
+
+def _column(lines: Iterable[Line]) -> int:
+    """Where what is told begins: beside the widest label."""
+    return max(_COLUMN, *(len(each.label) + 2 for each in lines))

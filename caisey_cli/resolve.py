@@ -24,6 +24,7 @@ class Known:
     """A session the journal holds, as far as its first record and its closing tell. Texts are not inert.
 
     `opener` is the member's id (empty if nobody's any more), `opened` when the relay received its first record (ms).
+    Of one that is `unreadable` (its first record is damaged or missing) only log, code and time are known.
     """
 
     log: LogId
@@ -36,6 +37,7 @@ class Known:
     opener_name: str
     opened: int
     closed: bool
+    unreadable: bool = False
 
 
 # -- endpoints --------------------------------------------------------------------------------------------
@@ -85,13 +87,18 @@ def _meant(wanted: str, known: Sequence[Endpoint]) -> str:
 
 
 def sessions(journal: Journal, roster: Roster) -> list[Known]:
-    """The sessions in a journal, the newest first. One whose first record cannot be read is left out."""
+    """The sessions in a journal, the newest first: every log but the roster's, whatever became of its records."""
     closed = _closings(journal)
     found = []
-    for log in journal.logs("session.opened"):
-        first = _first(journal.entries(log, 0, 1))
-        if first is not None:
-            found.append(_known(*first, roster, closed.get(log, ())))
+    for log in _logs(journal):
+        entries = journal.entries(log, 0, 1)
+        if entries and log != roster.log:
+            first = _first(entries)
+            opens = first is not None and first[0].head.kind == "session.opened" and first[0].log == log
+            if first is None or not opens:
+                found.append(_unreadable(log, entries[0].receipt.received))
+            else:
+                found.append(_known(*first, roster, closed.get(log, ())))
     return sorted(found, key=lambda each: each.opened, reverse=True)
 
 
@@ -116,10 +123,11 @@ def session(known: Iterable[Known], text: str = "", *, me: str = "", reading: bo
 
 
 _CODE: Final = "Name one by its code."
+_OPEN: Final = "Open one: caisey run ENDPOINT -- COMMAND"
 
 
 def _mine(known: list[Known], me: str, reading: bool) -> Known:
-    mine = [each for each in known if not each.closed and each.opener == me]
+    mine = [each for each in known if not each.closed and each.opener == me != ""]
     if len(mine) == 1:
         return mine[0]
     where = "caisey show CODE" if reading else "-s CODE"
@@ -127,9 +135,7 @@ def _mine(known: list[Known], me: str, reading: bool) -> Known:
         raise Ambiguous(
             f"You have several open sessions: {_list(mine)}. Nothing was done.", hint=f"Name one by its code: {where}"
         )
-    hint = (
-        "The newest one is called 'last'; 'caisey sessions' lists all." if reading else "Open one: caisey run ENDPOINT"
-    )
+    hint = "The newest one is called 'last'; 'caisey sessions' lists all." if reading else _OPEN
     raise UsageError("You have no open session. Nothing was done.", hint=hint)
 
 
@@ -137,7 +143,7 @@ def _last(known: list[Known], reading: bool) -> Known:
     if not reading:
         raise UsageError("'last' is for reading only. Nothing was done.", hint="Name the session by its code: -s CODE")
     if not known:
-        raise UsageError("This home knows no session yet.", hint="Open one: caisey run ENDPOINT -- COMMAND")
+        raise UsageError("This home knows no session yet.", hint=_OPEN)
     return known[0]
 
 
@@ -152,6 +158,18 @@ def _list(known: Sequence[Known]) -> str:
     shown = [f"{each.code} ({each.endpoint}{f', ticket {each.ticket}' if each.ticket else ''})" for each in known]
     more = len(shown) - _LISTED
     return ", ".join(shown[:_LISTED]) + (f" and {more} more" if more > 0 else "")
+
+
+def _logs(journal: Journal) -> list[LogId]:
+    """Every log with a record in it; one step of an index for each, however many records it has."""
+    with translated(journal.path):
+        rows = journal.connection.execute(
+            """WITH RECURSIVE known (log) AS (
+                   SELECT min(log) FROM records
+                   UNION ALL SELECT (SELECT min(log) FROM records WHERE log > known.log) FROM known WHERE log NOT NULL)
+               SELECT log FROM known WHERE log NOT NULL"""
+        ).fetchall()
+    return [LogId(log) for (log,) in rows]
 
 
 def _closings(journal: Journal) -> dict[LogId, tuple[Record, ...]]:
@@ -172,6 +190,23 @@ def _first(entries: Sequence[Entry]) -> tuple[Record, int] | None:
         return (parse(entries[0].sealed), entries[0].receipt.received) if entries else None
     except BadRecord:
         return None
+
+
+def _unreadable(log: LogId, received: int) -> Known:
+    """A session whose first record cannot be read, or is not there."""
+    return Known(
+        log=log,
+        code=session_code(log),
+        endpoint="(unreadable)",
+        endpoint_id=Digest(""),
+        ticket="",
+        reason="",
+        opener="",
+        opener_name="",
+        opened=received,
+        closed=False,
+        unreadable=True,
+    )
 
 
 def _known(first: Record, received: int, roster: Roster, closings: Iterable[Record]) -> Known:

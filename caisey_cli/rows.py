@@ -28,8 +28,9 @@ from caisey_core.lifecycle import Placed
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One record as a line. `received` in ms; `request` is its action's code, or empty. Texts are inert.
+    """One record as a line. `request` is its action's code, or empty. Texts are inert.
 
+    `received` is the relay's time (ms), `time` its writer's own, 0 where that cannot be read.
     `bad` rows are records that may not stand where they stand; `text` says why.
     """
 
@@ -40,6 +41,7 @@ class Row:
     request: str
     text: str
     bad: bool = False
+    time: int = 0
 
 
 def rows(transcript: Transcript, clock: Clock) -> list[Row]:
@@ -60,7 +62,7 @@ def row(transcript: Transcript, placed: Placed, clock: Clock) -> Row:
     words = WITHHELD if placed.record.body is None else _words(transcript, placed, work, clock)
     who = wording.member(transcript.who(placed, you=True))
     code = request_code(action.digest) if action else ""
-    return Row(placed.seq, placed.received, who, inert(head.kind), code, words)
+    return Row(placed.seq, placed.received, who, inert(head.kind), code, words, time=head.time)
 
 
 def _words(transcript: Transcript, placed: Placed, work: Work | None, clock: Clock) -> str:

@@ -12,6 +12,8 @@ from __future__ import annotations
 
 import codecs
 import re
+from collections.abc import Iterable, Iterator
+from itertools import chain
 from typing import Final
 
 _OPEN: Final = "\\u{"
@@ -28,6 +30,8 @@ _LINE: Final = re.compile(f"[\x00-\x1f{_INVISIBLE}]")
 _BLOCK: Final = re.compile(f"[\x00-\x08\x0b-\x1f{_INVISIBLE}]")
 _ASCII_BLOCK: Final = re.compile("[\x00-\x08\x0b-\x1f\x7f]")
 _SHOWN: Final = re.compile(r"\\u\{([0-9a-f]{1,6})\}")
+_BROKEN: Final = re.compile(r"\\(?:u(?:\{[0-9a-f]{0,6})?)?\Z")
+"""Where a cut has gone through what stands for one character."""
 _HELD_BACK: Final = re.compile(r"(?:\r|\\u?)\Z")
 
 
@@ -82,6 +86,29 @@ class Inert:
         cut = held.start() if held else len(text)
         self._held = text[cut:]
         return inert_block(text[:cut])
+
+
+def inert_lines(chunks: Iterable[bytes], limit: int) -> Iterator[str]:
+    """The lines of output, inert, as it comes; of a longer one `limit` characters, and how many more there are.
+
+    Holds no more than a chunk and a line of that length. A line feed at the very end begins no line.
+    """
+    stream, kept, size = Inert(), "", 0
+    for text in chain(map(stream.feed, chunks), (stream.finish() for _ in (0,))):
+        *ended, rest = text.split("\n")
+        for part in ended:
+            yield _clipped(kept + part[: limit - len(kept)], size + len(part), limit)
+            kept, size = "", 0
+        kept, size = kept + rest[: limit - len(kept)], size + len(rest)
+    if size:
+        yield _clipped(kept, size, limit)
+
+
+def _clipped(kept: str, size: int, limit: int) -> str:
+    if size <= limit:
+        return kept
+    whole = _BROKEN.sub("", kept)
+    return f"{whole} ... {size - len(whole):,} more characters"
 
 
 def _literal(text: str) -> str:

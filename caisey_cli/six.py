@@ -130,7 +130,8 @@ def _decided(transcript: Transcript, work: Work, clock: Clock) -> Sentence:
         alone = " alone, solo workspace" if each.alone else ""
         answers.append(f"{each.verb} by {who}{alone} at {at} after {wording.span(each.after_ms)}{card}{said}{effect}")
     if work.action.step in {Step.HELD, Step.EXPIRED, Step.WITHDRAWN, Step.REFUSED}:
-        answers.append("not answered yet" if work.action.step is Step.HELD else work.action.step.value)
+        waits = "what became of it is not told" if transcript.bad else "not answered yet"
+        answers.append(waits if work.action.step is Step.HELD else work.action.step.value)
     told = "; ".join(answers) or work.action.step.value
     seqs = [work.action.proposal.seq, *([hold.seq] if hold else []), *(each.placed.seq for each in work.decisions)]
     if work.action.end is not None and not work.ran:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from caisey_cli import minutes, six, verifying, wording
+from caisey_cli import clocks, minutes, six, verifying, wording
 from caisey_cli.evidence import caveats
 from caisey_cli.minutes import Account
 from caisey_cli.transcript import WITHHELD, Transcript, Work
@@ -14,7 +14,6 @@ from caisey_core.chain import Report, State
 from caisey_core.kinds import How
 from caisey_core.lifecycle import Placed, Step
 
-_SKEW: Final = 60_000
 _MINUTE: Final = 60_000
 
 
@@ -28,11 +27,16 @@ class Line:
 
 
 def reported(transcript: Transcript, clock: Clock) -> Line:
-    """Why the session was opened, by whom and when."""
+    """Why the session was opened, by whom and when; where nobody said so, what its first action was for."""
     session = transcript.session
     if session.opening is None:
         return Line("Reported", "the session's beginning cannot be read", ())
     reason = session.opened.reason if session.opened else None
+    asked = next((each for each in session.actions.values() if each.proposed and each.proposed.reason.strip()), None)
+    if reason is not None and not reason.strip() and asked is not None and asked.proposed is not None:
+        who, at = wording.member(transcript.who(asked.proposal)), clock.minute(asked.proposal.received)
+        text = f"{wording.told(asked.proposed.reason)} ({who}, {at})"
+        return Line("Reported", text, (session.opening.seq, asked.proposal.seq))
     said = "no reason was given" if reason is not None and not reason.strip() else wording.told(reason)
     who = wording.member(transcript.who(session.opening))
     return Line("Reported", f"{said} ({who}, {clock.minute(session.opening.received)})", (session.opening.seq,))
@@ -109,6 +113,8 @@ def _deed(transcript: Transcript, work: Work, clock: Clock) -> Line:
         parts.append(wording.ended(transcript, work) + _complaint(transcript, work))
     if step is not Step.FINISHED:
         parts.append(wording.refusal(transcript, work, clock))
+    if transcript.bad and not step.over:
+        parts.append("what became of it is not told")
     if step in {Step.REFUSED, Step.WITHDRAWN, Step.EXPIRED} and allowed:
         parts.append(f"had been {allowed}")
     parts += [wording.again(transcript, work), wording.late(transcript, work)]
@@ -126,8 +132,12 @@ def _label(transcript: Transcript, work: Work) -> str:
     if step is Step.FINISHED:
         good = finished is None or (finished.how is How.EXITED and finished.exit == 0)
         return "Changed" if good else "Failed"
+    if step in {Step.PROPOSED, Step.HELD} and transcript.session.closing:
+        return "Abandoned"
+    if transcript.bad and not step.over:
+        return "Started" if step is Step.RUNNING else "Proposed"
     if step in {Step.PROPOSED, Step.HELD}:
-        return "Abandoned" if transcript.session.closing else "Waiting"
+        return "Waiting"
     return step.value.capitalize()
 
 
@@ -156,7 +166,7 @@ def _unverified(transcript: Transcript, something: bool) -> Line:
     closing, closed = transcript.session.closing, transcript.session.closed
     what = "no check has passed" if something else "nothing was verified"
     if closing is None:
-        return Line("Verified", f"{what} so far", ())
+        return Line("Verified", f"{what} {'before the bad record' if transcript.bad else 'so far'}", ())
     if closed is None:
         return Line("Verified", f"{what}: {WITHHELD}", (closing.seq,))
     if closed.unverified:
@@ -168,6 +178,8 @@ def _unverified(transcript: Transcript, something: bool) -> Line:
 def outcome(transcript: Transcript) -> Line:
     """The technician's judgement, and what is left open whatever was judged."""
     session, records = transcript.session, []
+    if transcript.bad:
+        return _cut_short(transcript)
     loose = []
     for work in transcript.works.values():
         if (label := _label(transcript, work)) in {"Waiting", "Abandoned", "Running", "Unknown"}:
@@ -187,6 +199,16 @@ def outcome(transcript: Transcript) -> Line:
     return Line("Outcome", f"{judged}, {rest}", (*records, session.closing.seq))
 
 
+def _cut_short(transcript: Transcript) -> Line:
+    """What is not known is neither open nor resolved."""
+    session, last = transcript.session, transcript.bad - 1
+    told = f"told up to record {last}, before the bad one" if last else "nothing can be told, the first record is bad"
+    if session.closing is None:
+        return Line("Outcome", f"not known: {told}", ())
+    judged = session.closed.outcome.value if session.closed else WITHHELD
+    return Line("Outcome", f"{judged}; {told}", (session.closing.seq,))
+
+
 def time(transcript: Transcript, spent: Account, clock: Clock) -> Line:
     """The time account in whole minutes that add up; a short session's in seconds."""
     begun, ended = transcript.session.opening, _last(transcript)
@@ -195,7 +217,7 @@ def time(transcript: Transcript, spent: Account, clock: Clock) -> Line:
     unit, word = (_MINUTE, "min") if spent.total >= 2 * _MINUTE else (1000, "s")
     attended, waiting, idle = spent.shares(unit)
     at = clock.minute if unit == _MINUTE else clock.second
-    so_far = "" if transcript.session.closing else " so far"
+    so_far = "" if transcript.session.closing or transcript.bad else " so far"
     words = f"{attended} {word} attended, {waiting} waiting, {idle} idle = {spent.whole(unit)}{so_far}"
     return Line("Time", f"{at(spent.begun)}-{at(spent.ended)}: {words}", (begun.seq, ended.seq))
 
@@ -203,27 +225,11 @@ def time(transcript: Transcript, spent: Account, clock: Clock) -> Line:
 def record(transcript: Transcript, report: Report, clock: Clock) -> list[Line]:
     """What a reader has to know of the evidence itself."""
     lines = []
-    if report.state is State.BAD:
-        lines.append(Line("Record", "this note tells only what stands before the bad record", ()))
-    elif caveats(report):
+    if report.state is not State.BAD and caveats(report):
         lines.append(Line("Record", caveats(report).removeprefix("; "), ()))
-    skewed = _skewed(transcript)
-    if skewed is not None:
-        said, came = clock.second(skewed.record.head.time), clock.second(skewed.received)
-        who = wording.member(transcript.who(skewed))
-        words = f"{who} wrote {said} where the relay received at {came}; order and times here are the relay's"
-        lines.append(Line("Clock", words, (skewed.seq,)))
+    if (off := clocks.disagreement(transcript, clock)) is not None:
+        lines.append(Line("Clock", off.text, off.records))
     return lines
-
-
-def _skewed(transcript: Transcript) -> Placed | None:
-    """The record whose own time is farthest from its receipt, if that is more than a minute."""
-    far = max(transcript.events, key=_distance, default=None)
-    return far if far is not None and _distance(far) > _SKEW else None
-
-
-def _distance(placed: Placed) -> int:
-    return abs(placed.record.head.time - placed.received)
 
 
 def _last(transcript: Transcript) -> Placed | None:

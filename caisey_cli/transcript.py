@@ -44,7 +44,10 @@ class Said:
 
 @dataclass(slots=True)
 class Transcript:
-    """The fold. `me` is the key of the person who reads ("you"); `entries` are all that were taken, faults included."""
+    """The fold. `me` is the key of the person who reads ("you"); `entries` are all that were taken, faults included.
+
+    `bad` is the number of the log's first bad record, where only what stands before it was taken; else 0.
+    """
 
     roster: Roster
     me: str = ""
@@ -57,6 +60,7 @@ class Transcript:
     stray: list[Placed] = field(default_factory=list)
     faults: list[tuple[int, str]] = field(default_factory=list)
     entries: list[Entry] = field(default_factory=list)
+    bad: int = 0
     _checks: tuple[int, list[Check]] | None = field(default=None, repr=False)
 
     @classmethod
@@ -68,8 +72,10 @@ class Transcript:
         return transcript
 
     def before(self, seq: int) -> Transcript:
-        """What the records before a sequence number say."""
-        return Transcript.of([each for each in self.entries if each.receipt.seq < seq], self.roster, self.me)
+        """What the records before a bad one, by its number, say."""
+        before = Transcript.of([each for each in self.entries if each.receipt.seq < seq], self.roster, self.me)
+        before.bad = seq
+        return before
 
     def add(self, entry: Entry) -> Placed | None:
         """Takes the next entry; None if it may not stand there."""

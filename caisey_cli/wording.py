@@ -26,6 +26,7 @@ from caisey_core.kinds import (
     Facts,
     How,
     Quorum,
+    Role,
 )
 from caisey_core.lifecycle import Step
 
@@ -101,6 +102,11 @@ def span(ms: int) -> str:
         return f"{seconds} s"
     minutes = seconds // 60
     return f"{minutes} min" if minutes < 120 else f"{minutes // 60} h {minutes % 60} min"
+
+
+def moment(ms: int) -> str:
+    """A date and time of day on this machine, with its zone."""
+    return datetime.fromtimestamp(ms / 1000).astimezone().strftime("%Y-%m-%d %H:%M %Z")
 
 
 def count(number: int, noun: str) -> str:
@@ -233,7 +239,19 @@ def wanted(quorum: Quorum | None, *, solo: bool) -> str:
     """Whose yes a hold asks for."""
     if quorum is None:
         return "to be confirmed alone in a solo workspace" if solo else "to be confirmed by the technician"
-    return f"to be approved by {count(quorum.members, 'member')} ({' or '.join(each.value for each in quorum.roles)})"
+    others = "another member" if quorum.members == 1 else f"{quorum.members} other members"
+    return f"to be approved by {others}{among(quorum)}"
+
+
+def needed(quorum: Quorum) -> str:
+    """How many others have to say yes: `one other member`, `2 other members (admin or approver)`."""
+    return ("one other member" if quorum.members == 1 else f"{quorum.members} other members") + among(quorum)
+
+
+def among(quorum: Quorum) -> str:
+    """Whose yes counts, where not every member's does; begins with a blank then."""
+    roles = [each for each in Role if each in quorum.roles]
+    return "" if len(roles) == len(Role) else f" ({' or '.join(each.value for each in roles)})"
 
 
 def late(transcript: Transcript, work: Work) -> str:

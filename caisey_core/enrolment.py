@@ -12,6 +12,7 @@ import binascii
 import hashlib
 import secrets
 import time
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Final, Literal
 
@@ -25,7 +26,7 @@ from caisey_core.ids import Digest, LogId
 from caisey_core.kinds import Audience, Body, EndpointAdmitted, EndpointInvited, MemberAdmitted, MemberInvited
 from caisey_core.link import Acknowledged, Broken, CaughtUp, Link, Ready, Received, Rejected
 from caisey_core.record import Record, Writer
-from caisey_core.roster import Roster, possession, spent
+from caisey_core.roster import Grant, Roster, possession, spent
 from caisey_core.signing import SigningKey
 
 Who = Literal["endpoint", "member"]
@@ -94,8 +95,18 @@ class Joined:
     client: str
 
 
-async def join(who: Who, invitation: Invitation, device: SigningKey, *, plain_text_on: str = "") -> Joined:
+async def join(
+    who: Who,
+    invitation: Invitation,
+    device: Callable[[], SigningKey],
+    *,
+    earlier: SigningKey | None = None,
+    plain_text_on: str = "",
+) -> Joined:
     """Uses an invitation up for a device key.
+
+    `device` gives the key, and is asked once the relay has shown the pinned roster with the invitation open in it.
+    `earlier` is the key of an attempt whose answer was lost: where this invitation has admitted it, all is done.
 
     Raises `UsageError` (used, expired, revoked, not of this workspace), `Unreachable`, or `Refused` if the relay's
     roster is not the one the invitation pins.
@@ -119,11 +130,13 @@ async def join(who: Who, invitation: Invitation, device: SigningKey, *, plain_te
                         floor = floor or (roster.version == invitation.version and roster.head == invitation.digest)
                 case CaughtUp() if admission is None:
                     _pinned(roster, invitation, floor)
-                    admission, invited = _admission(who, roster, key, device)
+                    grant, invited = _grant(roster, key)
+                    if earlier is not None and (done := _admitted(log, grant, earlier)) is not None:
+                        return _joined(invitation, roster, log, invited, done)
+                    admission = _admission(who, roster, grant, key, device)
                     link.append(LogId(roster.log or ""), [admission.sealed])
                 case Acknowledged() if admission is not None and invited is not None:
-                    client = roster.clients.get(getattr(invited, "client", ""), "")
-                    return Joined(invitation.relay, roster, tuple(log), invited, admission, client)
+                    return _joined(invitation, roster, log, invited, admission)
                 case Rejected(code=code, why=why):
                     raise UsageError(_sentence(code, why), hint="Ask for a new invitation.")
                 case Broken(why=why):
@@ -154,18 +167,43 @@ def _pinned(roster: Roster, invitation: Invitation, floor: bool) -> None:
         )
 
 
-def _admission(
-    who: Who, roster: Roster, key: SigningKey, device: SigningKey
-) -> tuple[Record, MemberInvited | EndpointInvited]:
+def _joined(
+    invitation: Invitation,
+    roster: Roster,
+    log: Iterable[tuple[Record, Receipt]],
+    invited: MemberInvited | EndpointInvited,
+    admission: Record,
+) -> Joined:
+    client = roster.clients.get(getattr(invited, "client", ""), "")
+    return Joined(invitation.relay, roster, tuple(log), invited, admission, client)
+
+
+def _grant(roster: Roster, key: SigningKey) -> tuple[Grant, MemberInvited | EndpointInvited]:
     grant = roster.grant(key.public)
     if grant is None or grant.invited is None:
         raise UsageError("The invitation is not in the workspace's roster; nothing was joined.")
-    now = int(time.time() * 1000)
+    return grant, grant.invited
+
+
+def _admitted(log: Iterable[tuple[Record, Receipt]], grant: Grant, device: SigningKey) -> Record | None:
+    """The admission of a device by a grant, where that is on record and its body is at hand."""
+    return next(
+        (
+            record
+            for record, _ in log
+            if isinstance(record.body, MemberAdmitted | EndpointAdmitted)
+            and (record.head.re["grant"], record.body.key) == (grant.digest, device.public)
+        ),
+        None,
+    )
+
+
+def _admission(who: Who, roster: Roster, grant: Grant, key: SigningKey, device: Callable[[], SigningKey]) -> Record:
     if why := spent(grant, 0):  # whether it is too late is for the relay's clock to say
         raise UsageError(f"{why.rstrip('.')}; nothing was joined.", hint="Ask for a new invitation.")
-    kind, body = _kind(who, device, grant.digest)
-    record = Writer(key, roster.log).write(kind, body, time=now, re={"grant": grant.digest}, audience=_AUDIENCE[who])
-    return record, grant.invited
+    kind, body = _kind(who, device(), grant.digest)
+    now = int(time.time() * 1000)
+    return Writer(key, roster.log).write(kind, body, time=now, re={"grant": grant.digest}, audience=_AUDIENCE[who])
 
 
 def _kind(who: Who, device: SigningKey, grant: Digest) -> tuple[str, Body]:

@@ -7,6 +7,7 @@ told (`Place.FILE` comes back from `keep`). A key is generated where it stays.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import secrets
 import stat
@@ -83,6 +84,19 @@ def load(home: Path, name: str) -> SigningKey:
         if text:
             return SigningKey.from_openssh(text.encode())
     raise UsageError(f"There is no key {name!r} in {home}.", hint="Join again, or unlock the keyring.")
+
+
+def forget(home: Path, name: str) -> None:
+    """Removes a key of that name, where there is one, wherever it was kept."""
+    kept = exists(home, name)
+    file = home / f"{name}.key"
+    if kept and not file.exists():
+        import keyring
+
+        with contextlib.suppress(Exception):  # backends raise what they like; without its public half it is no key
+            keyring.delete_password(_SERVICE, _entry(home, name))
+    for path in (home / f"{name}.pub", file):
+        path.unlink(missing_ok=True)
 
 
 def exists(home: Path, name: str) -> bool:

@@ -5,7 +5,8 @@ relay can neither drop nor reorder one unnoticed, and their count is the roster'
 the one-use key of a grant and hang on that grant, not on the chain: nobody has to be at their desk for a machine to
 join. Whoever folds a log checks everything in it; a record that may not stand there raises `BadRecord`.
 
-Agents get the heads of every record but no names of clients and of other endpoints; the chain holds without them.
+Agents get the heads of every record but no names of clients and of other endpoints, members none of those of clients
+they do not serve; the chain holds without them.
 """
 
 from __future__ import annotations
@@ -102,6 +103,8 @@ class Roster:
     relays: dict[PublicKey, RelayAdded] = field(default_factory=dict)
     clients: dict[str, str] = field(default_factory=dict)
     grants: dict[Digest, Grant] = field(default_factory=dict)
+    about: dict[Digest, str] = field(default_factory=dict)
+    """Records that speak of one client, by digest: its id. Who does not serve it need not have their bodies."""
 
     @property
     def fingerprint(self) -> str:
@@ -182,10 +185,13 @@ class Roster:
                 self.relays[body.key] = body
             case ClientAdded() as body:
                 self.clients[body.id] = body.name
+                self.about[record.digest] = body.id
             case MemberAdded() as body:
                 self._join(Member(body.id, body.name, body.role, body.clients, (body.key,)))
             case MemberInvited() | EndpointInvited() as body:
                 self.grants[record.digest] = Grant(record.digest, record.head.key, body.key, body)
+                if isinstance(body, EndpointInvited):
+                    self.about[record.digest] = body.client
             case InvitationRevoked():
                 self._revoke(Digest(record.head.re["grant"]))
             case MemberRemoved(id=id_) if id_ in self.members and self.members[id_].removed is None:
@@ -248,6 +254,7 @@ class Roster:
         ):
             raise BadRecord(f"The endpoint {name} belongs already.")
         self.endpoints[digest] = Endpoint(digest, body.key, invited.client, name)
+        self.about[digest] = invited.client
 
 
 def _at_most(expires: int, record: Record) -> int:

@@ -182,23 +182,28 @@ def scope(roster: Roster, standing: Standing) -> frozenset[str] | None:
             return frozenset()
 
 
-def shown(standing: Standing, digest: str, audience: str, sealed: Sealed) -> Sealed:
-    """A record as a key gets to see it: bodies for the staff are withheld from endpoints and invitations.
+def shown(roster: Roster, standing: Standing, log: str, digest: str, audience: str, sealed: Sealed) -> Sealed:
+    """A record of a log that a key may read, as it gets to see it: with its body, or with the body withheld.
 
-    Who holds an open invitation to become a member gets the roster as a member does, because nobody sends the
-    bodies again afterwards. An endpoint's invitation shows itself.
+    Bodies for the staff are withheld from endpoints and invitations. In the roster they name clients and their
+    endpoints, and members get those of the clients they serve. Who holds an open invitation to become a member gets
+    the roster as that member will, because nobody sends the bodies again afterwards. An endpoint's invitation shows
+    itself.
     """
-    if audience != Audience.STAFF:
-        return sealed
+    # A client nobody knows is served by those alone who serve every one.
+    client = roster.about.get(Digest(digest), EVERY_CLIENT)
     match standing:
-        case Member() | Root():
-            return sealed
-        case Grant() if standing.digest == digest:
-            return sealed
-        case Grant(invited=MemberInvited(), used=False):
-            return sealed
+        case _ if audience != Audience.STAFF:
+            sees = True
+        case Member():
+            sees = log != roster.log or standing.serves(client)
+        case Root():
+            sees = True
+        case Grant(invited=MemberInvited(clients=clients), used=False):
+            sees = EVERY_CLIENT in clients or client in clients
         case _:
-            return Sealed(sealed.head, sealed.sig, None, None)
+            sees = isinstance(standing, Grant) and standing.digest == digest
+    return sealed if sees else Sealed(sealed.head, sealed.sig, None, None)
 
 
 # -- appending --------------------------------------------------------------------------------------------
@@ -294,6 +299,7 @@ def applied(roster: Roster, record: Record, received: int) -> Roster | Denial:
         relays=dict(roster.relays),
         clients=dict(roster.clients),
         grants=dict(roster.grants),
+        about=dict(roster.about),
     )
     try:
         after.apply(record, received)

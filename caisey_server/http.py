@@ -17,6 +17,7 @@ from caisey_core import __version__, api
 from caisey_core.errors import BadRecord, JournalError
 from caisey_core.frames import DENIALS, FRAME_LIMIT, read_login
 from caisey_core.record import Sealed, parse
+from caisey_core.roster import Roster
 from caisey_server import admission
 from caisey_server.admission import Denial, Standing, denial
 from caisey_server.openapi import describe, documented
@@ -257,7 +258,9 @@ async def records(
     """A log's records from after a sequence number; fewer than `limit` where they are large."""
     length = await relay.log.ask(Reader.length, log)
     items = await relay.log.read(log, after, limit)
-    return _json(api.Records(log=log, length=length, entries=tuple(_entry(who, item) for item in items)))
+    roster = relay.directory.roster
+    entries = tuple(_entry(roster, who, item) for item in items)
+    return _json(api.Records(log=log, length=length, entries=entries))
 
 
 @router.get("/logs/{log}/checkpoints", **documented(api.CheckpointShape, many=True))
@@ -267,8 +270,8 @@ async def checkpoints(relay: Here, log: Readable) -> Response:
     return _json(tuple(api.CheckpointShape(statement=each.statement, sig=each.sig) for each in kept))
 
 
-def _entry(who: Standing, item: Item) -> api.EntryShape:
-    sealed = admission.shown(who, item.digest, item.audience, item.entry.sealed)
+def _entry(roster: Roster, who: Standing, item: Item) -> api.EntryShape:
+    sealed = admission.shown(roster, who, item.log, item.digest, item.audience, item.entry.sealed)
     receipt = item.entry.receipt
     return api.EntryShape(
         record=api.SealedShape(head=sealed.head, sig=sealed.sig, salt=sealed.salt, body=sealed.body),

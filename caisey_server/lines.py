@@ -43,7 +43,7 @@ class OneLog:
             return []
         if items := await source.after(self.log, self.seq):
             self.seq = items[-1].entry.receipt.seq
-            return [frames.Entries(log=self.log, entries=_shown(standing, items), cursor="")]
+            return [frames.Entries(log=self.log, entries=_shown(source, standing, items), cursor="")]
         out: list[Frame] = []
         if self.marks:
             self.marks = False
@@ -98,7 +98,7 @@ class EveryLog:
             for log, run in groupby(items, key=lambda item: item.log):
                 each = list(run)
                 self.pos = each[-1].pos
-                out.append(frames.Entries(log=log, entries=_shown(standing, each), cursor=self.cursor))
+                out.append(frames.Entries(log=log, entries=_shown(source, standing, each), cursor=self.cursor))
             self.pos = max(self.pos, reached)
         if out:
             return out
@@ -114,10 +114,11 @@ class EveryLog:
         return out
 
 
-def _shown(standing: Standing, items: list[Item]) -> tuple[Entry, ...]:
-    return tuple(
-        item.entry
-        if (sealed := admission.shown(standing, item.digest, item.audience, item.entry.sealed)) is item.entry.sealed
-        else Entry(sealed, item.entry.receipt)
-        for item in items
-    )
+def _shown(source: Source, standing: Standing, items: list[Item]) -> tuple[Entry, ...]:
+    roster = source.log.directory.roster
+    entries = []
+    for item in items:
+        whole = item.entry.sealed
+        sealed = admission.shown(roster, standing, item.log, item.digest, item.audience, whole)
+        entries.append(item.entry if sealed is whole else Entry(sealed, item.entry.receipt))
+    return tuple(entries)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from caisey_cli.commands import EndpointArgument, HomeOption, ReadSession
+from caisey_cli.commands import EndpointArgument, HomeOption, JsonOption, ReadSession
 from caisey_cli.commands.options import TicketOption
 
 if TYPE_CHECKING:
@@ -23,8 +23,9 @@ def register(app: typer.Typer) -> None:
 
 def connect(
     endpoint: EndpointArgument,
-    reason: Annotated[str, typer.Argument(metavar="[REASON]", help="Why; approvers and the note show it.")] = "",
+    reason: Annotated[str, typer.Argument(metavar="REASON", help="Why; approvers and the note show it.")] = "",
     ticket: TicketOption = "",
+    json: JsonOption = False,
     home: HomeOption = None,
 ) -> int:
     """Open or resume a session on the full screen.
@@ -35,20 +36,20 @@ def connect(
     """
     from caisey_cli.tui.bench import Asked
 
-    return _view(home, Asked(endpoint=endpoint, ticket=ticket, reason=reason))
+    return _view(home, Asked(endpoint=endpoint, ticket=ticket, reason=reason), json=json)
 
 
-def watch(session: ReadSession, home: HomeOption = None) -> int:
+def watch(session: ReadSession = "", json: JsonOption = False, home: HomeOption = None) -> int:
     """Follow a session on the full screen, read-only.
 
     Example: caisey watch s7f3kqa
     """
     from caisey_cli.tui.bench import Asked
 
-    return _view(home, Asked(session=session))
+    return _view(home, Asked(session=session, watching=True), json=json)
 
 
-def _view(home: Path | None, asked: Asked) -> int:
+def _view(home: Path | None, asked: Asked, *, json: bool) -> int:
     import asyncio
 
     from caisey_cli import output
@@ -60,6 +61,9 @@ def _view(home: Path | None, asked: Asked) -> int:
         raise UsageError(
             "The view needs a terminal; nothing was done.", hint="In scripts: caisey run ENDPOINT -- COMMAND"
         )
-    if words := asyncio.run(view(Home.of(home), asked)):
-        output.say(words)
+    left = asyncio.run(view(Home.of(home), asked))
+    if json:
+        output.as_json("left", {"session": left.session, "log": left.log, "closed": left.closed})
+    elif left.words:
+        output.say(left.words)
     return 0

@@ -42,6 +42,12 @@ def seconds(text: str) -> int:
     return _number(text, {"": 1, "s": 1, "m": 60, "h": 3600}, 24 * 3600, "a time such as 90, 10m or 2h, at most 24h")
 
 
+def lasting(text: str) -> int:
+    """`90s`, `90m`, `24h` or `7d` in seconds; of something that lasts, the unit is said."""
+    units = {"s": 1, "m": 60, "h": 3600, "d": 24 * 3600}
+    return _number(text, units, 365 * 24 * 3600, "a time such as 90s, 90m, 24h or 7d, at most 365d")
+
+
 def size(text: str) -> int:
     """`4096`, `512k`, `16m` or `1g` in bytes."""
     units = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
@@ -49,7 +55,7 @@ def size(text: str) -> int:
 
 
 def _number(text: str, units: dict[str, int], most: int, what: str) -> int:
-    found = re.fullmatch(r"(\d{1,12})([a-z]?)", text.strip().lower())
+    found = re.fullmatch(r"(\d{1,12})\s*([a-z]?)", text.strip().lower())
     value = int(found[1]) * units.get(found[2], 0) if found else 0
     if not 0 < value <= most:
         raise typer.BadParameter(f"{text!r} is not {what}.")

@@ -319,9 +319,7 @@ async def _close(desk: Desk, session: str, outcome: Ended | None, unverified: st
         value = {"session": code, "log": log, "outcome": named.value, "unverified": reason}
         output.as_json("closed", value | {"attested": by, "checks": checks})
     else:
-        attested = (
-            f"attested by {' and '.join(by)}" if by else "not attested yet: neither relay nor agent has said so"
-        )
+        attested = f"attested by {' and '.join(by)}" if by else "not attested yet: neither relay nor agent has said so"
         desk.front.say(f"Session {code} is closed: {named.value}; {attested}. The note: caisey export {code}")
     return 0
 

@@ -1,4 +1,4 @@
-"""Founding a workspace, and letting machines and people in: `init`, `invite`, `invitations`, `revoke`, `join`."""
+"""A home's own place in a workspace: founding one, joining one, and making its roster count for longer."""
 
 from __future__ import annotations
 
@@ -14,15 +14,13 @@ from caisey_cli.commands import HomeOption, JsonOption
 from caisey_cli.home import DEVICE, ROOT, Home, Membership
 from caisey_cli.output import as_json, data, say
 from caisey_cli.sanitize import inert
-from caisey_core.errors import Refused, UsageError
-from caisey_core.kinds import Role
+from caisey_core.errors import RecordError, Refused, UsageError
 
 if TYPE_CHECKING:
-    from caisey_cli.founding import Invited
-    from caisey_cli.governing import At, Change, Reading
-    from caisey_core.enrolment import Who
+    from caisey_cli.governing import Reading
+    from caisey_core.enrolment import Invitation, Joined
     from caisey_core.keys import Place
-    from caisey_core.roster import Grant, Member, Roster
+    from caisey_core.roster import Member, Roster
     from caisey_core.signing import SigningKey
 
 
@@ -37,18 +35,11 @@ KeysOption = Annotated[
     Keys | None, typer.Option("--keys", help="Where keys are kept; else the keyring if there is one that works.")
 ]
 PlainOption = Annotated[str, typer.Option("--plain-text-on", metavar="HOST", help="Allow http:// to this very host.")]
-ExpiresOption = Annotated[str, typer.Option("--expires", metavar="TIME", help="How long it may be used: 90m, 24h, 7d.")]
 
 
 def register(app: typer.Typer) -> None:
     """Adds the commands."""
     app.command()(init)
-    invite = typer.Typer(rich_markup_mode=None, help="Let a machine or a member in.")
-    invite.command("endpoint")(invite_endpoint)
-    invite.command("member")(invite_member)
-    app.add_typer(invite, name="invite")
-    app.command()(invitations)
-    app.command()(revoke)
     app.command()(renew)
     app.command()(join)
 
@@ -157,7 +148,11 @@ def _kept(home: Home, name: str, place: Keys | None) -> SigningKey:
         return keys.load(home.path, name)
     key = SigningKey.generate()
     chosen: Place | None = keys.Place(place.value) if place else None
-    if keys.keep(home.path, name, key, chosen) is keys.Place.FILE and place is not Keys.FILE:
+    try:
+        kept = keys.keep(home.path, name, key, chosen)
+    except OSError as error:
+        raise UsageError(f"{home.path} cannot keep a key: {error.strerror}. Nothing was done.") from error
+    if kept is keys.Place.FILE and place is not Keys.FILE:
         say(f"No keyring works here: the {name} key is kept in {home.path / name}.key, which only you can read.")
     return key
 
@@ -212,218 +207,6 @@ def _tell(
         say("Compare the root's fingerprint with whoever invited you.")
 
 
-# -- invite -----------------------------------------------------------------------------------------------
-
-
-def invite_endpoint(
-    client: Annotated[str, typer.Option("--client", metavar="CLIENT", help="Whose machine; added where it is new.")],
-    name: Annotated[str, typer.Option("--name", metavar="NAME", help="What the machine is called.")],
-    expires: ExpiresOption = "24h",
-    home: HomeOption = None,
-    json: JsonOption = False,
-) -> None:
-    """Invite a machine: prints what is pasted there, once, into 'caisey-agent join'.
-
-    Example: caisey invite endpoint --client ACME --name front-desk-03
-    """
-    from caisey_cli import founding
-    from caisey_cli.governing import now_ms
-
-    own = Home.of(home)
-    membership, key = own.membership(), own.key()
-    until = now_ms() + founding.duration(expires)
-    made: list[Invited] = []
-
-    def make(roster: Roster) -> tuple[Any, ...]:
-        _admin(roster, key)
-        made.append(
-            founding.invite_endpoint(
-                roster, key, client=client, name=name, relay=membership.relay, expires=until, now=now_ms()
-            )
-        )
-        return made[-1].records
-
-    _govern(own, membership, key, make)
-    _invitation("endpoint", made[-1], json)
-
-
-def invite_member(
-    name: Annotated[str, typer.Option("--name", metavar="NAME", help="What others call them.")],
-    role: Annotated[Role, typer.Option("--role", help="An approver decides and reads, and opens no sessions.")],
-    clients: Annotated[str, typer.Option("--clients", metavar="A,B|all", help="Whose machines are in their scope.")],
-    expires: ExpiresOption = "24h",
-    home: HomeOption = None,
-    json: JsonOption = False,
-) -> None:
-    """Invite a member; needs the root key, which lies in the home that founded the workspace.
-
-    Example: caisey invite member --name sam --role approver --clients all
-    """
-    from caisey_cli import founding
-    from caisey_cli.governing import now_ms
-
-    own = Home.of(home)
-    membership, root = own.membership(), own.root()
-    until = now_ms() + founding.duration(expires)
-    made: list[Invited] = []
-
-    def make(roster: Roster) -> tuple[Any, ...]:
-        made.append(
-            founding.invite_member(
-                roster,
-                root,
-                name=name,
-                role=role,
-                clients=clients.split(","),
-                relay=membership.relay,
-                expires=until,
-                now=now_ms(),
-            )
-        )
-        return made[-1].records
-
-    _govern(own, membership, root, make)
-    _invitation("member", made[-1], json)
-
-
-def _invitation(who: Who, made: Invited, json: bool) -> None:
-    from caisey_core.enrolment import encode
-    from caisey_core.ids import code
-
-    text = encode(who, made.invitation)
-    if json:
-        told = {"for": who, "name": made.name, "code": code("i", made.records[-1].digest), "expires": made.expires}
-        as_json("invitation", told | {"invitation": text, "root": made.invitation.workspace})
-        return
-    data(text)
-    program = "caisey-agent join" if who == "endpoint" else "caisey join"
-    then = ", then: caisey-agent run" if who == "endpoint" else ""
-    where = "On the machine, as the user the agent runs as" if who == "endpoint" else f"{inert(made.name)} types"
-    say(f"{where}: {program} INVITATION{then}")
-    say(f"It is good once, until {_when(made.expires)}; who holds it can join as {inert(made.name)}.")
-    say(f"It shows the root's fingerprint: {made.invitation.workspace}")
-
-
-def _govern(home: Home, membership: Membership, key: SigningKey, make: Change) -> Roster:
-    from caisey_cli.governing import At, change
-
-    at: At = At(membership.relay, membership.workspace, membership.plain_text_on)
-    reading = asyncio.run(change(at, key, make))
-    with home.journal() as journal:
-        journal.place(reading.log)
-    return reading.roster
-
-
-def _admin(roster: Roster, key: SigningKey) -> None:
-    member = roster.member(key.public)
-    if member is None or member.role is not Role.ADMIN:
-        admins = [each.name for each in roster.members.values() if each.role is Role.ADMIN and each.removed is None]
-        raise Refused("Only an admin may do this; nothing was done.", hint=f"Ask {' or '.join(admins)}.")
-
-
-# -- invitations ------------------------------------------------------------------------------------------
-
-
-def invitations(home: HomeOption = None, json: JsonOption = False) -> None:
-    """List invitations and what became of them, as the journal has it.
-
-    Example: caisey invitations
-    """
-    from caisey_cli.founding import invitation_code, invited_name
-    from caisey_cli.governing import now_ms
-
-    roster = Home.of(home).roster()
-    rows = []
-    for grant in roster.grants.values():
-        expires = grant.invited.expires if grant.invited else 0
-        state = _state(grant, now_ms())
-        kind = type(grant.invited).__name__.removesuffix("Invited").lower() if grant.invited else "withheld"
-        rows.append(
-            {
-                "code": invitation_code(grant),
-                "for": kind,
-                "name": invited_name(roster, grant),
-                "state": state,
-                "expires": expires,
-            }
-        )
-    if json:
-        as_json("invitations", {"invitations": rows})
-        return
-    for row in rows:
-        data(
-            f"{row['code']}  {row['state']:<8} {row['for']:<9} {inert(str(row['name']))}, until {_when(row['expires'])}"
-        )
-    if not rows:
-        say("Nobody has been invited yet.")
-
-
-def revoke(
-    invitation: Annotated[str, typer.Argument(metavar="CODE|NAME", help="Which one; 'caisey invitations' lists them.")],
-    reason: Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why.")] = "",
-    home: HomeOption = None,
-    json: JsonOption = False,
-) -> None:
-    """Take an invitation back that has not been used.
-
-    Example: caisey revoke front-desk-03 --reason "wrong machine"
-    """
-    from caisey_cli import founding
-    from caisey_cli.governing import now_ms
-
-    own = Home.of(home)
-    membership, key = own.membership(), own.key()
-
-    def make(roster: Roster) -> list[Any]:
-        _admin(roster, key)
-        return founding.revoke(roster, key, invitation, reason, now_ms())
-
-    _govern(own, membership, key, make)
-    if json:
-        as_json("revoked", {"invitation": invitation})
-    else:
-        say(f"The invitation {inert(invitation)} admits nobody any more.")
-
-
-def renew(home: HomeOption = None, json: JsonOption = False) -> None:
-    """Make the roster count for another 90 days; invitations do so by themselves.
-
-    With a roster that has run out, endpoints run nothing but what only reads. Changes nothing while more than half of
-    its time is left.
-
-    Example: caisey renew
-    """
-    from caisey_cli import founding
-    from caisey_cli.governing import now_ms
-
-    own = Home.of(home)
-    membership, key = own.membership(), own.key()
-
-    def make(roster: Roster) -> list[Any]:
-        _admin(roster, key)
-        return founding.renewal(roster, key, now_ms())
-
-    roster = _govern(own, membership, key, make)
-    if json:
-        as_json("roster", {"version": roster.version, "expires": roster.expires})
-    else:
-        data(f"The roster counts until {_when(roster.expires)}.")
-
-
-def _state(grant: Grant, now: int) -> str:
-    from caisey_core.roster import spent
-
-    if grant.used or grant.revoked:
-        return "used" if grant.used else "revoked"
-    return "expired" if spent(grant, now) else "open"
-
-
-def _when(ms: Any) -> str:
-    from datetime import datetime
-
-    return datetime.fromtimestamp(int(ms) / 1000).astimezone().strftime("%Y-%m-%d %H:%M %Z")
-
-
 # -- join -------------------------------------------------------------------------------------------------
 
 
@@ -446,8 +229,7 @@ def join(
     own = _empty(Home.of(home))
     text = sys.stdin.read() if invitation == "-" else invitation
     decoded = enrolment.decode("member", text)
-    device = _kept(own, DEVICE, keys)
-    joined = asyncio.run(enrolment.join("member", decoded, device, plain_text_on=plain_text_on))
+    device, joined = _admission(own, decoded, keys, plain_text_on)
     # Read again as the member one now is: the admission itself, and every body a member may have.
     reading: Reading = asyncio.run(read(At(joined.origin, decoded.workspace, plain_text_on), device))
     me = reading.roster.member(device.public)
@@ -455,7 +237,65 @@ def join(
         raise Refused(
             "The relay took the invitation, but does not show this device as a member.", hint="Tell an admin."
         )
-    _settle(own, reading, me, joined.origin, plain_text_on)
+    try:
+        _settle(own, reading, me, joined.origin, plain_text_on)
+    except (OSError, RecordError) as error:
+        raise RecordError(
+            f"The workspace has admitted you, but {own.path} cannot keep that: {str(error).rstrip('.')}.",
+            hint="Make room there, then type the same again: it finishes what is begun.",
+        ) from error
     _tell(own, reading.roster, me, device, "join", json)
     if not json:
         say("Next: caisey endpoints")
+
+
+def _admission(home: Home, invitation: Invitation, place: Keys | None, plain_text_on: str) -> tuple[SigningKey, Joined]:
+    """Uses an invitation up; the key that was admitted, and what the relay showed.
+
+    The key is kept after the relay has shown the invitation to be open and before it is used, so that neither a
+    refusal leaves a key behind nor a lost answer an admission without one.
+    """
+    from caisey_core import enrolment, keys
+
+    earlier = keys.load(home.path, DEVICE) if keys.exists(home.path, DEVICE) else None
+
+    def device() -> SigningKey:
+        return _kept(home, DEVICE, place)
+
+    work = enrolment.join("member", invitation, device, earlier=earlier, plain_text_on=plain_text_on)
+    try:
+        joined = asyncio.run(work)
+    except (UsageError, Refused):
+        if earlier is None:
+            keys.forget(home.path, DEVICE)
+        raise
+    return keys.load(home.path, DEVICE), joined
+
+
+# -- renew ------------------------------------------------------------------------------------------------
+
+
+def renew(home: HomeOption = None, json: JsonOption = False) -> None:
+    """Make the roster count for another 90 days; invitations do so by themselves.
+
+    With a roster that has run out, endpoints run nothing but what only reads. Changes nothing while more than half of
+    its time is left.
+
+    Example: caisey renew
+    """
+    from caisey_cli import founding
+    from caisey_cli.governing import by_admin, govern, now_ms
+    from caisey_cli.wording import moment
+
+    own = Home.of(home)
+    key = own.key()
+
+    def make(roster: Roster) -> list[Any]:
+        by_admin(roster, key)
+        return founding.renewal(roster, key, now_ms())
+
+    roster = govern(own, key, make)
+    if json:
+        as_json("roster", {"version": roster.version, "expires": roster.expires})
+    else:
+        data(f"The roster counts until {moment(roster.expires)}.")

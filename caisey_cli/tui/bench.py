@@ -11,7 +11,7 @@ import contextlib
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final, Protocol, TypeVar
+from typing import TYPE_CHECKING, Final, Protocol, TypeVar
 
 from caisey_cli import approving, resolve
 from caisey_cli.approving import Waiting
@@ -20,19 +20,20 @@ from caisey_cli.connecting import PAGE, Connect, Line, over_websocket
 from caisey_cli.desk import Desk, Verified
 from caisey_cli.happenings import Request
 from caisey_cli.home import Home
-from caisey_cli.relay import Relay
 from caisey_cli.sanitize import inert
 from caisey_cli.session import Command, Pace, SessionController
 from caisey_cli.tui.model import Model
 from caisey_cli.tui.panel import State
 from caisey_cli.tui.pulse import EVERY, Pulse
-from caisey_core import api
 from caisey_core.errors import CaiseyError, Refused, Unreachable, UsageError
 from caisey_core.ids import Digest, LogId, session_code, spoken
 from caisey_core.journal import Journal
 from caisey_core.kinds import Expectation, Outcome
 from caisey_core.lifecycle import Action, Step
 from caisey_core.roster import Roster
+
+if TYPE_CHECKING:
+    from caisey_cli.tui.lists import Lists
 
 FOREVER: Final = Pace(patience=30 * 24 * 3600.0)
 """A view waits for its relay for as long as it is open."""
@@ -44,17 +45,13 @@ STOPPED: Final = "interrupted by the technician"
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What was typed: an endpoint to work on, or a session to watch."""
+    """What was typed: an endpoint to work on, or a session to watch (nothing is written then)."""
 
     endpoint: str = ""
     session: str = ""
     ticket: str = ""
     reason: str = ""
-
-    @property
-    def watching(self) -> bool:
-        """Whether nothing may be written."""
-        return bool(self.session)
+    watching: bool = False
 
 
 class Shown(Protocol):
@@ -86,6 +83,7 @@ class _Front:
 
     async def out(self, stream: str, data: bytes) -> bool:
         """The block has it."""
+        del stream, data
         return True
 
     async def end(self) -> None:
@@ -240,6 +238,9 @@ class Bench:
 
     async def _found(self) -> LogId:
         """A session that this home does not know yet, by the relay's list; what it really is, its records say."""
+        if not self.asked.session.strip():
+            line = self.controller.line
+            return resolve.session(resolve.sessions(line.journal, line.roster), me=line.member.id, reading=True).log
         sessions = await asyncio.to_thread(self._ask, lambda relay: relay.sessions())
         wanted = spoken(self.asked.session)
         found = [each.log for each in sessions if wanted in {session_code(each.log), each.log}]
@@ -400,8 +401,10 @@ class Bench:
 
     # -- other members' requests --------------------------------------------------------------------------
 
-    def _ask(self, what: Callable[[_Lists], T]) -> T:
-        with _Lists(self._membership.relay, plain_text_on=self._membership.plain_text_on) as relay:
+    def _ask(self, what: Callable[[Lists], T]) -> T:
+        from caisey_cli.tui.lists import Lists
+
+        with Lists(self._membership.relay, plain_text_on=self._membership.plain_text_on) as relay:
             relay.log_in(self._membership.workspace, self._key)
             return what(relay)
 
@@ -430,11 +433,3 @@ class Bench:
             await desk.controller.deny(request, said)
         became, _status = await approving.afterwards(desk, request, action.hold.seq if action.hold else 0, 10.0)
         return became
-
-
-class _Lists(Relay):
-    """The relay's lists that nobody else asks for."""
-
-    def sessions(self) -> tuple[api.SessionShape, ...]:
-        """Sessions in this member's scope."""
-        return self._get("/sessions", api.Sessions).sessions

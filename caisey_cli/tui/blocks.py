@@ -25,7 +25,7 @@ from caisey_core.lifecycle import Placed, Step
 SHORT: Final = 10
 """Rows of output that stay unfolded when the next action begins."""
 SCRIPT: Final = 6
-"""Lines of a script that a folded block shows."""
+"""Rows of a long command that are shown, unless somebody unfolds it by hand."""
 INDENT: Final = 9
 _SIGNS: Final = {
     Step.PROPOSED: ("·", "busy"),
@@ -94,7 +94,10 @@ def head(block: Block, transcript: Transcript, clock: Clock, now: int, width: in
     if block.action is None or block.action not in transcript.works:
         return _said(block.placed, transcript, clock, width)
     work = transcript.works[block.action]
-    return [*_command(block, work, clock, width), *_below(block, work, transcript, clock, now, width)]
+    return [
+        *_command(block, work, _failed(work, transcript), clock, width),
+        *_below(block, work, transcript, clock, now, width),
+    ]
 
 
 def _said(placed: Placed, transcript: Transcript, clock: Clock, width: int) -> list[Row]:
@@ -115,29 +118,30 @@ def _said(placed: Placed, transcript: Transcript, clock: Clock, width: int) -> l
     return folded(row, width, INDENT)
 
 
-def _command(block: Block, work: Work, clock: Clock, width: int) -> Iterator[Row]:
+def _command(block: Block, work: Work, failed: bool, clock: Clock, width: int) -> Iterator[Row]:
     """Time, sign, command; a script's lines one under the other."""
     action = work.action
     sign, tone = _SIGNS[action.step]
-    if action.step is Step.FINISHED and fallen(work):
+    if action.step is Step.FINISHED and failed:
         sign, tone = "✗", "bad"
     check = "check " if action.proposed is not None and action.proposed.check else ""
     lines = script(action.proposed) if action.proposed else [f"a command {wording.command(work)}"]
-    cut = lines[:SCRIPT] if not block.open and len(lines) > SCRIPT else lines
     first: Row = (
         (f"{clock.minute(action.proposal.received)} ", "dim"),
         (f"{sign} ", tone),
         (check, "strong"),
-        (cut[0], "strong"),
+        (lines[0], "strong"),
     )
-    right: Row = ((f" [{action.proposal.seq}]", "dim"),)
-    begin = folded(first, width - 6, INDENT)
-    yield spread(begin[0], right, width)
-    yield from begin[1:]
-    for line in cut[1:]:
-        yield from folded(((" " * 8, ""), (line or " ", "strong")), width, INDENT)
-    if len(cut) < len(lines):
-        yield ((" " * 8, ""), (f"… {len(lines) - len(cut)} more lines of the script, folded", "dim"))
+    begin, *rows = folded(first, width - 6, INDENT)
+    for line in lines[1:]:
+        rows += folded(((" " * 8, ""), (line or " ", "strong")), width, INDENT)
+    yield spread(begin, ((f" [{action.proposal.seq}]", "dim"),), width)
+    whole = len(rows) < 2 * SCRIPT if block.open else len(rows) < SCRIPT
+    if whole or (block.open and block.chosen):
+        yield from rows
+    else:
+        yield from rows[: SCRIPT - 1]
+        yield ((" " * 8, ""), (f"… {len(rows) - SCRIPT + 1} more rows of the command, folded", "dim"))
 
 
 def script(proposed: ActionProposed) -> list[str]:
@@ -163,7 +167,7 @@ def _below(block: Block, work: Work, transcript: Transcript, clock: Clock, now: 
         yield from folded((space, verdict, (words, "")), width, INDENT)
     if flag := wording.again(transcript, work):
         yield from folded((space, ("! ", "warn"), (flag, "warn")), width, INDENT)
-    if block.lines.dropped and block.open:
+    if block.lines.dropped:
         words = f"… {block.lines.dropped} earlier lines: caisey show {transcript.code}"
         yield (space, (words, "dim"))
 
@@ -171,6 +175,12 @@ def _below(block: Block, work: Work, transcript: Transcript, clock: Clock, now: 
 def transcript_expected(work: Work, transcript: Transcript) -> str:
     """What a check expects, in words."""
     return next((each.expected for each in transcript.checks if _run_in(each.runs, work)), "")
+
+
+def _failed(work: Work, transcript: Transcript) -> bool:
+    """Whether it ended badly, or is a check that did not pass."""
+    run = _run_of(work, transcript)
+    return fallen(work) if run is None else run.passed is False
 
 
 def _run_of(work: Work, transcript: Transcript) -> Run | None:

@@ -19,7 +19,8 @@ from caisey_cli.note import text, write_note
 from caisey_cli.sanitize import inert
 from caisey_cli.transcript import Transcript
 from caisey_cli.tui.lines import Rows
-from caisey_cli.tui.tone import Row, folded, spread
+from caisey_cli.tui.tone import Row, folded, spread, width_of
+from caisey_core.chain import Report
 from caisey_core.errors import CaiseyError
 from caisey_core.ids import request_code
 from caisey_core.kinds import Outcome
@@ -113,6 +114,7 @@ class CloseOut(Screen[str]):
         self._seq = -1
         self._note: tuple[int, list[str]] = (0, [])
         self._transcript: Transcript | None = None
+        self._report: Report | None = None
 
     def compose(self) -> ComposeResult:
         """The note, what is open, the keys."""
@@ -134,7 +136,9 @@ class CloseOut(Screen[str]):
         model = self._bench.model
         if model is not None and model.seq != self._seq and self._bench.ready:
             self._seq = model.seq
-            self._transcript = self._bench.desk.transcript(self._bench.log_id)
+            log, line = self._bench.log_id, self._bench.controller.line
+            transcript = self._transcript = self._bench.desk.transcript(log)
+            self._report = examine(transcript.entries, line.journal.checkpoints(log), line.roster)
             self._note = (0, [])
         for each in self.query(Rows):
             each.update()
@@ -148,13 +152,10 @@ class CloseOut(Screen[str]):
         return [spread(left, right, width), (("─" * width, "rule"),)]
 
     def _note_rows(self, width: int) -> list[Row]:
-        if self._transcript is None:
+        if self._transcript is None or self._report is None:
             return [(("reading the session ...", "dim"),)]
         if self._note[0] != width:
-            line = self._bench.controller.line
-            entries = self._transcript.entries
-            report = examine(entries, line.journal.checkpoints(self._bench.log_id), line.roster)
-            note = write_note(self._transcript, report, datetime.now().astimezone().tzinfo or UTC)
+            note = write_note(self._transcript, self._report, datetime.now().astimezone().tzinfo or UTC)
             self._note = width, text(note, cite=True, width=max(40, width - 2)).rstrip("\n").split("\n")
         return [((" ", ""), (line, "")) for line in self._note[1]]
 
@@ -180,10 +181,14 @@ class CloseOut(Screen[str]):
             return [*rows, ((f" {_PROMPTS[self._asked]}", "key"), ("(Enter records it, Esc goes back)", "dim"))]
         keys = [("Enter", "close"), ("r", "checks again"), ("k", "check"), ("a", "attest"), ("f", "finding")]
         keys += [("u", "unverified"), ("o", "outcome"), ("w", "stop"), ("Esc", "back")]
-        row: list[tuple[str, str]] = [(" ", "")]
+        row: Row = ((" ", ""),)
         for key, word in keys:
-            row += [(key, "key"), (f" {word}  ", "dim")]
-        return [*rows, *folded(tuple(row), width, 1)]
+            more: Row = ((key, "key"), (f" {word}  ", "dim"))
+            if width_of((*row, *more)) > width + 2:
+                rows.append(row)
+                row = ((" ", ""),)
+            row = (*row, *more)
+        return [*rows, row]
 
     # -- what is done -------------------------------------------------------------------------------------
 

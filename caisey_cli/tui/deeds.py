@@ -34,7 +34,6 @@ TABLE: Final = (
     Deed("side", "Show or hide the side panel.", "f2", "F2", "", "side"),
     Deed("search", "Search the transcript upwards; Enter finds the next one.", "f3", "F3", "search"),
     Deed("approval", "Go to what waits for an answer; open its card if it is yours to answer.", "f4", "F4", "waiting"),
-    Deed("fold", "Fold or unfold the output of the action that is marked, else of the last one.", "f5", "F5", "fold"),
     Deed("failure", "Go to the failure above: failed, denied, refused, expired or unknown.", "f6", "F6", "failure"),
     Deed("change", "Go to the change above.", "f7", "F7", ""),
     Deed(
@@ -49,6 +48,7 @@ TABLE: Final = (
     ),
     Deed("stop", "Stop the action that runs, or take back the one that waits. Never leaves.", "ctrl+c", "^C", "stop"),
     Deed("leave", "Leave the view; the session stays open.", "ctrl+q", "^Q", "leave", "quit"),
+    Deed("fold", "Fold or unfold the output of the action that is marked, else of the last one.", "f5", "F5", "fold"),
     Deed(
         "check",
         "Verify: run a command and hold its output (or exit 0) against what is expected.",

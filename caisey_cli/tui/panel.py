@@ -134,7 +134,9 @@ def _labelled(label: str, text: str, tone: str, width: int) -> list[Row]:
 
 def _cut(rows: list[Row], most: int, width: int) -> list[Row]:
     """At most so many; the last one says that there is more."""
-    return rows if len(rows) <= most else [*rows[: most - 1], clipped((*rows[most - 1], (" " * width, "")), width)]
+    if len(rows) <= most:
+        return rows
+    return [*rows[: most - 1], (*clipped(rows[most - 1], width - 1), ("…", "dim"))]
 
 
 def _waiting(model: Model, now: int, width: int) -> list[Row]:

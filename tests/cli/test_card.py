@@ -84,7 +84,7 @@ def test_it_says_who_asks_for_what_where_and_why() -> None:
     assert row(lines, "class").startswith("persistent (table): is persistent")
     assert row(lines, "  part") == "systemctl restart cups  [persistent: is persistent]"
     assert row(lines, "before") == "cups failed"
-    assert row(lines, "needs") == "1 other member (admin or approver)"
+    assert row(lines, "needs") == "one other member (admin or approver)"
     assert "10 min left" in row(lines, "time")
 
 

@@ -217,7 +217,7 @@ def test_everything_that_did_not_go_well_is_told_in_order() -> None:
         ("Failed", "make; approved by sam after 10 s and lee after 20 s; root; exit 1 (\"Job failed\")"),
         ("Unknown", f"fsck /dev/sdb; approved by sam after 1 s; root; {unknown}"),
         ("Failed", "frobnicate; approved by sam after 1 s; root; could not be started: No such file or directory"),
-        ("Abandoned", "halt; to be approved by 1 member (admin or approver), asked by ana at 10:13"),
+        ("Abandoned", "halt; to be approved by another member (admin or approver), asked by ana at 10:13"),
         ("Verified", 'nothing was verified: "machine is to be replaced"'),
         (
             "Outcome",
@@ -276,7 +276,7 @@ def test_one_that_waits_and_one_that_runs() -> None:
     story = Story()
     story.hold(story.propose("halt"))
     story.start(story.propose("sleep 900"))
-    assert line(story, "Waiting") == "halt; to be approved by 1 member (admin or approver), asked by ana at 10:02"
+    assert line(story, "Waiting") == "halt; to be approved by another member (admin or approver), asked by ana at 10:02"
     assert line(story, "Running") == "sleep 900; no approval was needed; root; asked by ana at 10:02"
     assert line(story, "Outcome") == "the session is still open; open: halt waiting, sleep running"
     assert line(story, "Time").endswith("so far")
@@ -349,10 +349,42 @@ def test_a_clock_that_is_wrong_is_told_with_both_times() -> None:
     story = Story(skew=3600)
     story.observe()
     assert line(story, "Clock", cite=True) == (
-        "ACME/front-desk-03 wrote 11:02:01 where the relay received at 10:02:01; "
+        "the endpoint's clock is 60 min ahead of the relay's: "
+        "it wrote 11:02:01 where the relay received at 10:02:01; "
         "order and times here are the relay's [2]"
     )
     assert "Clock" not in Story(skew=50).text()
+    behind = Story(skew=-7200)
+    behind.observe()
+    assert line(behind, "Clock").startswith("the endpoint's clock is 2 h 0 min behind the relay's: it wrote 08:02:01")
+
+
+def test_what_came_late_is_no_clock_that_is_wrong() -> None:
+    story = Story()
+    story.observe()
+    story.skew = -3_600_000
+    story.observe()
+    assert line(story, "Clock").startswith(
+        "ACME/front-desk-03 wrote 09:02:02 where the relay received at 10:02:02, 60 min late"
+    )
+
+
+def test_the_first_actions_reason_stands_in_for_the_sessions() -> None:
+    story = Story()
+    story.propose("df -h")
+    story.propose("rm x", reason="make room")
+    assert line(story, "Reported", cite=True) == "make room (ana, 10:02) [1,3]"
+
+
+def test_what_somebody_said_stands_on_one_line_and_labels_make_a_column() -> None:
+    story = Story(reason="spooler")
+    story.observe()
+    story.deny("rm -rf /srv/" + "x" * 36, reason="would delete the directory")
+    story.withdraw(story.propose("reboot"), "later")
+    rows = story.text().splitlines()
+    assert any('"would delete the directory"' in row for row in rows)
+    assert {row[:11].rstrip()[-1:] for row in rows[1:] if not row.startswith(" ")} == {":"}
+    assert all(row[10] == " " and row[11] != " " for row in rows[1:] if not row.startswith(" "))
 
 
 # -- the record's state -----------------------------------------------------------------------------------
@@ -371,16 +403,18 @@ def test_of_a_bad_record_only_what_stands_before_it_is_told() -> None:
     body = (old.sealed.body or b"").replace(b"would delete", b"would keep..")
     story.entries[at] = Entry(Sealed(old.sealed.head, old.sealed.sig, old.sealed.salt, body), old.receipt)
     said = story.text()
-    assert f"(BAD at record {at + 1}: " in " ".join(said.split())
+    assert f"(bad at {at + 1}: " in " ".join(said.split())
     assert "Changed:  nothing" in said
-    assert "Waiting:  rm -rf /var/spool/cups" in said
-    assert "this note tells only what stands before the bad record" in said
+    assert "Proposed: rm -rf /var/spool/cups" in said
+    assert "what became of it is not told" in " ".join(said.split())
+    assert line(story, "Outcome") == f"not known: told up to record {at}, before the bad one"
+    assert not re.search(r"still open|Waiting|so far|Running", said)
 
 
 def test_a_dropped_end_is_bad() -> None:
     story = printer()
     story.entries.pop()
-    assert "BAD at record 44: it is missing: a signed checkpoint counts 44 records" in " ".join(story.text().split())
+    assert "bad at 44: it is missing: a signed checkpoint counts 44 records" in " ".join(story.text().split())
 
 
 def test_a_record_that_may_not_stand_there_is_bad_whatever_the_report_says() -> None:
@@ -388,7 +422,7 @@ def test_a_record_that_may_not_stand_there_is_bad_whatever_the_report_says() -> 
     story.observe()
     story.write("endpoint.observed", b"", "ana", checked=False, withheld=True)
     note = write_note(story.transcript(), Report(State.OPEN, 3))
-    assert "BAD at record 3: it is not written by the session's endpoint" in note.title
+    assert "bad at 3: it is not written by the session's endpoint" in note.title
 
 
 def test_what_is_withheld_is_said_and_the_rest_is_told() -> None:

@@ -208,7 +208,7 @@ def test_verify_says_intact_open_or_bad(home: Home, caisey: Caisey, tmp_path: Pa
         journal.connection.execute("UPDATE records SET head = ? WHERE rowid = ?", (bytes(head), row[0]))
     assert f"bad at {row[1]}:" in caisey("verify", "last", "--journal", str(copy), ends=Exit.RECORD)
     assert caisey.json("verify", "last", "--journal", str(copy), ends=Exit.RECORD)["bad"] == row[1]
-    assert f"BAD at record {row[1]}" in caisey("export", "last", "--journal", str(copy), ends=Exit.RECORD)
+    assert f"bad at {row[1]}:" in caisey("export", "last", "--journal", str(copy), ends=Exit.RECORD)
 
 
 def test_a_deleted_end_is_missed_because_of_the_checkpoint(home: Home, caisey: Caisey) -> None:
@@ -286,6 +286,64 @@ def _busy() -> bool:
     import os
 
     return os.getloadavg()[0] > (os.cpu_count() or 1)
+
+
+def test_a_damaged_or_missing_first_record_hides_nothing(home: Home, caisey: Caisey, tmp_path: Path) -> None:
+    (known,) = caisey.json("sessions")["sessions"]
+    ways = {
+        "head": "UPDATE records SET head = x'00' WHERE kind = 'session.opened'",
+        "body": """UPDATE bodies SET body = x'00' WHERE "commit" =
+                   (SELECT "commit" FROM records WHERE kind = 'session.opened')""",
+        "row": "DELETE FROM records WHERE kind = 'session.opened'",
+    }
+    for name, sql in ways.items():
+        copy = tmp_path / f"{name}.db"
+        with Journal.open(home.database) as journal:
+            journal.connection.execute("VACUUM INTO ?", (str(copy),))
+        with Journal.open(copy) as journal:
+            journal.connection.execute(sql)
+        words = (known["session"], "--journal", str(copy))
+        assert f"{known['session']} bad at 1: " in caisey("verify", *words, ends=Exit.RECORD)
+        assert f"session {known['session']}: bad at 1: " in caisey("show", *words, ends=Exit.RECORD)
+        note = " ".join(caisey("export", *words, ends=Exit.RECORD).split())
+        assert f"an endpoint that cannot be read, no ticket, session {known['session']} (bad at 1: " in note
+        assert "Outcome: not known: nothing can be told, the first record is bad" in note
+        assert caisey.json("export", *words, ends=Exit.RECORD)["log"] == known["log"]
+    with Journal.open(home.database) as journal:
+        journal.connection.execute(ways["row"])
+    assert f"{known['session']}  bad     2026-11-24" in caisey("sessions")
+    assert caisey.json("sessions")["sessions"][0]["unreadable"]
+    assert caisey.json()["sessions"] == []
+
+
+def test_a_clock_that_is_off_is_said_with_both_times(tmp_path: Path, caisey: Caisey) -> None:
+    workspace = Workspace()
+    story = Story(workspace=workspace, skew=3600)
+    story.observe()
+    ana = settled(tmp_path / "ana", workspace)
+    keep(ana, story)
+    shown = caisey("show", "--utc", "--home", str(ana.path)).splitlines()
+    assert shown[1] == (
+        "Clock: the endpoint's clock is 60 min ahead of the relay's: it wrote 11:02:01 where the relay received at "
+        "10:02:01; order and times here are the relay's"
+    )
+    told_ = caisey.json("show", "--utc", "--home", str(ana.path))
+    assert told_["clock"] == shown[1].removeprefix("Clock: ")
+    assert [each["time"] - each["received"] for each in told_["records"]] == [0, 3_600_000]
+
+
+def test_a_line_without_end_is_clipped_and_says_by_how_much(tmp_path: Path, caisey: Caisey) -> None:
+    workspace = Workspace()
+    story = Story(workspace=workspace)
+    story.observe()
+    story.read("cat x", out="\0" * 60_000 + "\nshort\n")
+    ana = settled(tmp_path / "ana", workspace)
+    keep(ana, story)
+    for lines in ("20", "0"):
+        shown = caisey("show", "--home", str(ana.path), "--lines", lines).splitlines()
+        (long,) = [each for each in shown if each.endswith("more characters")]
+        assert long == "      | " + "\\u{0}" * 400 + " ... 298,000 more characters"
+        assert "      | short" in shown
 
 
 # -- what is meant ----------------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from caisey_cli.sanitize import Inert, decode, inert, inert_block, reveal
+from caisey_cli.sanitize import Inert, decode, inert, inert_block, inert_lines, reveal
 
 HARMFUL = {"Cc", "Cf", "Cs", "Zl", "Zp"}
 anything = st.text(st.characters(min_codepoint=0, max_codepoint=0x10FFFF, categories=None))
@@ -100,3 +100,15 @@ def test_it_is_quick() -> None:
         stream.feed(data * 800)
     seconds = time.perf_counter() - begun
     assert 500 * 800 * len(data) / seconds > 20e6
+
+
+@given(st.lists(st.binary(max_size=40)), st.integers(1, 30))
+def test_lines_are_those_of_the_whole_however_it_was_cut(chunks: list[bytes], limit: int) -> None:
+    whole = inert_block(decode(b"".join(chunks))).split("\n")
+    expected = whole if whole[-1] else whole[:-1]
+    assert list(inert_lines(chunks, 10_000)) == expected
+    for line, full in zip(inert_lines(chunks, limit), expected, strict=True):
+        shown, _, rest = line.rpartition(" ... ") if len(full) > limit else (line, "", "")
+        assert full.startswith(shown)
+        assert len(shown) <= limit
+        assert not rest or rest == f"{len(full) - len(shown):,} more characters"

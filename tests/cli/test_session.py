@@ -748,18 +748,4 @@ async def test_empty_words_are_not(office: Office) -> None:
 
 
 def test_an_ordinary_command_fits() -> None:
-    body = ActionProposed(
-        instance="",
-        beat=0,
-        shell="",
-        argv=("ls", "\x1b[2J"),
-        script="",
-        directory="/",
-        account="root",
-        environment={},
-        limits=Limits(seconds=1, output_bytes=1),
-        reason="",
-        check=None,
-        again="",
-    )
-    fit(body)
+    fit(Command(argv=("ls", "\x1b[2J"), directory="/"))

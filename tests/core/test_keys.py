@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from caisey_core.errors import UsageError
-from caisey_core.keys import Place, exists, keep, load
+from caisey_core.keys import Place, exists, forget, keep, load
 from tests.core.world import key
 
 
@@ -140,3 +140,11 @@ def test_a_keyring_that_works_is_used(backend: str, tmp_path: Path) -> None:
 def test_one_that_does_not_or_keeps_it_in_the_clear_is_not(backend: str, tmp_path: Path) -> None:
     assert _kept_by(backend, tmp_path) == "file"
     assert (tmp_path / "device.key").stat().st_mode & 0o777 == 0o600
+
+
+def test_a_key_is_forgotten_wherever_it_lies(tmp_path: Path) -> None:
+    forget(tmp_path, "device")
+    keep(tmp_path, "device", key("ana"), Place.FILE)
+    forget(tmp_path, "device")
+    assert not exists(tmp_path, "device")
+    assert list(tmp_path.iterdir()) == []

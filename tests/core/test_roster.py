@@ -459,6 +459,23 @@ def test_an_agent_folds_the_same_version_from_the_heads() -> None:
     assert next(iter(seen.endpoints.values())).name == "c-acme/box", "without the client's name"
 
 
+def test_a_record_of_one_client_is_known_as_such_and_the_chain_holds_without_it() -> None:
+    workspace = Workspace.staffed()
+    workspace.invite_endpoint("pc")
+    whole = workspace.roster
+    kinds = {parse(each.sealed).digest: parse(each.sealed).head.kind for each in workspace.book.entries}
+    about = {kinds[digest] for digest in whole.about}
+    assert about == {"client.added", "endpoint.invited", "endpoint.admitted"}
+    assert set(whole.about.values()) == {"c-acme"}
+    seen = Roster()
+    for each in workspace.book.entries:
+        record = parse(each.sealed)
+        bare = Sealed(each.sealed.head, each.sealed.sig, None, None) if record.digest in whole.about else each.sealed
+        seen.apply(parse(bare), each.receipt.received)
+    assert (seen.version, seen.head, seen.members) == (whole.version, whole.head, whole.members)
+    assert (seen.clients, seen.endpoints, seen.about) == ({}, {}, {})
+
+
 @pytest.mark.parametrize("kind", ["member.added", "member.invited", "member.removed", "roster.renewed", "relay.added"])
 def test_what_an_agent_has_to_know_cannot_be_withheld(kind: str) -> None:
     workspace = Workspace.staffed()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -82,6 +83,11 @@ class Window:
             return until(looked, seconds=seconds)
         except AssertionError:
             raise AssertionError(f"{words!r} is not in\n{self.screen}") from None
+
+    def escape(self, words: str) -> None:
+        """Esc, and nothing after it (a terminal would take both for one key) until these words have gone."""
+        self.press("Escape")
+        until(lambda: not re.search(words, self.screen), why=f"{words!r} is still there")
 
     def end(self) -> None:
         """Ends this server."""
@@ -177,13 +183,16 @@ def test_hostile_output_and_pastes_and_another_size(world: World, window: Window
     window.shows("AAAAAAAA")
     window.paste("echo " + "y" * 10_000)
     window.press("Enter")
-    window.shows("10.0 kB")
+    screen = window.shows("longer than 8192 bytes")
+    assert "more rows of the command, folded" in screen
     window.resize(120, 40)
     window.shows("yyyyyyyy")
+    window.press("C-c")
+    window.shows("withdrawn")
     window.resize(80, 24)
     window.paste("echo first\necho second\n")
     window.shows("Pasted: 2 lines")
-    window.press("n")
+    window.escape("Pasted: 2 lines")
     window.shows("thrown away")
     before = kinds(world).count("action.proposed")
     assert before == 3
@@ -194,14 +203,14 @@ def test_every_key_of_the_footer_does_something(world: World, window: Window) ->
     window.shows("exit 2")
     window.press("F1")
     window.shows("Keys and commands")
-    window.press("Escape")
+    window.escape("Keys and commands")
     window.press("F2")
     until(lambda: "1 target" not in window.screen)
     window.press("F2")
     window.shows("1 target")
     window.press("F3")
-    window.shows("search")
-    window.press("Escape")
+    window.shows("Esc ends the search")
+    window.escape("Esc ends the search")
     window.press("F4")
     window.shows("Nothing waits for an answer")
     window.press("F5")
@@ -212,7 +221,7 @@ def test_every_key_of_the_footer_does_something(world: World, window: Window) ->
     window.shows("Nothing was changed")
     window.press("C-p")
     window.shows("Search for commands")
-    window.press("Escape")
+    window.escape("Search for commands")
     window.press("F8")
     window.shows("Closing session")
     window.press("Escape")
@@ -233,3 +242,46 @@ def test_somebody_who_watches_sees_it_and_writes_nothing(world: World, window: W
         assert kinds(world) == before
     finally:
         watching.end()
+
+
+def test_requests_of_others_are_decided_from_the_view(world: World, tmp_path: Path) -> None:
+    one, two = tmp_path / "one", tmp_path / "two"
+    first = world.ok("ana", "request", "box", "--", "touch", str(one)).strip()
+    second = world.ok("ana", "request", "box", "--", "touch", str(two)).strip()
+    opened = Window(world, tmp_path / "tmux", "sam", "connect", "box", "helping")
+    try:
+        opened.shows(r"live \d")
+        opened.type(":approvals")
+        opened.shows(f":approve {first}")
+        opened.escape("Waiting for approval")
+        opened.type(f":approve {first}")
+        opened.shows(f"Approve {first}")
+        time.sleep(1)  # a key pressed at once is not taken for an answer
+        opened.press("y")
+        opened.shows(f"{first} was started")
+        assert one.exists()
+        opened.type(f":deny {second} not now")
+        opened.shows(f"Deny {second}")
+        time.sleep(1)
+        opened.press("y")
+        opened.shows(f"{second} is denied")
+        assert not two.exists()
+        opened.type(":approve aaaaaaa")
+        opened.shows("Nothing that waits has the code")
+    finally:
+        opened.end()
+
+
+def test_alone_the_name_is_typed(solo_world: World, tmp_path: Path) -> None:
+    canary = tmp_path / "canary"
+    opened = Window(solo_world, tmp_path / "tmux", "sam", "connect", "box")
+    try:
+        opened.shows(r"live \d")
+        opened.type(f"touch {canary}")
+        opened.shows("Type the endpoint's name")
+        assert not canary.exists()
+        opened.type("box")
+        opened.shows("confirmed by")
+        assert canary.exists()
+    finally:
+        opened.end()

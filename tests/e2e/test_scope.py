@@ -78,6 +78,27 @@ def test_nothing_of_another_client(two: World, tmp_path: Path) -> None:
     assert not (tmp_path / "beta").exists()
 
 
+def test_no_journal_of_hers_holds_a_name_of_another_client(two: World) -> None:
+    """Acceptance 25, by its bytes: in the roster too, and also for who joins when the other client is there already."""
+    kim = two.ok("sam", "invite", "member", "--name", "kim", "--role", "technician", "--clients", "ACME")
+    two.ok("kim", "join", kim.strip())
+    two.ok("sam", "invite", "endpoint", "--client", "BETA", "--name", "till")
+    lee = two.ok("sam", "invite", "member", "--name", "lee", "--role", "admin", "--clients", "ACME")
+    two.ok("lee", "join", lee.strip())
+    assert two.ok("kim", "run", "box", "--", "echo", "acme") == "acme\n"
+    for who in ("ana", "kim", "lee"):
+        two.ok(who, "approvals")
+        assert [each["name"] for each in two.shape(who, "endpoints")["endpoints"]] == ["ACME/box"]
+        names = {each["name"] for each in two.shape(who, "invitations")["invitations"]}
+        assert names == {"ACME/box", "ana", "kim", "lee"}
+        held = [path.name for path in Path(two.home(who)).rglob("*") if path.is_file() and b"BETA" in path.read_bytes()]
+        assert held == [], who
+    refused = two.caisey("lee", "invite", "endpoint", "--client", "BETA", "--name", "pc")
+    assert (refused.returncode, "BETA is not in your scope; nobody was invited" in refused.stderr) == (252, True)
+    two.ok("lee", "revoke", two.ok("lee", "invite", "endpoint", "--client", "acme", "--name", "pc") and "pc")
+    assert "BETA/till" in two.ok("sam", "invitations"), "who serves every client sees all"
+
+
 async def _follow(world: World, log: LogId) -> str:
     """Asking for a log by its name, past the commands."""
     async with line(world, "ana") as opened:

@@ -9,10 +9,12 @@ from types import MappingProxyType
 import pytest
 
 from caisey_core.frames import LoginStatement
-from caisey_core.ids import PublicKey
+from caisey_core.ids import Digest, LogId, PublicKey
 from caisey_core.kinds import (
     KINDS,
     Audience,
+    ClientAdded,
+    MemberInvited,
     Namespace,
     Role,
     RosterRenewed,
@@ -20,7 +22,7 @@ from caisey_core.kinds import (
     Signer,
 )
 from caisey_core.record import Head, Record, Writer, canonical
-from caisey_core.roster import Endpoint, Grant, Member, Roster
+from caisey_core.roster import EVERY_CLIENT, Endpoint, Grant, Member, Roster
 from caisey_core.signing import SigningKey
 from caisey_server import admission
 from caisey_server.admission import Denial, Directory, Door, Root, Session, denial
@@ -85,14 +87,52 @@ def test_reading(name: str, roster: bool, desk: bool, shop: bool) -> None:
     assert (scope is None or SHOP.id in scope) is shop
 
 
-def test_staff_bodies_go_to_members_and_to_whom_they_are_about() -> None:
+def sees(who: admission.Standing, record: Record) -> bool:
+    """Whether somebody gets a record's body; without it, head and signature."""
+    shown = admission.shown(ROSTER, who, record.log, record.digest, record.head.aud, record.sealed)
+    assert shown in (record.sealed, replace_body(record))
+    return shown == record.sealed
+
+
+def test_staff_bodies_go_to_who_serves_the_client_and_to_whom_they_are_about() -> None:
     assert OPEN.head.aud == Audience.STAFF
-    sealed = OPEN.sealed
-    bare = replace_body(OPEN)
-    for name, seen in {"ana": sealed, "sam": sealed, "root": sealed, "desk": bare, "desk grant": bare}.items():
-        assert admission.shown(standing(name), OPEN.digest, OPEN.head.aud, sealed) == seen, name
-    assert admission.shown(standing("new grant"), OPEN.digest, OPEN.head.aud, sealed) == sealed
-    assert admission.shown(standing("desk"), OPEN.digest, "all", sealed) == sealed
+    wanted = {"ana": True, "tom": True, "sam": True, "root": True, "bea": False, "desk": False, "desk grant": False}
+    assert {name: sees(standing(name), OPEN) for name in wanted} == wanted
+    assert sees(standing("new grant"), OPEN)
+    note = Writer(WORLD.tom, LogId("a" * 64)).write("note.added", NOTE, time=1, audience=Audience.STAFF)
+    assert (sees(standing("bea"), note), sees(standing("shop"), note)) == (True, False), "in a session"
+
+
+def test_of_a_client_only_who_serves_it_gets_the_names() -> None:
+    about = {record.digest: record for record in WORLD.records if record.digest in ROSTER.about}
+    assert {record.head.kind for record in about.values()} == {
+        "client.added",
+        "endpoint.invited",
+        "endpoint.admitted",
+    }
+    assert all(record.head.aud == Audience.STAFF for record in about.values())
+    for name, clients in {"tom": {"c1"}, "bea": {"c2"}, "ana": {"c1", "c2"}}.items():
+        seen = {digest for digest, record in about.items() if sees(standing(name), record)}
+        assert seen == {digest for digest, client in ROSTER.about.items() if client in clients}, name
+    unknown = Writer(WORLD.ana, WORLD.log).write(
+        "client.added",
+        ClientAdded(id="c3", name="Cole"),
+        time=1,
+        re={"roster": ROSTER.head},
+        audience=Audience.STAFF,
+    )
+    assert (sees(standing("ana"), unknown), sees(standing("bea"), unknown)) == (True, False)
+
+
+@pytest.mark.parametrize(
+    ("clients", "used", "sees_it"),
+    [(("c1",), False, True), (("c2",), False, False), ((EVERY_CLIENT,), False, True), (("c1",), True, False)],
+)
+def test_an_open_invitation_shows_what_its_member_will_see(clients: tuple[str, ...], used: bool, sees_it: bool) -> None:
+    one_use = key("kim grant").public
+    invited = MemberInvited(id="kim", name="kim", role=Role.TECHNICIAN, clients=clients, key=one_use, expires=FAR)
+    grant = Grant(Digest("1" * 64), "", one_use, invited, used=used)
+    assert sees(grant, OPEN) is sees_it
 
 
 def replace_body(record: Record) -> object:

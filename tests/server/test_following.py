@@ -133,9 +133,10 @@ async def test_bodies_for_the_staff_do_not_reach_the_endpoint(served: Served) ->
     assert [entry.sealed.body for entry in live] == [None, None]
 
 
-async def test_the_endpoint_gets_the_roster_without_the_clients_names(served: Served) -> None:
+async def test_nobody_gets_the_names_of_clients_they_do_not_serve(served: Served) -> None:
     world = served.world
-    for device, withheld in ((world.ana, 0), (world.desk, 6), (world.desk_grant, 5), (world.root, 0)):
+    counts = ((world.ana, 0), (world.tom, 3), (world.desk, 6), (world.desk_grant, 5), (world.root, 0))
+    for device, withheld in counts:
         peer = await served.enter(device)
         await peer.send(frames.FollowAll(cursor=""))
         entries = [entry for entry in await peer.caught_up() if entry.receipt.seq <= 12]

@@ -101,13 +101,13 @@ def test_records_from_a_position(served: Served, story: str) -> None:
     assert part["entries"] == whole["entries"][1:2]
 
 
-def test_staff_bodies_are_withheld_from_the_endpoint(served: Served) -> None:
+def test_staff_bodies_are_withheld_from_the_endpoint_and_from_other_clients_members(served: Served) -> None:
     path = f"/v1/logs/{served.world.log}/records?limit=12"
     counts = {}
-    for name in ("ana", "desk"):
+    for name in ("ana", "bea", "desk"):
         _, answer = served.server.call(path, token=served.server.token(key(name)))
         counts[name] = sum(entry["record"]["body"] is None for entry in answer["entries"])
-    assert counts == {"ana": 0, "desk": 6}
+    assert counts == {"ana": 0, "bea": 3, "desk": 6}
 
 
 def test_checkpoints(served: Served, story: str) -> None:

@@ -7,7 +7,7 @@ import re
 import pytest
 from textual.events import Paste
 
-from caisey_cli.tui.app import farewell
+from caisey_cli.tui.app import left
 from caisey_cli.tui.bench import Asked
 from caisey_cli.tui.cards import Sheet
 from caisey_cli.tui.closing import CloseOut
@@ -38,7 +38,7 @@ async def test_it_opens_a_session_and_leaving_does_not_close_it(office: Office) 
         assert seat.kinds == ["session.opened", "endpoint.observed"]
         assert "1 target   front-desk-03" in rows(seat, "side")
         await seat.press("ctrl+q")
-    assert "stays open" in farewell(seat.app)
+    assert "stays open" in left(seat.app).words
     assert "session.closed" not in seat.kinds
 
 
@@ -72,16 +72,16 @@ async def test_failures_have_a_sign_and_a_word_and_are_found(office: Office) -> 
         await seat.press("f6")
         view = seat.app.transcript
         assert view.marked == 2
-        assert seat.shows("✗ false")
-        assert seat.shows("exit 3")
-        assert seat.shows("! no such thing")
+        await seat.until(lambda: seat.shows("✗ false"))
+        await seat.until(lambda: seat.shows("exit 3"))
+        await seat.until(lambda: seat.shows("! no such thing"))
 
 
 async def test_what_i_must_confirm_comes_as_a_card(office: Office) -> None:
     async with seated(office) as seat:
         await seat.type("tee /etc/x")
         await seat.until(lambda: isinstance(seat.app.screen, Sheet))
-        assert seat.shows("tee /etc/x")
+        await seat.until(lambda: seat.shows("tee /etc/x"))
         assert "action.confirmed" not in seat.kinds
         await seat.decide("y")
         await seat.until(lambda: "action.finished" in seat.kinds)
@@ -155,7 +155,7 @@ async def test_several_lines_are_one_action_shown_before_it_is_sent(office: Offi
         seat.app.line.post_message(Paste("ls /a\nls /b\x1b\n"))
         await seat.until(lambda: isinstance(seat.app.screen, Sheet))
         assert "action.proposed" not in seat.kinds
-        assert seat.shows("ls /b\\u{1b}")
+        await seat.until(lambda: seat.shows("ls /b\\u{1b}"))
         await seat.decide("y")
         await seat.until(lambda: "action.finished" in seat.kinds)
         assert said(office, "action.proposed")[0].says(ActionProposed).script == "ls /a\nls /b\x1b"
@@ -233,7 +233,7 @@ async def test_every_deed_of_the_table_is_there(office: Office) -> None:
         assert all(callable(getattr(seat.app, f"do_{deed.name}")) for deed in TABLE)
         await seat.press("f1")
         await seat.until(lambda: isinstance(seat.app.screen, Sheet))
-        assert seat.shows("Keys and commands")
+        await seat.until(lambda: seat.shows("Keys and commands"))
         await seat.press("escape")
         await seat.until(lambda: len(seat.app.screen_stack) == 1)
         await seat.press("f2")
@@ -258,7 +258,7 @@ async def test_closing_shows_what_is_open_and_lets_it_be_mended(office: Office) 
         await changed(seat)
         await seat.press("f8")
         await seat.until(lambda: isinstance(seat.app.screen, CloseOut) and seat.shows("no check has passed since"))
-        assert seat.shows("Changed:")
+        await seat.until(lambda: seat.shows("Changed:"))
         await seat.press("enter")
         await seat.until(lambda: seat.shows("was not closed"))
         assert "session.closed" not in seat.kinds
@@ -282,6 +282,7 @@ async def test_closing_unverified_needs_a_reason_and_an_outcome(office: Office) 
         await seat.press("u", *"printer is off", "enter", "o", "o")
         await seat.press("enter")
         await seat.until(lambda: "session.closed" in seat.kinds)
+        await seat.until(lambda: "is closed: mitigated" in seat.app.last)
         closed = said(office, "session.closed")[0].says(SessionClosed)
         assert (closed.outcome, closed.unverified) == ("mitigated", "printer is off")
 
@@ -335,7 +336,7 @@ async def test_search_unfolds_what_it_finds(office: Office) -> None:
         await seat.type("ls")
         await seat.until(lambda: seat.shows("folded"))
         await seat.press("f3", *"line 500", "enter")
-        assert seat.shows("line 500")
+        await seat.until(lambda: seat.shows("line 500"))
         await seat.press("escape")
         assert seat.app.transcript.sought == ""
 
@@ -382,7 +383,7 @@ async def test_who_watches_sees_the_same_and_writes_nothing(office: Office) -> N
         await seat.type("ls /secret")
         await seat.until(lambda: "action.finished" in seat.kinds)
     before = list(seat.kinds)
-    async with seated(office, Asked(session="last")) as seat:
+    async with seated(office, Asked(session="last", watching=True)) as seat:
         await seat.until(lambda: seat.shows("ls /secret"))
         assert "watching" in rows(seat, "header")
         await seat.type("ls")

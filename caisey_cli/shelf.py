@@ -1,0 +1,104 @@
+"""A journal open for reading, this home's or a copy: whose it is, its roster, and the session that is meant."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from caisey_cli.home import Home, Membership
+from caisey_cli.sanitize import inert
+from caisey_core.errors import UsageError
+
+if TYPE_CHECKING:
+    from caisey_cli.resolve import Known
+    from caisey_cli.transcript import Transcript
+    from caisey_core.chain import Report
+    from caisey_core.frames import Entry
+    from caisey_core.journal import Journal
+    from caisey_core.roster import Endpoint, Roster
+
+
+@dataclass(frozen=True, slots=True)
+class Shelf:
+    """A journal open for reading. `me` is my member's id, empty for somebody else's journal."""
+
+    home: Home
+    journal: Journal
+    roster: Roster
+    membership: Membership | None
+
+    @property
+    def me(self) -> str:
+        """My member's id."""
+        return self.membership.member if self.membership else ""
+
+    @property
+    def key(self) -> str:
+        """My device's public key, for "you"."""
+        path = self.home.path / "device.pub"
+        return path.read_text().split(" ")[1] if self.membership and path.exists() else ""
+
+    def known(self) -> list[Known]:
+        """The sessions in it; their names are remembered for TAB."""
+        from caisey_cli import completions, resolve
+
+        found = resolve.sessions(self.journal, self.roster)
+        if self.membership:
+            names = [each.name for each in self.scope()]
+            completions.remember(self.home.path, names, [(each.code, about(each)) for each in found])
+        return found
+
+    def session(self, typed: str) -> Known:
+        """The session that is meant."""
+        from caisey_cli import resolve
+
+        return resolve.session(self.known(), typed, me=self.me, reading=True)
+
+    def transcript(self, entries: Sequence[Entry]) -> Transcript:
+        """The transcript of a log's entries."""
+        from caisey_cli.transcript import Transcript
+
+        return Transcript.of(entries, self.roster, self.key)
+
+    def report(self, log: str, entries: Sequence[Entry]) -> Report:
+        """Whether a log holds."""
+        from caisey_cli.evidence import examine
+
+        return examine(entries, self.journal.checkpoints(log), self.roster)
+
+    def scope(self) -> list[Endpoint]:
+        """The endpoints I may work on."""
+        from caisey_cli import resolve
+
+        return resolve.in_scope(self.roster, self.roster.members.get(self.me))
+
+
+@contextmanager
+def at(home: Path | None, journal: Path | None = None) -> Iterator[Shelf]:
+    """This home's journal, or another one with the roster that is in it."""
+    own = Home.of(home)
+    if journal is None:
+        with own.reading() as opened:
+            yield Shelf(own, opened, own.roster(opened), own.membership())
+        return
+    from caisey_cli.home import fold
+    from caisey_core.journal import Journal
+
+    if not journal.exists():
+        raise UsageError(f"There is no journal {journal}.", hint="Name a file such as journal.db.")
+    with Journal.read(journal) as opened:
+        logs = opened.logs("workspace.founded")
+        if len(logs) != 1:
+            raise UsageError(f"{journal} holds {len(logs)} rosters instead of one; nothing can be checked by it.")
+        roster = fold(opened, logs[0])
+        if own.joined and own.membership().workspace != roster.fingerprint:
+            raise UsageError(f"{journal} is of another workspace ({roster.fingerprint}) than this home.")
+        yield Shelf(own, opened, roster, None)
+
+
+def about(known: Known) -> str:
+    """A session's endpoint and ticket, inert."""
+    return inert(known.endpoint + (f", ticket {known.ticket}" if known.ticket else ""))
