@@ -171,7 +171,7 @@ class SessionController:
             )
 
     async def attested(self, log: LogId, closing: Record, seconds: float = 5.0) -> set[str]:
-        """Keys that have attested the session up to its closing, after waiting so long for relay and endpoint."""
+        """Keys that have attested the session up to its closing, after waiting so long for relay and agent."""
         endpoint = self.endpoint(log)
 
         def keys() -> set[str]:

@@ -83,6 +83,22 @@ class Founded(Shape, frozen=True):
     seq: int
 
 
+class JoinRequest(Shape, frozen=True):
+    """POST /v1/join, as an invitation's one-use key: the admission, one record."""
+
+    record: SealedShape
+
+
+class Admitted(Shape, frozen=True):
+    """Answer: the admission's digest, the new identity, and its place in the roster."""
+
+    digest: str
+    incarnation: str
+    seq: int
+    received: int
+    chain: str
+
+
 class EndpointShape(Shape, frozen=True):
     """One of GET /v1/endpoints. `connected`: a socket is open; whether the agent answers is asked by a probe."""
 

@@ -17,7 +17,7 @@ from caisey_core import __version__, api
 from caisey_core.errors import BadRecord, JournalError
 from caisey_core.frames import DENIALS, FRAME_LIMIT, read_login
 from caisey_core.record import Sealed, parse
-from caisey_core.roster import Roster
+from caisey_core.roster import Grant, Roster
 from caisey_server import admission
 from caisey_server.admission import Denial, Standing, denial
 from caisey_server.openapi import describe, documented
@@ -221,6 +221,31 @@ async def _readable(log: Annotated[str, Path(pattern="^[0-9a-f]{64}$")], relay: 
 
 
 Readable = Annotated[str, Depends(_readable)]
+
+
+@router.post("/join", **documented(api.Admitted, takes=api.JoinRequest))
+async def join(relay: Here, who: Who, request: Request) -> Response:
+    """Uses an invitation up: the same append as over the socket, for whoever has only HTTP."""
+    if not isinstance(who, Grant) or who.key is None:
+        raise _Refused(denial("kind", "only an invitation's key joins"))
+    each = (await _body(request, api.JoinRequest)).record
+    try:
+        record = parse(Sealed(each.head, each.sig, each.salt, each.body))
+    except BadRecord as bad:
+        raise _Refused(denial("malformed", str(bad))) from bad
+    result = admission.sound([record], who.key) or await relay.log.append(record.log, "", (record,), who.key)
+    if isinstance(result, Denial):
+        raise _Refused(result)
+    ((digest, receipt),) = result
+    return _json(
+        api.Admitted(
+            digest=digest,
+            incarnation=receipt.incarnation,
+            seq=receipt.seq,
+            received=receipt.received,
+            chain=receipt.chain,
+        )
+    )
 
 
 @router.get("/endpoints", **documented(api.Endpoints))

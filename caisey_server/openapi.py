@@ -17,6 +17,8 @@ _SHAPES: Final = (
     api.LoginAccepted,
     api.FoundRequest,
     api.Founded,
+    api.JoinRequest,
+    api.Admitted,
     api.Endpoints,
     api.Sessions,
     api.Pending,

@@ -172,6 +172,26 @@ def test_a_token_ends_with_the_membership(served: Served) -> None:
     assert served.server.call("/v1/endpoints", token=token)[0] == 401
 
 
+def test_an_invitation_is_used_up_over_http(served: Served) -> None:
+    world, one_use, device = served.world, key("laptop grant"), key("laptop")
+    grant = world.invite_endpoint("c1", "laptop", one_use.public)
+    asyncio.run(publish(served.origin, world, [grant]))
+    admission = world.admission(grant, one_use, device)
+    asked = {"record": shape(admission)}
+    assert served.server.call("/v1/join", asked)[0] == 401, "not without a login"
+    assert served.server.call("/v1/join", asked, served.server.token(world.ana))[0] == 403, "not as a member"
+    token = served.server.token(one_use)
+    forged = {"record": shape(world.admission(grant, key("eve"), device))}
+    assert served.server.call("/v1/join", forged, token)[0] == 403
+    status, answer = served.server.call("/v1/join", asked, token)
+    assert (status, answer["digest"]) == (200, admission.digest)
+    world.add(admission)
+    again = {"record": shape(world.admission(grant, one_use, key("another")))}
+    assert served.server.call("/v1/join", again, token)[0] == 410, "an invitation is good once"
+    names = served.server.call("/v1/endpoints", token=served.server.token(world.ana))[1]["endpoints"]
+    assert "ACME/laptop" in {each["name"] for each in names}
+
+
 def login(served: Served, namespace: Namespace = Namespace.LOGIN, **changed: object) -> tuple[int, Any]:
     """A login that differs in something."""
     _, challenge = served.server.call("/v1/login/challenge", {})
@@ -320,6 +340,7 @@ def test_the_document_names_every_shape_and_asks_for_a_token_where_one_is_needed
         if any("security" in each for each in operations.values())
     }
     assert guarded == {
+        "/v1/join",
         "/v1/endpoints",
         "/v1/sessions",
         "/v1/approvals",

@@ -269,7 +269,7 @@ async def test_closing_shows_what_is_open_and_lets_it_be_mended(office: Office) 
         await seat.press("enter")
         await seat.until(lambda: "session.closed" in seat.kinds)
         assert said(office, "session.closed")[0].says(SessionClosed).outcome == "resolved"
-        await seat.until(lambda: "attested by relay and endpoint" in seat.app.last)
+        await seat.until(lambda: "attested by relay and agent" in seat.app.last)
         await seat.type("ls")
         assert "can only be read" in seat.app.last
 
