@@ -391,9 +391,7 @@ class Bench:
         named, reason = desk.closing(log, outcome, unverified)
         record = await desk.controller.close(log, named, reason)
         keys = await desk.controller.attested(log, record)
-        known = [("relay", each) for each in desk.line.roster.relays] + [
-            ("agent", desk.controller.endpoint(log).key)
-        ]
+        known = [("relay", each) for each in desk.line.roster.relays] + [("agent", desk.controller.endpoint(log).key)]
         by = list(dict.fromkeys(name for name, key in known if key in keys))
         words = f"attested by {' and '.join(by)}" if by else "not attested yet by relay or endpoint"
         code = session_code(log)
