@@ -179,14 +179,17 @@ class SessionApp(Frame):
 
     def do_cd(self, rest: str) -> None:
         """Another directory for what follows."""
-        _account, now = self.bench.place
-        self.bench.directory = typed.directory(rest, now) if rest else ""
-        _account, now = self.bench.place
-        self.say(
-            f"Commands from here on run in {inert(now or 'the home of the agent')}; each has a shell of its own, "
-            "so changes of its environment do not carry over."
-        )
-        self._rows("prompt").update()
+
+        async def work() -> str:
+            _account, now = self.bench.place
+            chosen = typed.directory(rest, now) if rest else ""
+            await self.bench.controller.move(self.bench.session, chosen)
+            return (
+                f"Commands from here on run in {inert(chosen or 'the home of the agent')}; each has a shell of its "
+                "own, so changes of its environment do not carry over."
+            )
+
+        self._do("changing the directory", work)
 
     def do_approvals(self, _rest: str) -> None:
         """What waits, everywhere."""

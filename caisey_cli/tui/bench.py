@@ -106,7 +106,6 @@ class Bench:
         self.asked = asked
         self.model: Model | None = None
         self.log: LogId | None = None
-        self.directory = ""
         self._entered = False
         self._shown = shown
         self._connect = connect
@@ -179,14 +178,7 @@ class Bench:
         while page := journal.entries(self.log or "", self.model.seq, PAGE):
             for entry in page:
                 self.model.take(entry)
-        self._resumed()
         self._shown.news()
-
-    def _resumed(self) -> None:
-        """The directory of the last action is still the one."""
-        if self.model is not None and not self.directory:
-            last = [w.action.proposed for w in self.model.transcript.works.values() if w.action.proposed]
-            self.directory = last[-1].directory if last else ""
 
     async def _online(self, journal: Journal) -> None:
         pulse = Pulse(self._connect)
@@ -264,7 +256,6 @@ class Bench:
                     self._shown.news()
                     await asyncio.sleep(0)
             if page:
-                self._resumed()
                 self._shown.news()
                 await asyncio.sleep(0)
                 continue
@@ -295,8 +286,9 @@ class Bench:
     @property
     def place(self) -> tuple[str, str]:
         """Account and directory of the actions to come, as far as they are known."""
-        alive = self._pulse.alive
-        return (alive.account if alive else ""), self.directory or (alive.directory if alive else "")
+        alive, model = self._pulse.alive, self.model
+        chosen = model.transcript.session.directory if model else ""
+        return (alive.account if alive else ""), chosen or (alive.directory if alive else "")
 
     @property
     def ready(self) -> bool:
@@ -353,12 +345,12 @@ class Bench:
     async def run_command(self, script: str) -> None:
         """Proposes a script; what becomes of it is on record."""
         log = self.session
-        await self.controller.propose(log, Command(script=script, directory=self.directory))
+        await self.controller.propose(log, Command(script=script))
 
     async def check(self, script: str, expect: str | None) -> Verified:
         """Runs a check to its end and puts the result on record."""
         log, desk, expectation = self.session, self.desk, Expectation(text=expect, exit=None)
-        command = Command(script=script, directory=self.directory)
+        command = Command(script=script)
         request, end = await desk.act(log, command, Answers(), check=expectation)
         if end is None:
             raise Refused(f"The check {request.code} has no end; nothing was verified.")

@@ -13,7 +13,7 @@ from caisey_cli.tui.blocks import countdown, script
 from caisey_cli.tui.model import Model
 from caisey_cli.tui.tone import Row, clipped, folded, width_of
 from caisey_core.ids import request_code
-from caisey_core.kinds import EndpointObserved, Facts
+from caisey_core.kinds import Facts
 from caisey_core.lifecycle import Step
 
 WIDTH: Final = 29
@@ -176,15 +176,15 @@ def _checks(transcript: Transcript, width: int) -> list[Row]:
 
 def _facts(model: Model, width: int) -> list[Row]:
     """Before and now; a machine is observed when a session opens, so that `now` may have nothing newer to tell."""
-    shown = [each for each in model.transcript.events if isinstance(each.record.body, EndpointObserved)]
-    facts = model.transcript.facts
-    if facts is None or not shown:
+    transcript = model.transcript
+    facts, observed = transcript.facts, transcript.session.observed
+    if facts is None or observed is None:
         return []
     rows = _cut(folded((("before ", "dim"), (_words(facts), "")), width, 7), 4, width)
-    last = shown[-1].record.body
-    if len(shown) > 1 and isinstance(last, EndpointObserved):
-        return rows + _cut(folded((("now    ", "dim"), (_words(last.facts), "")), width, 7), 4, width)
-    words = f"not observed again since {model.clock.minute(shown[0].received)}"
+    if transcript.facts_last is not None:
+        since = "; ".join(wording.since(facts, transcript.facts_last)) or "as before (=)"
+        return rows + _cut(folded((("now    ", "dim"), (since, "")), width, 7), 4, width)
+    words = f"not observed again since {model.clock.minute(observed.received)}"
     return rows + folded((("now    ", "dim"), (words, "dim")), width, 7)
 
 
