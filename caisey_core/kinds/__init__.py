@@ -47,9 +47,13 @@ from caisey_core.kinds.machine import (
 from caisey_core.kinds.outcomes import FindingMarked, Mode, NoteAdded, OutcomeVerified, SessionClosed
 from caisey_core.kinds.words import Audience, Body, Class, Decision, How, Namespace, Outcome, Part, Role
 from caisey_core.kinds.workspace import (
+    ChangeApproved,
+    ChangeDenied,
     ClientAdded,
     EndpointAdmitted,
+    EndpointEnrolled,
     EndpointInvited,
+    EndpointsInvited,
     InvitationRevoked,
     MemberAdded,
     MemberAdmitted,
@@ -67,6 +71,8 @@ __all__ = [
     "GOVERNING",
     "HEAD_LIMIT",
     "KINDS",
+    "OF_CLIENTS",
+    "SECONDED",
     "ActionCancelled",
     "ActionConfirmed",
     "ActionExpired",
@@ -81,14 +87,18 @@ __all__ = [
     "ApprovalGranted",
     "Audience",
     "Body",
+    "ChangeApproved",
+    "ChangeDenied",
     "Class",
     "ClientAdded",
     "Decision",
     "Disk",
     "EndpointAdmitted",
+    "EndpointEnrolled",
     "EndpointInvited",
     "EndpointObserved",
     "EndpointRef",
+    "EndpointsInvited",
     "Expectation",
     "Facts",
     "FindingMarked",
@@ -130,7 +140,7 @@ CHUNK_LIMIT: Final = 64 * 1024
 
 
 class Signer(StrEnum):
-    """Who may write a kind, by what the key is in the log."""
+    """Who may write a kind, by what the key is in the log. Of a roster, what `ROOT` may an admin may, seconded."""
 
     ROOT = "root"
     ADMIN = "admin"
@@ -187,15 +197,23 @@ KINDS: Final[dict[str, Kind]] = (
         Namespace.ROSTER,
         _row("client.added", ClientAdded, _ROSTER),
         _row("endpoint.invited", EndpointInvited, _ROSTER),
+        _row("endpoints.invited", EndpointsInvited, _ROSTER),
         _row("invitation.revoked", InvitationRevoked, ("roster", "grant")),
         _row("member.removed", MemberRemoved, _ROSTER),
         _row("roster.renewed", RosterRenewed, _ROSTER),
+    )
+    | _kinds(
+        Signer.ADMIN,
+        Namespace.APPROVAL,
+        _row("change.approved", ChangeApproved, ("roster", "change")),
+        _row("change.denied", ChangeDenied, ("roster", "change")),
     )
     | _kinds(
         Signer.GRANT,
         Namespace.ROSTER,
         _row("member.admitted", MemberAdmitted, _GRANT),
         _row("endpoint.admitted", EndpointAdmitted, _GRANT),
+        _row("endpoint.enrolled", EndpointEnrolled, _GRANT),
     )
     | _kinds(
         Signer.TECHNICIAN,
@@ -246,3 +264,11 @@ GOVERNING: Final = frozenset(
     name for name, kind in KINDS.items() if kind.re[:1] == _ROSTER or name == "workspace.founded"
 )
 """Kinds that make the roster's one ordered chain; their count is the roster's version."""
+
+SECONDED: Final = frozenset(name for name in GOVERNING if KINDS[name].signer is Signer.ROOT) - {"workspace.founded"}
+"""Changes that raise rights: the root's alone, or an admin's that count once another admin has approved them."""
+
+OF_CLIENTS: Final = frozenset(
+    {"client.added", "endpoint.invited", "endpoints.invited", "endpoint.admitted", "endpoint.enrolled"}
+)
+"""The roster's kinds that name clients and their machines; everybody else's bodies are for all who fold it."""
