@@ -5,8 +5,8 @@ relay can neither drop nor reorder one unnoticed, and their count is the roster'
 the one-use key of a grant and hang on that grant, not on the chain: nobody has to be at their desk for a machine to
 join. Whoever folds a log checks everything in it; a record that may not stand there raises `BadRecord`.
 
-A change that raises rights is the root's, or an admin's that waits for another admin (`caisey_core.changes`): it has its
-place in the chain, and nothing of it counts before that approval has one too.
+A change that raises rights is the root's, or an admin's that waits for another admin (`caisey_core.changes`): it has
+its place in the chain, and nothing of it counts before that approval has one too.
 
 Agents get the heads of every record but no names of clients and of other endpoints, members none of those of clients
 they do not serve; the chain holds without them.
@@ -100,8 +100,8 @@ class Endpoint:
 class Grant:
     """An invitation: what its one-use key may still do. `invited` is None where the body is withheld.
 
-    `by` is the key that signed it, `seconded` the one that approved it, if it needed that; `waits` is until when (ms) it
-    may still be approved, 0 where it waits for nobody. `taken` counts whom it has let in.
+    `by` is the key that signed it, `seconded` the one that approved it, if it needed that; `waits` is until when (ms)
+    it may still be approved, 0 where it waits for nobody. `taken` counts whom it has let in.
     """
 
     digest: Digest
@@ -371,7 +371,7 @@ class Roster:
 
 
 def below(prefix: str, name: str) -> bool:
-    """Whether a machine may take this name under an invitation for several: its name, `-`, and what is safe anywhere."""
+    """Whether a machine may take this name under an invitation for several: its name, `-`, and safe letters."""
     rest = name.removeprefix(f"{prefix}-")
     return rest != name and len(name) <= NAME_LIMIT and _SAFE.fullmatch(rest) is not None
 
