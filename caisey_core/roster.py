@@ -160,6 +160,11 @@ class Roster:
         """The members who are admins now."""
         return [each for each in self.members.values() if each.governs]
 
+    def seconders(self, key: str) -> list[Member]:
+        """The admins who may approve what the holder of a device key has signed."""
+        writer = self.member(key)
+        return [each for each in self.admins if writer is None or each.id != writer.id]
+
     def endpoint(self, key: str) -> Endpoint | None:
         """The endpoint that holds a key."""
         return next((each for each in self.endpoints.values() if each.key == key), None)
