@@ -80,7 +80,7 @@ def invite_member(
     home: HomeOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Invite a member. By the root key, where it is at hand; else another admin has to approve it first.
+    """Invite a member, by the root key where it is at hand, else with another admin's approval.
 
     Example: caisey invite member --name sam --role approver --clients all
     """
@@ -215,9 +215,9 @@ def rotate(
     home: HomeOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Take an invitation back and print the same again with a new secret: for one that got lost or into wrong hands.
+    """Take an invitation back and print the same again with a new secret.
 
-    An expired one can be rotated too. Of one for several machines, what is left of it is given again.
+    For one that got lost, into wrong hands, or has expired. Of one for several machines, what is left is given again.
 
     Example: caisey rotate front-desk-03
     """

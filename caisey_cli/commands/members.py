@@ -74,7 +74,7 @@ def remove(
     home: HomeOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Remove a member: their connections end, and what they approved or invited and is not used counts no more.
+    """Remove a member: their connections end, and what they invited counts no more.
 
     Example: caisey remove kim --reason "left the company"
     """
