@@ -24,6 +24,7 @@ from caisey_core.connection import Connection
 from caisey_core.errors import (
     BadRecord,
     Forbidden,
+    NotAdmitted,
     RecordError,
     Refused,
     Unreachable,
@@ -62,6 +63,8 @@ PAGE: Final = 32
 """Entries read from the journal at once: at most 8 MiB."""
 TRIES: Final = 20
 """How often a change of the roster is made anew because somebody else was first."""
+_GRACE: Final = 0.25
+"""Seconds that a command which is done waits for a renewal of the roster that is on its way."""
 _LOOK: Final = 0.2
 """Seconds between two looks at the link: it says when it is ready again, not when it is lost."""
 _RECEIPT: Final = 5.0
@@ -177,6 +180,8 @@ class Line:
         return self
 
     async def __aexit__(self, *_exception: object) -> None:
+        if self._renewing is not None and self._failure is None:
+            await asyncio.wait({self._renewing}, timeout=_GRACE)
         for task in (self._renewing, self._pump):
             if task is not None:
                 task.cancel()
@@ -391,6 +396,8 @@ class Line:
                 self._attested(checkpoint)
             case Restored():
                 raise other_history(event)
+            case Broken(code="login"):
+                raise NotAdmitted
             case Broken(why=why):
                 self._notice(why)
             case _:

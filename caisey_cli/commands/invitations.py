@@ -222,18 +222,18 @@ def rotate(
     Example: caisey rotate front-desk-03
     """
     from caisey_cli import inviting
-    from caisey_cli.governing import now_ms
+    from caisey_cli.governing import current, now_ms
     from caisey_core.kinds import MemberInvited
 
     own = Home.of(home)
     relay = own.membership().relay
     until = now_ms() + 1000 * expires
-    grant = inviting.rotatable(own.roster(), invitation, now_ms())
+    grant = inviting.rotatable(current(own, own.key()), invitation, now_ms())
     key = _governing_key(own, second=second) if isinstance(grant.invited, MemberInvited) else own.key()
 
     def make(roster: Roster, key: SigningKey) -> Invited:
-        current = inviting.rotatable(roster, inviting.invitation_code(grant), now_ms())
-        return inviting.rotate(roster, key, current, relay=relay, expires=until, now=now_ms())
+        still = inviting.rotatable(roster, inviting.invitation_code(grant), now_ms())
+        return inviting.rotate(roster, key, still, relay=relay, expires=until, now=now_ms())
 
     made = _governed(own, key, make)
     if not json:

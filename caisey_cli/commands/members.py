@@ -27,6 +27,8 @@ def register(app: typer.Typer) -> None:
 def members(home: HomeOption = None, json: JsonOption = False) -> None:
     """List the workspace's members, also those who were removed.
 
+    As the journal has them; every command that connects brings it up to date.
+
     Example: caisey members
     """
     with shelf.at(home) as at:
@@ -79,12 +81,14 @@ def remove(
     Example: caisey remove kim --reason "left the company"
     """
     from caisey_cli import founding
-    from caisey_cli.governing import by_admin, govern, now_ms
+    from caisey_cli.governing import by_admin, current, govern, now_ms
 
     own = Home.of(home)
     key = own.key()
     if not yes:
-        _sure(own.roster(), member)
+        roster = current(own, key)
+        by_admin(roster, key)
+        _sure(roster, member)
     removed: list[Member] = []
     void: list[str] = []
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -27,11 +28,10 @@ def admins(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
 
 def invite(
     world: World, who: str, name: str, role: str = "technician", clients: str = "ACME", *more: str
-) -> dict[str, str]:
+) -> dict[str, Any]:
     """An invitation of a member, as JSON."""
     words = ("invite", "member", "--name", name, "--role", role, "--clients", clients, *more)
-    found: dict[str, str] = world.shape(who, *words)
-    return found
+    return world.shape(who, *words)
 
 
 def member(world: World, by: str, name: str, role: str, clients: str) -> None:
