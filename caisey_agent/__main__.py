@@ -34,11 +34,12 @@ def join(
     Example: caisey-agent join caisey-endpoint-lqdodHRw...
     """
     import asyncio
+    import platform
 
     from caisey_agent.home import KEY, AgentHome, Membership
     from caisey_core import enrolment, keys
     from caisey_core.errors import UsageError
-    from caisey_core.kinds import EndpointInvited
+    from caisey_core.kinds import MemberInvited
     from caisey_core.signing import SigningKey, fingerprint
 
     own = AgentHome.of(home)
@@ -50,8 +51,9 @@ def join(
     text = sys.stdin.read() if invitation == "-" else invitation
     decoded = enrolment.decode("endpoint", text)
     key = keys.load(own.path, KEY) if keys.exists(own.path, KEY) else SigningKey.generate()
-    joined = asyncio.run(enrolment.join("endpoint", decoded, lambda: key, plain_text_on=plain_text_on))
-    if not isinstance(joined.invited, EndpointInvited):
+    joining = enrolment.join("endpoint", decoded, lambda: key, machine=platform.node(), plain_text_on=plain_text_on)
+    joined = asyncio.run(joining)
+    if isinstance(joined.invited, MemberInvited):
         raise UsageError("This invitation is not for an endpoint; nothing was joined.")
     if not keys.exists(own.path, KEY):
         keys.keep(own.path, KEY, key, keys.Place.KEYRING if use_keyring else keys.Place.FILE)
@@ -66,11 +68,11 @@ def join(
             relay=joined.origin,
             endpoint=joined.admission.digest,
             client=joined.invited.client,
-            name=joined.invited.name,
+            name=joined.name,
             plain_text_on=plain_text_on,
         )
     )
-    print(f"Joined {joined.roster.name} as {joined.invited.name}.")
+    print(f"Joined {joined.roster.name} as {joined.name}.")
     print(f"Workspace {joined.roster.fingerprint}")
     print(f"This endpoint {fingerprint(key.public)}")
     print("Compare the workspace's fingerprint with whoever invited you, then type: caisey-agent run")

@@ -60,9 +60,13 @@ TABLE: Final[dict[str, tuple[Row, ...]]] = {
         ),
     ),
     "Decide": (
-        Row("approvals", "approvals", "List what waits for another member's approval."),
-        Row("approve", "approvals", "Approve one request, having been shown exactly what would run."),
-        Row("deny", "approvals", "Deny one request; it will not run."),
+        Row(
+            "approvals",
+            "approvals",
+            "List what waits for another member's approval: commands, and changes of the workspace.",
+        ),
+        Row("approve", "approvals", "Approve one request, having been shown exactly what would run or change."),
+        Row("deny", "approvals", "Deny one request; it will not run, or change nothing."),
     ),
     "Read (offline)": (
         Row("endpoints", "mine", "List the endpoints in your scope."),
@@ -81,15 +85,22 @@ TABLE: Final[dict[str, tuple[Row, ...]]] = {
         Row(
             "invite member",
             "invitations",
-            "Invite a member; needs the root key, which lies in the home that founded the workspace.",
+            "Invite a member, by the root key where it is at hand, else with another admin's approval.",
         ),
         Row(
             "invitations",
             "invitations",
             "List invitations in your scope and what became of them, as the journal has it.",
         ),
+        Row("rotate", "invitations", "Take an invitation back and print the same again with a new secret."),
         Row("revoke", "invitations", "Take an invitation back that has not been used."),
-        Row("renew", "workspace", "Make the roster count for another 90 days; invitations do so by themselves."),
+        Row("members", "members", "List the workspace's members, also those who were removed."),
+        Row("remove", "members", "Remove a member: their connections end, and what they invited counts no more."),
+        Row(
+            "renew",
+            "workspace",
+            "Make the roster count for another 90 days; every command of an admin does so by itself.",
+        ),
         Row("join", "workspace", "Join a workspace as a member, with the invitation somebody sent you."),
         Row("demo", "demo", "Play the whole job on this machine, with real programs and a real fault."),
     ),

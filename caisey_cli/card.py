@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import shlex
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC
 from typing import Final
@@ -73,6 +73,11 @@ def clipped(text: str, limit: int) -> str:
 def about(left: int) -> str:
     """A time that is left (ms): from two minutes on in minutes, to the nearest."""
     return wording.span(left if left < 120_000 else left + 30_000)
+
+
+def folded(rows: Iterable[tuple[str, str]], width: int) -> tuple[str, ...]:
+    """Labels and inert texts as lines of a card."""
+    return tuple(line for label, text in rows for line in _fold(_row(label, text), width))
 
 
 def _row(label: str, text: str) -> str:
@@ -155,13 +160,13 @@ def _careful(transcript: Transcript, work: Work, proposed: ActionProposed) -> It
     for other in transcript.denied_before(work):
         denied = wording.refusal(transcript, other, wording.Clock(other.action.proposal.received, UTC))
         yield _row("CAREFUL", f"the very same was denied before, {denied}")
-    if strange := _strange(wording.line(proposed) + proposed.directory):
-        yield _row("CAREFUL", strange)
+    if letters := strange(wording.line(proposed) + proposed.directory):
+        yield _row("CAREFUL", letters)
     if transcript.faults:
         yield _row("CAREFUL", f"{wording.count(len(transcript.faults), 'record')} of this session may not stand there")
 
 
-def _strange(text: str) -> str:
+def strange(text: str) -> str:
     """Names what is neither ASCII nor made visible anyway: letters that look like others."""
     letters = dict.fromkeys(each for each in inert_block(text) if not each.isascii())
     if not letters:

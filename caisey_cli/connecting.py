@@ -12,17 +12,19 @@ import asyncio
 import contextlib
 import secrets
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from time import monotonic
 from typing import TYPE_CHECKING, Final, Protocol, Self, TypeVar
 
+from caisey_cli.founding import due, renewal
 from caisey_cli.refusals import denied, other_history
 from caisey_core.chain import Chain
 from caisey_core.connection import Connection
 from caisey_core.errors import (
     BadRecord,
     Forbidden,
+    NotAdmitted,
     RecordError,
     Refused,
     Unreachable,
@@ -59,6 +61,10 @@ __all__ = ["PAGE", "PATIENCE", "Connect", "Followed", "Line", "Peer", "denied", 
 PATIENCE: Final = 60.0
 PAGE: Final = 32
 """Entries read from the journal at once: at most 8 MiB."""
+TRIES: Final = 20
+"""How often a change of the roster is made anew because somebody else was first."""
+_GRACE: Final = 0.25
+"""Seconds that a command which is done waits for a renewal of the roster that is on its way."""
 _LOOK: Final = 0.2
 """Seconds between two looks at the link: it says when it is ready again, not when it is lost."""
 _RECEIPT: Final = 5.0
@@ -147,6 +153,7 @@ class Line:
         self._placed: set[Digest] = set()
         self._news = asyncio.Event()
         self._pump: asyncio.Task[None] | None = None
+        self._renewing: asyncio.Task[None] | None = None
 
     # -- beginning and end --------------------------------------------------------------------------------
 
@@ -168,13 +175,18 @@ class Line:
         except BaseException:
             await self.__aexit__()
             raise
+        if self.member.governs and due(self.roster, self.now()):
+            self._renewing = asyncio.create_task(self._renew())
         return self
 
     async def __aexit__(self, *_exception: object) -> None:
-        if self._pump is not None:
-            self._pump.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._pump
+        if self._renewing is not None and self._failure is None:
+            await asyncio.wait({self._renewing}, timeout=_GRACE)
+        for task in (self._renewing, self._pump):
+            if task is not None:
+                task.cancel()
+                with contextlib.suppress(asyncio.CancelledError):
+                    await task
         await self._peer.__aexit__(None, None, None)
 
     async def _run(self) -> None:
@@ -295,6 +307,43 @@ class Line:
         await self.settled(request)
         return record
 
+    # -- the roster ---------------------------------------------------------------------------------------
+
+    async def amend(self, make: Callable[[Roster], Sequence[Record]]) -> None:
+        """Appends what `make` makes of the roster as it is, and returns when the roster here has it.
+
+        `make` is asked again where somebody else was first; it may raise a `CaiseyError`, and nothing is sent then.
+        Raises what the relay's refusal means, or `Unreachable`.
+        """
+        for _ in range(TRIES):
+            expected = self.roster.head
+            records = make(self.roster)
+            if not records or await self._amended(records, expected):
+                return
+        raise Unreachable("Others keep changing the roster. Nothing was changed.", hint="Try again in a moment.")
+
+    async def _amended(self, records: Sequence[Record], expected: str) -> bool:
+        """Whether these records follow that head of the roster now; not where somebody else's do."""
+        request = self._link.append(self._home_log, [each.sealed for each in records], expect=expected)
+        self._peer.flush()
+        answer = await self.until(lambda: self._answers.pop(request, None))
+        if isinstance(answer, Rejected) and answer.code == "conflict":
+            await self.until(lambda: self.roster.head != expected, _RECEIPT)
+            return False
+        if isinstance(answer, Rejected):
+            raise denied(answer, "the change")
+        await self.until(lambda: records[-1].digest in self._placed, _RECEIPT)
+        return True
+
+    async def _renew(self) -> None:
+        """Makes a roster that is due count for longer, beside what the command is for, which never fails for that."""
+        try:
+            await self.amend(lambda roster: renewal(roster, self.key, self.now()))
+        except Exception:  # noqa: BLE001, S110  (whoever waits for the relay hears of it; the next command tries again)
+            pass
+
+    # -- probing ------------------------------------------------------------------------------------------
+
     async def alive(self, endpoint: Digest, name: str) -> Alive:
         """The agent's sign of life. Raises `Unreachable` if there is none within seconds."""
         await self.until(lambda: self._link.ready)
@@ -347,6 +396,8 @@ class Line:
                 self._attested(checkpoint)
             case Restored():
                 raise other_history(event)
+            case Broken(code="login"):
+                raise NotAdmitted
             case Broken(why=why):
                 self._notice(why)
             case _:
@@ -360,6 +411,8 @@ class Line:
             except BadRecord as bad:
                 raise Refused(f"The relay's roster does not hold at record {receipt.seq}: {bad}") from bad
             self.journal.place([(record, receipt)])
+            if record.head.key == self.key.public:
+                self._placed.add(record.digest)
         for log in self.logs:
             self._fold(log)
 

@@ -11,11 +11,11 @@ import secrets
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
-from caisey_cli.connecting import denied
+from caisey_cli.connecting import TRIES, denied
 from caisey_core.connection import Connection
-from caisey_core.errors import BadRecord, Refused, Unreachable
+from caisey_core.errors import BadRecord, NotAdmitted, Refused, Unreachable
 from caisey_core.frames import Receipt
 from caisey_core.ids import LogId
 from caisey_core.kinds import Role
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from caisey_cli.home import Home
 
 Change = Callable[[Roster], Sequence[Record]]
-TRIES: Final = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +77,11 @@ def govern(home: Home, key: SigningKey, make: Change) -> Roster:
     return reading.roster
 
 
+def current(home: Home, key: SigningKey) -> Roster:
+    """The roster as the relay has it now, kept in the home's journal."""
+    return govern(home, key, lambda _roster: ())
+
+
 def by_admin(roster: Roster, key: SigningKey) -> None:
     """Raises `Refused` where a key is no admin's, naming who is one."""
     member = roster.member(key.public)
@@ -112,6 +116,8 @@ class _Governing:
                 return self.reading.roster.head != self._expected and self._say()
             case Rejected():
                 raise denied(event, "the change")
+            case Broken(code="login"):
+                raise NotAdmitted
             case Broken(why=why):
                 raise Unreachable(why)
             case _:

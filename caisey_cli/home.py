@@ -92,6 +92,13 @@ class Home:
 
         return keys.load(self.path, DEVICE)
 
+    @property
+    def rooted(self) -> bool:
+        """Whether the workspace's root key is kept here."""
+        from caisey_core import keys
+
+        return keys.exists(self.path, ROOT)
+
     def root(self) -> SigningKey:
         """The workspace's root key. Raises `UsageError` where it is not kept."""
         from caisey_core import keys

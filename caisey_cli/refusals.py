@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
-from caisey_core.errors import CaiseyError, Forbidden, OutcomeUnknown, RecordError, Refused, Unreachable, UsageError
+from caisey_core.errors import (
+    CaiseyError,
+    Forbidden,
+    NotAdmitted,
+    OutcomeUnknown,
+    RecordError,
+    Refused,
+    Unreachable,
+    UsageError,
+)
 from caisey_core.frames import DENIALS
 from caisey_core.link import Rejected, Restored
 
@@ -27,12 +36,12 @@ def denied(rejected: Rejected, what: str) -> CaiseyError:
             return Refused(sentence)
 
 
-def unknown_outcome(error: Unreachable, code: str) -> OutcomeUnknown:
-    """The relay was lost after an action was on its way."""
-    return OutcomeUnknown(
-        f"{error} The action {code} may have run; it is never run again by itself.",
-        hint="When the relay is back: 'caisey show' tells what became of it.",
-    )
+def unknown_outcome(error: Unreachable | NotAdmitted, code: str) -> OutcomeUnknown:
+    """The relay was lost, or has shut its door, after an action was on its way."""
+    hint = "When the relay is back: 'caisey show' tells what became of it."
+    if isinstance(error, NotAdmitted):
+        hint = "Another member's 'caisey show' tells what became of it."
+    return OutcomeUnknown(f"{error} The action {code} may have run; it is never run again by itself.", hint=hint)
 
 
 def other_history(event: Restored) -> RecordError:

@@ -16,7 +16,7 @@ import msgspec
 
 from caisey_core import api
 from caisey_core.connection import address, is_loopback
-from caisey_core.errors import CaiseyError, Forbidden, RecordError, Refused, Unreachable, UsageError
+from caisey_core.errors import CaiseyError, Forbidden, NotAdmitted, RecordError, Refused, Unreachable, UsageError
 from caisey_core.frames import DENIALS, LoginStatement
 from caisey_core.kinds import Namespace
 from caisey_core.record import Sealed, canonical
@@ -60,7 +60,7 @@ class Relay:
         return self._post("/workspace", api.FoundRequest(claim=claim, records=shapes), api.Founded)
 
     def log_in(self, workspace: str, key: SigningKey) -> None:
-        """Logs in as a device key; the calls below need it. Raises `Forbidden`."""
+        """Logs in as a device key; the calls below need it. Raises `NotAdmitted`."""
         challenge = self._post("/login/challenge", None, api.ChallengeIssued)
         if challenge.workspace != workspace:
             raise Refused("The relay serves another workspace than the one this home has joined. Nothing was sent.")
@@ -76,7 +76,10 @@ class Relay:
             )
         )
         request = api.LoginRequest(statement=statement, sig=key.sign(Namespace.LOGIN, statement))
-        accepted = self._post("/login", request, api.LoginAccepted)
+        try:
+            accepted = self._post("/login", request, api.LoginAccepted)
+        except Forbidden as error:
+            raise NotAdmitted from error
         self._http.headers["Authorization"] = f"Bearer {accepted.token}"
 
     def pending(self) -> tuple[api.PendingShape, ...]:

@@ -19,7 +19,7 @@ from caisey_cli.checks import specification
 from caisey_cli.connecting import PATIENCE, Line
 from caisey_cli.happenings import Denied, End, Finished, Happening, Quiet, Request, Started, Withdrawn, told
 from caisey_cli.refusals import unknown_outcome
-from caisey_core.errors import OutcomeUnknown, Refused, Unreachable, UsageError
+from caisey_core.errors import NotAdmitted, OutcomeUnknown, Refused, Unreachable, UsageError
 from caisey_core.frames import Alive, Entry, read_checkpoint
 from caisey_core.ids import Digest, LogId, request_code, session_code
 from caisey_core.kinds import (
@@ -394,7 +394,7 @@ class SessionController:
     async def _more(self, request: Request, after: int, seconds: float) -> bool:
         try:
             more = await self.line.until(lambda: self.line.logs[request.log].length > after, seconds)
-        except Unreachable as error:
+        except (Unreachable, NotAdmitted) as error:
             raise unknown_outcome(error, request.code) from error
         return bool(more)
 
@@ -463,7 +463,7 @@ class SessionController:
     async def _committed(self, sent: int, action: Digest) -> None:
         try:
             await self.line.settled(sent)
-        except Unreachable as error:
+        except (Unreachable, NotAdmitted) as error:
             raise unknown_outcome(error, request_code(action)) from error
 
 

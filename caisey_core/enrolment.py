@@ -10,9 +10,10 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
+import re
 import secrets
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final, Literal
 
@@ -21,17 +22,26 @@ from msgspec import Struct
 
 from caisey_core.connection import Connection
 from caisey_core.errors import BadRecord, Refused, Unreachable, UsageError
-from caisey_core.frames import Receipt
-from caisey_core.ids import Digest, LogId
-from caisey_core.kinds import Audience, Body, EndpointAdmitted, EndpointInvited, MemberAdmitted, MemberInvited
+from caisey_core.frames import DENIALS, Receipt
+from caisey_core.ids import LogId
+from caisey_core.kinds import (
+    Audience,
+    Body,
+    EndpointAdmitted,
+    EndpointEnrolled,
+    EndpointsInvited,
+    MemberAdmitted,
+    MemberInvited,
+)
 from caisey_core.link import Acknowledged, Broken, CaughtUp, Link, Ready, Received, Rejected
 from caisey_core.record import Record, Writer
-from caisey_core.roster import Grant, Roster, possession, spent
+from caisey_core.roster import NAME_LIMIT, Admitted, Grant, Invited, Roster, below, possession, spent
 from caisey_core.signing import SigningKey
 
 Who = Literal["endpoint", "member"]
 _PREFIX: Final = {"endpoint": "caisey-endpoint-", "member": "caisey-member-"}
-_AUDIENCE: Final = {"endpoint": Audience.STAFF, "member": Audience.ALL}
+_TRIES: Final = 200
+"""Names a machine tries under an invitation for several before it gives up."""
 _CHECK: Final = 6
 _SEED: Final = 32
 
@@ -85,14 +95,23 @@ def decode(who: Who, text: str) -> Invitation:
 
 @dataclass(frozen=True, slots=True)
 class Joined:
-    """What a home keeps of joining. `admission` is the new identity; `log` the roster's records in their places."""
+    """What a home keeps of joining. `admission` is the new identity; `log` the roster's records in their places.
+
+    `client` is the client's name, where it was shown.
+    """
 
     origin: str
     roster: Roster
     log: tuple[tuple[Record, Receipt], ...]
-    invited: MemberInvited | EndpointInvited
+    invited: Invited
     admission: Record
     client: str
+
+    @property
+    def name(self) -> str:
+        """What the relay admitted it as, without its client's name."""
+        body = self.admission.body
+        return body.name if isinstance(body, EndpointEnrolled) else self.invited.name
 
 
 async def join(
@@ -101,15 +120,17 @@ async def join(
     device: Callable[[], SigningKey],
     *,
     earlier: SigningKey | None = None,
+    machine: str = "",
     plain_text_on: str = "",
 ) -> Joined:
     """Uses an invitation up for a device key.
 
     `device` gives the key, and is asked once the relay has shown the pinned roster with the invitation open in it.
     `earlier` is the key of an attempt whose answer was lost: where this invitation has admitted it, all is done.
+    `machine` is the host's name, of which an endpoint makes its own under an invitation for several.
 
-    Raises `UsageError` (used, expired, revoked, not of this workspace), `Unreachable`, or `Refused` if the relay's
-    roster is not the one the invitation pins.
+    Raises `UsageError` (used, expired, revoked, not approved yet, not of this workspace), `Unreachable`, or `Refused`
+    if the relay's roster is not the one the invitation pins.
     """
     key = SigningKey(invitation.seed)
     link = Link(key, invitation.relay, invitation.workspace, nonce=lambda: secrets.token_hex(16))
@@ -117,7 +138,9 @@ async def join(
     roster = Roster()
     floor = False
     admission: Record | None = None
-    invited: MemberInvited | EndpointInvited | None = None
+    grant: Grant | None = None
+    invited: Invited | None = None
+    names: Iterator[str] = iter(())
     async with Connection(link, persistent=False, plain_text_on=plain_text_on) as connection:
         async for event in connection.events():
             match event:
@@ -133,12 +156,24 @@ async def join(
                     grant, invited = _grant(roster, key)
                     if earlier is not None and (done := _admitted(log, grant, earlier)) is not None:
                         return _joined(invitation, roster, log, invited, done)
-                    admission = _admission(who, roster, grant, key, device)
+                    _usable(who, grant)
+                    names = _names(invited, machine)
+                    admission = _admission(roster, grant, key, device(), next(names, ""))
+                    link.append(LogId(roster.log or ""), [admission.sealed])
+                case Rejected(code="conflict") if grant is not None and (name := next(names, "")):
+                    admission = _admission(roster, grant, key, device(), name)
                     link.append(LogId(roster.log or ""), [admission.sealed])
                 case Acknowledged() if admission is not None and invited is not None:
                     return _joined(invitation, roster, log, invited, admission)
                 case Rejected(code=code, why=why):
-                    raise UsageError(_sentence(code, why), hint="Ask for a new invitation.")
+                    raise UsageError(_sentence(code, why), hint=_hint(code))
+                case Broken(code="login"):
+                    raise UsageError("The relay knows no such invitation; nothing was joined.", hint=_hint("login"))
+                case Broken(code="workspace"):
+                    raise UsageError(
+                        "The invitation is to another workspace than this relay's; nothing was joined.",
+                        hint=_hint("workspace"),
+                    )
                 case Broken(why=why):
                     raise Unreachable(why)
                 case _:
@@ -148,8 +183,19 @@ async def join(
 
 
 def _sentence(code: str, why: str) -> str:
-    known = {"used": "The invitation was used already", "expired": "The invitation has expired"}
-    return f"{known.get(code, why[:1].upper() + why[1:].rstrip('.'))}; nothing was joined."
+    usual = {"used": "The invitation was used already", "expired": "The invitation has expired"}
+    said = usual.get(code, "") if why == DENIALS.get(code) else ""
+    return f"{said or why[:1].upper() + why[1:].rstrip('.')}; nothing was joined."
+
+
+def _hint(code: str) -> str:
+    match code:
+        case "waiting":
+            return "Another admin types: caisey approve. Then type this again; the invitation stays good."
+        case "rate" | "store":
+            return "Try again in a moment; the invitation stays good."
+        case _:
+            return "Ask for a new invitation."
 
 
 def _apply(roster: Roster, record: Record, receipt: Receipt) -> None:
@@ -171,14 +217,14 @@ def _joined(
     invitation: Invitation,
     roster: Roster,
     log: Iterable[tuple[Record, Receipt]],
-    invited: MemberInvited | EndpointInvited,
+    invited: Invited,
     admission: Record,
 ) -> Joined:
     client = roster.clients.get(getattr(invited, "client", ""), "")
     return Joined(invitation.relay, roster, tuple(log), invited, admission, client)
 
 
-def _grant(roster: Roster, key: SigningKey) -> tuple[Grant, MemberInvited | EndpointInvited]:
+def _grant(roster: Roster, key: SigningKey) -> tuple[Grant, Invited]:
     grant = roster.grant(key.public)
     if grant is None or grant.invited is None:
         raise UsageError("The invitation is not in the workspace's roster; nothing was joined.")
@@ -191,23 +237,44 @@ def _admitted(log: Iterable[tuple[Record, Receipt]], grant: Grant, device: Signi
         (
             record
             for record, _ in log
-            if isinstance(record.body, MemberAdmitted | EndpointAdmitted)
+            if isinstance(record.body, Admitted)
             and (record.head.re["grant"], record.body.key) == (grant.digest, device.public)
         ),
         None,
     )
 
 
-def _admission(who: Who, roster: Roster, grant: Grant, key: SigningKey, device: Callable[[], SigningKey]) -> Record:
+def _usable(who: Who, grant: Grant) -> None:
+    if (who == "member") != isinstance(grant.invited, MemberInvited):
+        raise UsageError(f"This invitation is not for a {who}; nothing was joined.")
     if why := spent(grant, 0):  # whether it is too late is for the relay's clock to say
-        raise UsageError(f"{why.rstrip('.')}; nothing was joined.", hint="Ask for a new invitation.")
-    kind, body = _kind(who, device(), grant.digest)
+        waits = not grant.revoked and bool(grant.waits)
+        raise UsageError(f"{why.rstrip('.')}; nothing was joined.", hint=_hint("waiting" if waits else ""))
+
+
+def _names(invited: Invited, machine: str) -> Iterator[str]:
+    """The names a machine tries, the best first: its host name below the invitation's, then that with a number.
+
+    None where the invitation names it.
+    """
+    if not isinstance(invited, EndpointsInvited):
+        return
+    host = re.sub(r"[^A-Za-z0-9_-]+", "-", machine.partition(".")[0]).strip("-_")
+    base = host if below(invited.name, host) else f"{invited.name}-{host}".rstrip("-")
+    base = base[: NAME_LIMIT - 4].rstrip("-_")
+    if host:
+        yield base
+    for number in range(2 if host else 1, _TRIES):
+        yield f"{base}-{number}"
+
+
+def _admission(roster: Roster, grant: Grant, key: SigningKey, device: SigningKey, name: str) -> Record:
+    proof = possession(device, grant.digest)
+    kind, audience = "endpoint.admitted", Audience.STAFF
+    body: Body = EndpointAdmitted(key=device.public, proof=proof)
+    if isinstance(grant.invited, MemberInvited):
+        kind, audience, body = "member.admitted", Audience.ALL, MemberAdmitted(key=device.public, proof=proof)
+    elif isinstance(grant.invited, EndpointsInvited):
+        kind, body = "endpoint.enrolled", EndpointEnrolled(name=name, key=device.public, proof=proof)
     now = int(time.time() * 1000)
-    return Writer(key, roster.log).write(kind, body, time=now, re={"grant": grant.digest}, audience=_AUDIENCE[who])
-
-
-def _kind(who: Who, device: SigningKey, grant: Digest) -> tuple[str, Body]:
-    proof = possession(device, grant)
-    if who == "member":
-        return "member.admitted", MemberAdmitted(key=device.public, proof=proof)
-    return "endpoint.admitted", EndpointAdmitted(key=device.public, proof=proof)
+    return Writer(key, roster.log).write(kind, body, time=now, re={"grant": grant.digest}, audience=audience)

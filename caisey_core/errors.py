@@ -9,7 +9,8 @@ status the command line ends with (`exit_code`).
      │    └── NotJoined          this home belongs to no workspace
      ├── Unreachable             relay or agent does not answer; nothing was done
      ├── Refused                 somebody who may say no said no: denied, refused by the endpoint, expired
-     │    └── Forbidden          the relay does not admit this key, or not for this
+     │    └── Forbidden          the relay does not let this key do this
+     │         └── NotAdmitted   the relay does not know this key as a member's
      ├── OutcomeUnknown          the action may have run; it is never run again by itself
      └── RecordError             evidence is damaged or cannot be kept
           ├── BadRecord          bytes that are no record, or not the record they claim to be
@@ -67,7 +68,17 @@ class Refused(CaiseyError):
 
 
 class Forbidden(Refused):
-    """The relay does not admit this key, or not for this."""
+    """The relay does not let this key do this."""
+
+
+class NotAdmitted(Forbidden):
+    """The relay takes no login of this device."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The relay does not admit this device: it belongs to no member of the workspace, or not any more.",
+            hint="Ask an admin for an invitation. What is on record here can still be read: caisey sessions",
+        )
 
 
 class OutcomeUnknown(CaiseyError):

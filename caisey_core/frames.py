@@ -225,6 +225,7 @@ DENIALS: Final = {
     "away": "the endpoint is not connected",
     "used": "the invitation was used",
     "expired": "the invitation has expired",
+    "waiting": "the invitation waits for a second admin",
     "store": "the relay cannot write its journal",
 }
 

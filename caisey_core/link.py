@@ -102,10 +102,14 @@ class Restored:
 
 @dataclass(frozen=True, slots=True)
 class Broken:
-    """The relay sent something that must not be believed, or nothing in time. The connection ends."""
+    """The relay sent something that must not be believed, or nothing in time. The connection ends.
+
+    `code`: `login` where it does not admit this key, `workspace` where it serves another one.
+    """
 
     why: str
     fatal: bool = False
+    code: str = ""
 
 
 Event = Ready | Received | CaughtUp | Acknowledged | Rejected | Answered | Probed | Attested | Restored | Broken
@@ -251,7 +255,7 @@ class Link:
             case frames.Appended():
                 return self._appended(frame)
             case frames.Denied(code="login"):
-                return [Broken(f"The relay did not accept the login: {frame.why}.", fatal=True)]
+                return [Broken(f"The relay did not accept the login: {frame.why}.", fatal=True, code="login")]
             case frames.Denied():
                 self._waiting.pop(frame.id, None)
                 self._probes.pop(frame.id, None)
@@ -269,7 +273,8 @@ class Link:
         if challenge.v != frames.WIRE:
             return [Broken(f"The relay speaks version {challenge.v}, this program {frames.WIRE}.", fatal=True)]
         if challenge.workspace != self.workspace:
-            return [Broken("The relay serves another workspace than the one this home has joined.", fatal=True)]
+            why = "The relay serves another workspace than the one this home has joined."
+            return [Broken(why, fatal=True, code="workspace")]
         statement = canonical(
             LoginStatement(
                 v=1,

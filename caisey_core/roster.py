@@ -5,6 +5,9 @@ relay can neither drop nor reorder one unnoticed, and their count is the roster'
 the one-use key of a grant and hang on that grant, not on the chain: nobody has to be at their desk for a machine to
 join. Whoever folds a log checks everything in it; a record that may not stand there raises `BadRecord`.
 
+A change that raises rights is the root's, or an admin's that waits for another admin (`caisey_core.changes`): it has
+its place in the chain, and nothing of it counts before that approval has one too.
+
 Agents get the heads of every record but no names of clients and of other endpoints, members none of those of clients
 they do not serve; the chain holds without them.
 """
@@ -13,17 +16,26 @@ from __future__ import annotations
 
 import base64
 import binascii
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import Final
 
+from caisey_core.changes import Change, State
 from caisey_core.errors import BadRecord
 from caisey_core.ids import Digest, LogId, PublicKey
 from caisey_core.kinds import (
     GOVERNING,
+    OF_CLIENTS,
+    SECONDED,
+    Audience,
+    ChangeApproved,
+    ChangeDenied,
     ClientAdded,
     EndpointAdmitted,
+    EndpointEnrolled,
     EndpointInvited,
+    EndpointsInvited,
     InvitationRevoked,
     MemberAdded,
     MemberAdmitted,
@@ -42,11 +54,19 @@ from caisey_core.signing import SigningKey, fingerprint, is_public_key, verify
 EVERY_CLIENT = "*"
 LIFETIME_MS: Final = 90 * 24 * 3_600_000
 """How long a roster counts at the most without being renewed."""
+MOST_USES: Final = 1000
+"""Endpoints that one invitation lets in at the most."""
+NAME_LIMIT: Final = 64
+_SAFE: Final = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?")
+Invited = MemberInvited | EndpointInvited | EndpointsInvited
+Admitted = MemberAdmitted | EndpointAdmitted | EndpointEnrolled
 
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """A person of the workspace. `removed` is when (ms) the removal was received; None while they belong."""
+    """A person of the workspace. `since` and `removed` are when (ms) their coming and their removal were received;
+    `removed` is None while they belong.
+    """
 
     id: str
     name: str
@@ -54,6 +74,12 @@ class Member:
     clients: tuple[str, ...]
     keys: tuple[PublicKey, ...]
     removed: int | None = None
+    since: int = 0
+
+    @property
+    def governs(self) -> bool:
+        """Whether they are an admin now."""
+        return self.role is Role.ADMIN and self.removed is None
 
     def serves(self, client: str) -> bool:
         """Whether a client (by id) is in this member's scope."""
@@ -74,15 +100,24 @@ class Endpoint:
 class Grant:
     """An invitation: what its one-use key may still do. `invited` is None where the body is withheld.
 
-    `by` is the key that signed it.
+    `by` is the key that signed it, `seconded` the one that approved it, if it needed that; `waits` is until when (ms)
+    it may still be approved, 0 where it waits for nobody. `taken` counts whom it has let in.
     """
 
     digest: Digest
     by: str
     key: PublicKey | None
-    invited: MemberInvited | EndpointInvited | None
+    invited: Invited | None
     used: bool = False
     revoked: bool = False
+    waits: int = 0
+    seconded: str = ""
+    taken: int = 0
+
+    @property
+    def uses(self) -> int:
+        """How many it lets in."""
+        return self.invited.uses if isinstance(self.invited, EndpointsInvited) else 1
 
 
 @dataclass(slots=True)
@@ -103,6 +138,8 @@ class Roster:
     relays: dict[PublicKey, RelayAdded] = field(default_factory=dict)
     clients: dict[str, str] = field(default_factory=dict)
     grants: dict[Digest, Grant] = field(default_factory=dict)
+    changes: dict[Digest, Change] = field(default_factory=dict)
+    """Changes that an admin has signed and another one has to approve, by digest, whatever they have come to."""
     about: dict[Digest, str] = field(default_factory=dict)
     """Records that speak of one client, by digest: its id. Who does not serve it need not have their bodies."""
 
@@ -117,6 +154,16 @@ class Roster:
             if key in member.keys and (member.removed is None or (at is not None and at < member.removed)):
                 return member
         return None
+
+    @property
+    def admins(self) -> list[Member]:
+        """The members who are admins now."""
+        return [each for each in self.members.values() if each.governs]
+
+    def seconders(self, key: str) -> list[Member]:
+        """The admins who may approve what the holder of a device key has signed."""
+        writer = self.member(key)
+        return [each for each in self.admins if writer is None or each.id != writer.id]
 
     def endpoint(self, key: str) -> Endpoint | None:
         """The endpoint that holds a key."""
@@ -143,6 +190,9 @@ class Roster:
             raise BadRecord(f"The signature of {record.head.kind} does not hold.")
         if not is_public_key(getattr(record.body, "key", record.head.key)):
             raise BadRecord(f"The key that {record.head.kind} names is none.")
+        if record.head.aud != Audience.ALL and record.head.kind not in OF_CLIENTS:
+            # Everybody has to come to the same roster, so what changes it for all is withheld from nobody.
+            raise BadRecord(f"{record.head.kind} is not for everybody.")
         if record.head.kind == "workspace.founded":
             self._found(record)
             return
@@ -170,14 +220,61 @@ class Roster:
         if record.head.re["roster"] != self.head:
             raise BadRecord(f"{record.head.kind} does not follow the roster's last change.")
         writer = self.member(record.head.key)
-        by_root = record.head.key == self.root
-        by_admin = signer is Signer.ADMIN and writer is not None and writer.role is Role.ADMIN
-        if not (by_root or by_admin):
+        admin = writer if writer is not None and writer.governs else None
+        if record.head.key == self.root or (admin is not None and signer is Signer.ADMIN):
+            self._take(record, received)
+        elif admin is not None and record.head.kind in SECONDED:
+            self._propose(record, admin, received)
+        else:
             whose = "the root key" if signer is Signer.ROOT else "an admin"
             raise BadRecord(f"{record.head.kind} is not signed by {whose}.")
-        self._take(record, received)
         self.version += 1
         self.head = record.digest
+
+    # -- changes that wait for a second admin -------------------------------------------------------------
+
+    def _propose(self, record: Record, admin: Member, received: int) -> None:
+        if len(self.admins) < 2:
+            raise BadRecord(f"{record.head.kind} is not signed by the root key, and there is no second admin.")
+        if record.body is None:
+            raise BadRecord(f"The body of {record.head.kind} is not at hand.")
+        change = Change(record, admin.id, received)
+        self.changes[record.digest] = change
+        if isinstance(body := record.body, MemberInvited):
+            self.grants[record.digest] = Grant(record.digest, record.head.key, body.key, body, waits=change.until)
+
+    def _approve(self, record: Record, received: int) -> None:
+        change = self._waiting(record, received)
+        writer = self.member(record.head.key)
+        if writer is not None and writer.id == change.by and record.head.key != self.root:
+            raise BadRecord("A change is approved by another admin than the one who signed it.")
+        self._take(change.record, received)
+        if (grant := self.grants.get(change.digest)) is not None:
+            self.grants[change.digest] = replace(grant, seconded=record.head.key)
+        self.changes[change.digest] = change.ended(State.APPROVED, record)
+
+    def _deny(self, record: Record, received: int) -> None:
+        change = self._waiting(record, received)
+        self.changes[change.digest] = change.ended(State.DENIED, record)
+        self._revoke(change.digest)
+
+    def _waiting(self, record: Record, received: int) -> Change:
+        change = self.changes.get(Digest(record.head.re["change"]))
+        if change is None:
+            raise BadRecord(f"{record.head.kind} refers to no change of this roster.")
+        if why := change.over(received):
+            raise BadRecord(why)
+        return change
+
+    def _void(self) -> None:
+        """Ends the changes whose signer is an admin no more, or that nobody is left to approve."""
+        admins = {each.id for each in self.admins}
+        for change in list(self.changes.values()):
+            if change.state is State.WAITING and (change.by not in admins or len(admins) < 2):
+                self.changes[change.digest] = change.ended(State.VOID)
+                self._revoke(change.digest)
+
+    # -- what changes -------------------------------------------------------------------------------------
 
     def _take(self, record: Record, received: int) -> None:
         match record.body:
@@ -187,13 +284,19 @@ class Roster:
                 self.clients[body.id] = body.name
                 self.about[record.digest] = body.id
             case MemberAdded() as body:
-                self._join(Member(body.id, body.name, body.role, body.clients, (body.key,)))
-            case MemberInvited() | EndpointInvited() as body:
+                self._join(Member(body.id, body.name, body.role, body.clients, (body.key,), since=received))
+            case EndpointsInvited(uses=uses) if not 1 <= uses <= MOST_USES:
+                raise BadRecord(f"An invitation lets in 1 to {MOST_USES} endpoints, not {uses}.")
+            case MemberInvited() | EndpointInvited() | EndpointsInvited() as body:
                 self.grants[record.digest] = Grant(record.digest, record.head.key, body.key, body)
-                if isinstance(body, EndpointInvited):
+                if not isinstance(body, MemberInvited):
                     self.about[record.digest] = body.client
             case InvitationRevoked():
-                self._revoke(Digest(record.head.re["grant"]))
+                self._withdraw(Digest(record.head.re["grant"]), record)
+            case ChangeApproved():
+                self._approve(record, received)
+            case ChangeDenied():
+                self._deny(record, received)
             case MemberRemoved(id=id_) if id_ in self.members and self.members[id_].removed is None:
                 self._remove(self.members[id_], received)
             case MemberRemoved():
@@ -202,7 +305,7 @@ class Roster:
                 self.expires = max(self.expires, _at_most(body.expires, record))
             case None if record.head.kind == "client.added":
                 pass
-            case None if record.head.kind == "endpoint.invited":
+            case None if record.head.kind in {"endpoint.invited", "endpoints.invited"}:
                 self.grants[record.digest] = Grant(record.digest, record.head.key, None, None)
             case _:
                 raise BadRecord(f"The body of {record.head.kind} is not at hand.")
@@ -217,8 +320,16 @@ class Roster:
     def _remove(self, member: Member, received: int) -> None:
         self.members[member.id] = replace(member, removed=received)
         for grant in list(self.grants.values()):
-            if grant.by in member.keys and not grant.used:
+            if (grant.by in member.keys or grant.seconded in member.keys) and not grant.used:
                 self._revoke(grant.digest)
+        self._void()
+
+    def _withdraw(self, grant: Digest, record: Record) -> None:
+        """An invitation is revoked; one that waits for a second admin is denied by that."""
+        self._revoke(grant)
+        change = self.changes.get(grant)
+        if change is not None and change.state is State.WAITING:
+            self.changes[grant] = change.ended(State.DENIED, record)
 
     def _revoke(self, grant: Digest) -> None:
         if grant in self.grants:
@@ -237,24 +348,37 @@ class Roster:
         if not _possessed(record, grant.digest):
             raise BadRecord("An admission does not prove that its key is held by who joins.")
         match grant.invited, record.body:
-            case MemberInvited() as invited, MemberAdmitted() as body:
-                self._join(Member(invited.id, invited.name, invited.role, invited.clients, (body.key,)))
-            case EndpointInvited() as invited, EndpointAdmitted() as body:
-                self._place(record.digest, invited, body)
+            case MemberInvited() as invited, MemberAdmitted(key=key):
+                clients = invited.clients
+                self._join(Member(invited.id, invited.name, invited.role, clients, (key,), since=received))
+            case EndpointInvited() as invited, EndpointAdmitted(key=key):
+                self._place(record.digest, invited.client, invited.name, key)
+            case EndpointsInvited() as invited, EndpointEnrolled(key=key, name=name):
+                if not below(invited.name, name):
+                    raise BadRecord(f"An endpoint of this invitation is called {invited.name}-SOMETHING.")
+                self._place(record.digest, invited.client, name, key)
             case _:
                 raise BadRecord("An admission does not fit its invitation.")
-        self.grants[grant.digest] = replace(grant, used=True)
+        taken = grant.taken + 1
+        self.grants[grant.digest] = replace(grant, taken=taken, used=taken >= grant.uses)
 
-    def _place(self, digest: Digest, invited: EndpointInvited, body: EndpointAdmitted) -> None:
-        name = f"{self.clients.get(invited.client, invited.client)}/{invited.name}"
-        if (
-            self.endpoint(body.key)
-            or self.member(body.key)
-            or any(each.name == name for each in self.endpoints.values())
-        ):
-            raise BadRecord(f"The endpoint {name} belongs already.")
-        self.endpoints[digest] = Endpoint(digest, body.key, invited.client, name)
-        self.about[digest] = invited.client
+    def _place(self, digest: Digest, client: str, name: str, key: PublicKey) -> None:
+        full = f"{self.clients.get(client, client)}/{name}"
+        if self.endpoint(key) or self.member(key) or self.named(client, name):
+            raise BadRecord(f"The endpoint {full} belongs already.")
+        self.endpoints[digest] = Endpoint(digest, key, client, full)
+        self.about[digest] = client
+
+    def named(self, client: str, name: str) -> Endpoint | None:
+        """The endpoint of a client (by id) that has a name, letters' case aside."""
+        wanted = f"{self.clients.get(client, client)}/{name}".casefold()
+        return next((each for each in self.endpoints.values() if each.name.casefold() == wanted), None)
+
+
+def below(prefix: str, name: str) -> bool:
+    """Whether a machine may take this name under an invitation for several: its name, `-`, and safe letters."""
+    rest = name.removeprefix(f"{prefix}-")
+    return rest != name and len(name) <= NAME_LIMIT and _SAFE.fullmatch(rest) is not None
 
 
 def _at_most(expires: int, record: Record) -> int:
@@ -269,7 +393,7 @@ def possession(device: SigningKey, grant: str) -> str:
 
 def _possessed(record: Record, grant: Digest) -> bool:
     body = record.body
-    if not isinstance(body, MemberAdmitted | EndpointAdmitted):
+    if not isinstance(body, Admitted):
         return False
     try:
         proof = base64.b64decode(body.proof, validate=True)
@@ -282,6 +406,9 @@ def spent(grant: Grant, now: int) -> str:
     """Why an invitation no longer admits anybody at `now` (ms); empty while it does."""
     if grant.revoked:
         return "The invitation was revoked."
+    if grant.waits:
+        late = now > grant.waits
+        return "The invitation was not approved in time." if late else "The invitation waits for a second admin."
     if grant.used:
         return "The invitation was used already."
     if grant.invited is not None and now > grant.invited.expires:

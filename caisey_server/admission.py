@@ -19,6 +19,8 @@ from caisey_core.kinds import (
     BATCHED,
     GOVERNING,
     Audience,
+    EndpointEnrolled,
+    EndpointsInvited,
     MemberInvited,
     Namespace,
     Role,
@@ -164,9 +166,19 @@ def shut(standing: Standing, now: int) -> Denial | None:
     whose answer was lost can finish."""
     if not isinstance(standing, Grant):
         return None
-    if standing.revoked:
-        return denial("scope", "the invitation was revoked")
-    return denial("expired") if spent(replace(standing, used=False), now) else None
+    return _unfit(replace(standing, used=False), now)
+
+
+def _unfit(grant: Grant, now: int) -> Denial | None:
+    """Why an invitation admits nobody, as a denial."""
+    if not (why := spent(grant, now)):
+        return None
+    said = why[:1].lower() + why[1:].rstrip(".")
+    if grant.revoked:
+        return denial("scope", said)
+    if grant.waits:
+        return denial("waiting" if now <= grant.waits else "expired", said)
+    return denial("used" if grant.used else "expired")
 
 
 def scope(roster: Roster, standing: Standing) -> frozenset[str] | None:
@@ -199,7 +211,7 @@ def shown(roster: Roster, standing: Standing, log: str, digest: str, audience: s
             sees = log != roster.log or standing.serves(client)
         case Root():
             sees = True
-        case Grant(invited=MemberInvited(clients=clients), used=False):
+        case Grant(invited=MemberInvited(clients=clients), used=False, waits=0):
             sees = EVERY_CLIENT in clients or client in clients
         case _:
             sees = isinstance(standing, Grant) and standing.digest == digest
@@ -279,15 +291,24 @@ def governs(roster: Roster, standing: Standing, record: Record, received: int) -
     if kind is not None and kind.signer is Signer.GRANT:
         if not isinstance(standing, Grant) or record.head.re["grant"] != standing.digest:
             return denial("kind")
-        if standing.revoked:
-            return denial("scope", "the invitation was revoked")
-        if spent(standing, received):
-            return denial("used" if standing.used else "expired")
+        if refused := _unfit(standing, received):
+            return refused
+        if _taken(roster, standing, record):
+            return denial("conflict", "another endpoint has this name")
     elif record.head.kind not in GOVERNING or not isinstance(standing, Member | Root):
         return denial("kind")
     elif record.head.re.get("roster", "") != roster.head:
         return denial("conflict")
     return applied(roster, record, received)
+
+
+def _taken(roster: Roster, grant: Grant, record: Record) -> bool:
+    """Whether the name is in use that an endpoint takes by itself; it tries another one then."""
+    match grant.invited, record.body:
+        case EndpointsInvited(client=client), EndpointEnrolled(name=name):
+            return roster.named(client, name) is not None
+        case _:
+            return False
 
 
 def applied(roster: Roster, record: Record, received: int) -> Roster | Denial:
@@ -299,6 +320,7 @@ def applied(roster: Roster, record: Record, received: int) -> Roster | Denial:
         relays=dict(roster.relays),
         clients=dict(roster.clients),
         grants=dict(roster.grants),
+        changes=dict(roster.changes),
         about=dict(roster.about),
     )
     try:

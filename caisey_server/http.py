@@ -32,6 +32,7 @@ _STATUS: Final = {
     "scope": 404,
     "kind": 403,
     "signature": 403,
+    "waiting": 403,
     "conflict": 409,
     "equivocation": 409,
     "gap": 409,

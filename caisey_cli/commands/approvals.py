@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from caisey_cli.desk import Desk
     from caisey_cli.happenings import Request
     from caisey_cli.home import Home
+    from caisey_core.changes import Change
     from caisey_core.lifecycle import Action
 
     Work = Callable[[Desk, Sequence[Request]], Awaitable[int]]
@@ -35,7 +36,7 @@ def register(app: typer.Typer) -> None:
 
 
 def approvals(json: JsonOption = False, home: HomeOption = None) -> int:
-    """List what waits for another member's approval.
+    """List what waits for another member's approval: commands, and changes of the workspace.
 
     Example: caisey approvals
     """
@@ -49,7 +50,7 @@ def approve(
     json: JsonOption = False,
     home: HomeOption = None,
 ) -> int:
-    """Approve one request, having been shown exactly what would run.
+    """Approve one request, having been shown exactly what would run or change.
 
     Example: caisey approve a7f3kqa --comment "go ahead"
     """
@@ -63,7 +64,7 @@ def deny(
     json: JsonOption = False,
     home: HomeOption = None,
 ) -> int:
-    """Deny one request; it will not run.
+    """Deny one request; it will not run, or change nothing.
 
     Example: caisey deny a7f3kqa --reason "would delete the directory"
     """
@@ -96,40 +97,36 @@ def _pending(home: Home) -> list[Request]:
 
 
 async def _list(desk: Desk, found: Sequence[Request], *, json: bool) -> int:
-    from caisey_cli import output
+    from caisey_cli import output, seconding
     from caisey_cli.approving import waiting
 
     rows = await waiting(desk, found)
+    changes = seconding.waiting(desk.line.roster, desk.line.member, desk.line.now())
     if json:
-        output.as_json("approvals", {"approvals": [row.shape() for row in rows]})
+        shapes = {"approvals": [row.shape() for row in rows], "changes": [each.shape() for each in changes]}
+        output.as_json("approvals", shapes)
         return 0
-    if not rows:
+    if not rows and not changes:
         desk.front.say("Nothing waits for approval.")
-    for row in rows:
-        output.data(row.text(COMMAND))
+    for text in [*(row.text(COMMAND) for row in rows), *(each.text() for each in changes)]:
+        output.data(text)
     return 0
 
 
 async def _decide(
     desk: Desk, found: Sequence[Request], code: str, said: str, grant: bool, yes: bool, json: bool
 ) -> int:
-    from caisey_cli import output
+    from caisey_cli import output, seconding
     from caisey_cli.approving import afterwards, meant, show
-    from caisey_core.errors import UsageError
 
+    if (change := seconding.meant(desk.line.roster, code)) is not None:
+        return await _second(desk, change, said, grant=grant, yes=yes, json=json)
     request = await meant(desk, found, code)
     if not grant and desk.controller.runs_for_me(request):
         return await _stop(desk, request, said, json=json)
     action = (desk.controller.approvable if grant else desk.controller.answerable)(request)
     show(desk, request)
-    word = "Approve" if grant else "Deny"
-    if not yes and not desk.front.attended:
-        raise UsageError(
-            f"There is no terminal to decide {request.code} on; nothing was decided.",
-            hint="Type it again with --yes, having read what is shown above.",
-        )
-    if not yes and (await desk.front.ask(f"{word} it? [y/N] ")).casefold() not in {"y", "yes"}:
-        desk.front.say("Nothing was decided.")
+    if not await _agreed(desk, request.code, grant=grant, yes=yes):
         return 1
     if grant:
         await desk.controller.approve(request, said)
@@ -141,6 +138,42 @@ async def _decide(
     else:
         desk.front.say(became)
     return status
+
+
+async def _second(desk: Desk, change: Change, said: str, *, grant: bool, yes: bool, json: bool) -> int:
+    """Decides on a change of the workspace's, instead of on a command."""
+    from caisey_cli import output, seconding
+    from caisey_core.ids import request_code
+
+    code, line = request_code(change.digest), desk.line
+    seconding.decidable(line, change, grant=grant)
+    desk.front.say(seconding.card(line.roster, change, line.now(), desk.front.width))
+    if not await _agreed(desk, code, grant=grant, yes=yes):
+        return 1
+    became = await seconding.decide(line, change, said, grant=grant)
+    if json:
+        output.as_json("decision", {"request": code, "approved": grant, "became": became})
+    else:
+        desk.front.say(became)
+    return 0
+
+
+async def _agreed(desk: Desk, code: str, *, grant: bool, yes: bool) -> bool:
+    """Whether what was shown is really meant. Raises `UsageError` where nobody can be asked."""
+    from caisey_core.errors import UsageError
+
+    if yes:
+        return True
+    if not desk.front.attended:
+        raise UsageError(
+            f"There is no terminal to decide {code} on; nothing was decided.",
+            hint="Type it again with --yes, having read what is shown above.",
+        )
+    word = "Approve" if grant else "Deny"
+    if (await desk.front.ask(f"{word} it? [y/N] ")).casefold() in {"y", "yes"}:
+        return True
+    desk.front.say("Nothing was decided.")
+    return False
 
 
 async def _stop(desk: Desk, request: Request, said: str, *, json: bool) -> int:

@@ -1,4 +1,4 @@
-"""Letting machines and people in: `invite endpoint`, `invite member`, `invitations`, `revoke`."""
+"""Letting machines and people in: `invite endpoint`, `invite member`, `invitations`, `rotate`, `revoke`."""
 
 from __future__ import annotations
 
@@ -14,13 +14,21 @@ from caisey_cli.sanitize import inert
 from caisey_core.kinds import Role
 
 if TYPE_CHECKING:
-    from caisey_cli.founding import Invited
-    from caisey_core.enrolment import Who
+    from collections.abc import Callable
+
+    from caisey_cli.inviting import Invited
     from caisey_core.roster import Grant, Roster
+    from caisey_core.signing import SigningKey
+
+    Make = Callable[[Roster, SigningKey], Invited]
 
 ExpiresOption = Annotated[
     int, typer.Option("--expires", parser=lasting, metavar="TIME", help="How long it may be used: 90m, 24h, 7d.")
 ]
+SecondOption = Annotated[
+    bool, typer.Option("--second", help="Have another admin approve it, also where the root key is at hand.")
+]
+CodeArgument = Annotated[str, typer.Argument(metavar="CODE|NAME", help="Which one; 'caisey invitations' lists them.")]
 
 
 def register(app: typer.Typer) -> None:
@@ -30,12 +38,16 @@ def register(app: typer.Typer) -> None:
     invite.command("member")(invite_member)
     app.add_typer(invite, name="invite")
     app.command()(invitations)
+    app.command()(rotate)
     app.command()(revoke)
 
 
 def invite_endpoint(
     client: Annotated[str, typer.Option("--client", metavar="CLIENT", help="Whose machine; added where it is new.")],
     name: Annotated[str, typer.Option("--name", metavar="NAME", help="What the machine is called.")],
+    uses: Annotated[
+        int, typer.Option("--uses", min=1, max=1000, metavar="N", help="For N machines: each is called NAME-HOSTNAME.")
+    ] = 1,
     expires: ExpiresOption = "24h",  # type: ignore[assignment]
     home: HomeOption = None,
     json: JsonOption = False,
@@ -44,25 +56,19 @@ def invite_endpoint(
 
     Example: caisey invite endpoint --client ACME --name front-desk-03
     """
-    from caisey_cli import founding
-    from caisey_cli.governing import by_admin, govern, now_ms
+    from caisey_cli import inviting
+    from caisey_cli.governing import now_ms
 
     own = Home.of(home)
-    membership, key = own.membership(), own.key()
+    relay = own.membership().relay
     until = now_ms() + 1000 * expires
-    made: list[Invited] = []
 
-    def make(roster: Roster) -> tuple[Any, ...]:
-        by_admin(roster, key)
-        made.append(
-            founding.invite_endpoint(
-                roster, key, client=client, name=name, relay=membership.relay, expires=until, now=now_ms()
-            )
+    def make(roster: Roster, key: SigningKey) -> Invited:
+        return inviting.invite_endpoint(
+            roster, key, client=client, name=name, relay=relay, expires=until, now=now_ms(), uses=uses
         )
-        return made[-1].records
 
-    govern(own, key, make)
-    _invitation("endpoint", made[-1], json)
+    _invitation(_governed(own, own.key(), make), json)
 
 
 def invite_member(
@@ -70,56 +76,86 @@ def invite_member(
     role: Annotated[Role, typer.Option("--role", help="An approver decides and reads, and opens no sessions.")],
     clients: Annotated[str, typer.Option("--clients", metavar="A,B|all", help="Whose machines are in their scope.")],
     expires: ExpiresOption = "24h",  # type: ignore[assignment]
+    second: SecondOption = False,
     home: HomeOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Invite a member; needs the root key, which lies in the home that founded the workspace.
+    """Invite a member, by the root key where it is at hand, else with another admin's approval.
 
     Example: caisey invite member --name sam --role approver --clients all
     """
-    from caisey_cli import founding
-    from caisey_cli.governing import govern, now_ms
+    from caisey_cli import inviting
+    from caisey_cli.governing import now_ms
 
     own = Home.of(home)
-    membership, root = own.membership(), own.root()
+    relay = own.membership().relay
     until = now_ms() + 1000 * expires
+
+    def make(roster: Roster, key: SigningKey) -> Invited:
+        return inviting.invite_member(
+            roster,
+            key,
+            name=name,
+            role=role,
+            clients=clients.split(","),
+            relay=relay,
+            expires=until,
+            now=now_ms(),
+        )
+
+    _invitation(_governed(own, _governing_key(own, second=second), make), json)
+
+
+def _governing_key(own: Home, *, second: bool) -> SigningKey:
+    """The root key where it is at hand and may be used, else this admin's own."""
+    return own.root() if own.rooted and not second else own.key()
+
+
+def _governed(own: Home, key: SigningKey, make: Make) -> Invited:
+    """Makes the change and appends it; the invitation that came of it."""
+    from caisey_cli.governing import by_admin, govern
+
     made: list[Invited] = []
 
-    def make(roster: Roster) -> tuple[Any, ...]:
-        made.append(
-            founding.invite_member(
-                roster,
-                root,
-                name=name,
-                role=role,
-                clients=clients.split(","),
-                relay=membership.relay,
-                expires=until,
-                now=now_ms(),
-            )
-        )
+    def change(roster: Roster) -> tuple[Any, ...]:
+        if key.public != roster.root:
+            by_admin(roster, key)
+        made.append(make(roster, key))
         return made[-1].records
 
-    govern(own, root, make)
-    _invitation("member", made[-1], json)
+    govern(own, key, change)
+    return made[-1]
 
 
-def _invitation(who: Who, made: Invited, json: bool) -> None:
+def _invitation(made: Invited, json: bool) -> None:
     from caisey_cli.wording import moment
     from caisey_core.enrolment import encode
-    from caisey_core.ids import code
+    from caisey_core.ids import code, request_code
+    from caisey_core.kinds import EndpointsInvited, MemberInvited
 
-    text = encode(who, made.invitation)
+    member = isinstance(made.grant, MemberInvited)
+    uses = made.grant.uses if isinstance(made.grant, EndpointsInvited) else 1
+    who: Any = "member" if member else "endpoint"
+    text, digest = encode(who, made.invitation), made.records[-1].digest
+    request = request_code(digest) if made.seconders else ""
     if json:
-        told = {"for": who, "name": made.name, "code": code("i", made.records[-1].digest), "expires": made.expires}
-        as_json("invitation", told | {"invitation": text, "root": made.invitation.workspace})
+        told = {"for": who, "name": made.name, "code": code("i", digest), "expires": made.grant.expires, "uses": uses}
+        told |= {"invitation": text, "root": made.invitation.workspace}
+        as_json("invitation", told | {"request": request, "seconders": list(made.seconders)})
         return
     data(text)
-    program = "caisey-agent join" if who == "endpoint" else "caisey join"
-    then = ", then: caisey-agent run" if who == "endpoint" else ""
-    where = "On the machine, as the user the agent runs as" if who == "endpoint" else f"{inert(made.name)} types"
+    name, until = inert(made.name), moment(made.grant.expires)
+    if made.seconders:
+        names = " or ".join(inert(each) for each in made.seconders)
+        say(f"It admits nobody yet: within 24 hours {names} types: caisey approve {request}")
+    program = "caisey join" if member else "caisey-agent join"
+    then = "" if member else ", then: caisey-agent run"
+    where = f"{name} types" if member else "On the machine, as the user the agent runs as"
     say(f"{where}: {program} INVITATION{then}")
-    say(f"It is good once, until {moment(made.expires)}; who holds it can join as {inert(made.name)}.")
+    if uses > 1:
+        say(f"It is good for {uses} machines, until {until}; each is called by its own host name, as {name}.")
+    else:
+        say(f"It is good once, until {until}; who holds it can join as {name}.")
     say(f"It shows the root's fingerprint: {made.invitation.workspace}")
 
 
@@ -128,35 +164,85 @@ def invitations(home: HomeOption = None, json: JsonOption = False) -> None:
 
     Example: caisey invitations
     """
-    from caisey_cli.founding import invitation_code, invited_name, seen_by
     from caisey_cli.governing import now_ms
-    from caisey_cli.wording import moment
+    from caisey_cli.inviting import seen_by
 
     own = Home.of(home)
     roster, now = own.roster(), now_ms()
-    seen = seen_by(roster, roster.members.get(own.membership().member))
-    rows: list[dict[str, Any]] = [
-        {
-            "code": invitation_code(grant),
-            "for": type(grant.invited).__name__.removesuffix("Invited").lower(),
-            "name": invited_name(roster, grant),
-            "state": _state(grant, now),
-            "expires": grant.invited.expires if grant.invited else 0,
-        }
-        for grant in seen
-    ]
+    rows = [_row(roster, each, now) for each in seen_by(roster, roster.members.get(own.membership().member))]
     if json:
         as_json("invitations", {"invitations": rows})
         return
     for row in rows:
-        until = moment(row["expires"])
-        data(f"{row['code']}  {row['state']:<8} {row['for']:<9} {inert(row['name'])}, until {until}")
+        data(_line(row))
     if not rows:
         say("Nobody has been invited yet.")
 
 
+def _row(roster: Roster, grant: Grant, now: int) -> dict[str, Any]:
+    from caisey_cli.inviting import invitation_code, invited_name
+    from caisey_core.ids import request_code
+    from caisey_core.kinds import MemberInvited
+
+    state = _state(grant, now)
+    return {
+        "code": invitation_code(grant),
+        "for": "member" if isinstance(grant.invited, MemberInvited) else "endpoint",
+        "name": invited_name(roster, grant),
+        "state": state,
+        "expires": grant.invited.expires if grant.invited else 0,
+        "uses": grant.uses,
+        "taken": grant.taken,
+        "request": request_code(grant.digest) if state == "waiting" else "",
+    }
+
+
+def _line(row: dict[str, Any]) -> str:
+    from caisey_cli.wording import moment
+
+    used = f", {row['taken']} of {row['uses']} used" if row["uses"] > 1 else ""
+    waits = f", for a second admin: caisey approve {row['request']}" if row["request"] else ""
+    return (
+        f"{row['code']}  {row['state']:<8} {row['for']:<9} {inert(row['name'])}, "
+        f"until {moment(row['expires'])}{used}{waits}"
+    )
+
+
+def rotate(
+    invitation: CodeArgument,
+    expires: ExpiresOption = "24h",  # type: ignore[assignment]
+    second: SecondOption = False,
+    home: HomeOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Take an invitation back and print the same again with a new secret.
+
+    For one that got lost, into wrong hands, or has expired. Of one for several machines, what is left is given again.
+
+    Example: caisey rotate front-desk-03
+    """
+    from caisey_cli import inviting
+    from caisey_cli.governing import current, now_ms
+    from caisey_core.kinds import MemberInvited
+
+    own = Home.of(home)
+    relay = own.membership().relay
+    until = now_ms() + 1000 * expires
+    grant = inviting.rotatable(current(own, own.key()), invitation, now_ms())
+    key = _governing_key(own, second=second) if isinstance(grant.invited, MemberInvited) else own.key()
+
+    def make(roster: Roster, key: SigningKey) -> Invited:
+        still = inviting.rotatable(roster, inviting.invitation_code(grant), now_ms())
+        return inviting.rotate(roster, key, still, relay=relay, expires=until, now=now_ms())
+
+    made = _governed(own, key, make)
+    if not json:
+        say(f"What was given out before for {inert(made.name)} admits nobody any more.")
+    _invitation(made, json)
+
+
 def revoke(
-    invitation: Annotated[str, typer.Argument(metavar="CODE|NAME", help="Which one; 'caisey invitations' lists them.")],
+    invitation: CodeArgument,
     reason: Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why.")] = "",
     home: HomeOption = None,
     json: JsonOption = False,
@@ -165,7 +251,7 @@ def revoke(
 
     Example: caisey revoke front-desk-03 --reason "wrong machine"
     """
-    from caisey_cli import founding
+    from caisey_cli import inviting
     from caisey_cli.governing import by_admin, govern, now_ms
 
     own = Home.of(home)
@@ -173,7 +259,7 @@ def revoke(
 
     def make(roster: Roster) -> list[Any]:
         by_admin(roster, key)
-        return founding.revoke(roster, key, invitation, reason, now_ms())
+        return inviting.revoke(roster, key, invitation, reason, now_ms())
 
     govern(own, key, make)
     if json:
@@ -187,4 +273,6 @@ def _state(grant: Grant, now: int) -> str:
 
     if grant.used or grant.revoked:
         return "used" if grant.used else "revoked"
+    if grant.waits:
+        return "waiting" if now <= grant.waits else "lapsed"
     return "expired" if spent(grant, now) else "open"

@@ -26,6 +26,7 @@ def register(app: typer.Typer) -> None:
 
 def desk(home: Path | None, json: bool) -> int:
     """What is mine to do: open sessions, what waits for me, what owes a verification."""
+    from caisey_cli import seconding
     from caisey_cli.founding import due
 
     with shelf.at(home) as at:
@@ -37,6 +38,7 @@ def desk(home: Path | None, json: bool) -> int:
             if known.opener == at.me:
                 mine.append((known, transcript))
             waiting += [(known, transcript, work) for work in transcript.works.values() if _for_me(at, known, work)]
+        changes = seconding.waiting(at.roster, at.roster.members.get(at.me), _now())
         unsent = len(at.journal.unsent())
         membership = at.membership
     if json:
@@ -45,6 +47,7 @@ def desk(home: Path | None, json: bool) -> int:
             "member": membership.member_name if membership else "",
             "sessions": [_known_shape(k) | {"owes_verification": t.unverified_change} for k, t in mine],
             "approvals": [{"request": _code(w), "session": k.code, "endpoint": k.endpoint} for k, _, w in waiting],
+            "changes": [{"request": each.code, "does": each.does, "own": each.own} for each in changes],
             "unsent": unsent,
             "roster_expires": at.roster.expires,
         }
@@ -59,12 +62,15 @@ def desk(home: Path | None, json: bool) -> int:
         data(
             f"decide   {_code(work)}  {about(known)}: {wording.command(work)} ({transcript.who(work.action.proposal)})"
         )
-    if not mine and not waiting:
+    for each in changes:
+        word = "asked  " if each.own else "decide "
+        data(f"{word}  {each.code}  workspace: {each.does}{'' if each.own else f' ({each.requester})'}")
+    if not mine and not waiting and not changes:
         say("Nothing is open and, as far as this journal knows, nothing waits for you ('caisey approvals' asks).")
     if unsent:
         say(f"{unsent} of your records have no receipt yet; the next command that connects offers them again.")
     if due(at.roster, _now()):
-        say(f"The roster counts only until {_when(at.roster.expires)}. An admin types: caisey renew")
+        say(f"The roster counts only until {_when(at.roster.expires)}. Any command of an admin renews it: caisey renew")
     return 0
 
 

@@ -276,7 +276,7 @@ def _admission(home: Home, invitation: Invitation, place: Keys | None, plain_tex
 
 
 def renew(home: HomeOption = None, json: JsonOption = False) -> None:
-    """Make the roster count for another 90 days; invitations do so by themselves.
+    """Make the roster count for another 90 days; every command of an admin does so by itself.
 
     With a roster that has run out, endpoints run nothing but what only reads. Changes nothing while more than half of
     its time is left.

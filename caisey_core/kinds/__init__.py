@@ -54,9 +54,13 @@ from caisey_core.kinds.outcomes import (
 )
 from caisey_core.kinds.words import Audience, Body, Class, Decision, How, Namespace, Outcome, Part, Role
 from caisey_core.kinds.workspace import (
+    ChangeApproved,
+    ChangeDenied,
     ClientAdded,
     EndpointAdmitted,
+    EndpointEnrolled,
     EndpointInvited,
+    EndpointsInvited,
     InvitationRevoked,
     MemberAdded,
     MemberAdmitted,
@@ -74,6 +78,8 @@ __all__ = [
     "GOVERNING",
     "HEAD_LIMIT",
     "KINDS",
+    "OF_CLIENTS",
+    "SECONDED",
     "ActionCancelled",
     "ActionConfirmed",
     "ActionExpired",
@@ -88,15 +94,19 @@ __all__ = [
     "ApprovalGranted",
     "Audience",
     "Body",
+    "ChangeApproved",
+    "ChangeDenied",
     "Class",
     "ClientAdded",
     "Decision",
     "DirectoryChanged",
     "Disk",
     "EndpointAdmitted",
+    "EndpointEnrolled",
     "EndpointInvited",
     "EndpointObserved",
     "EndpointRef",
+    "EndpointsInvited",
     "Expectation",
     "Facts",
     "FindingMarked",
@@ -138,7 +148,7 @@ CHUNK_LIMIT: Final = 64 * 1024
 
 
 class Signer(StrEnum):
-    """Who may write a kind, by what the key is in the log."""
+    """Who may write a kind, by what the key is in the log. Of a roster, what `ROOT` may an admin may, seconded."""
 
     ROOT = "root"
     ADMIN = "admin"
@@ -195,15 +205,23 @@ KINDS: Final[dict[str, Kind]] = (
         Namespace.ROSTER,
         _row("client.added", ClientAdded, _ROSTER),
         _row("endpoint.invited", EndpointInvited, _ROSTER),
+        _row("endpoints.invited", EndpointsInvited, _ROSTER),
         _row("invitation.revoked", InvitationRevoked, ("roster", "grant")),
         _row("member.removed", MemberRemoved, _ROSTER),
         _row("roster.renewed", RosterRenewed, _ROSTER),
+    )
+    | _kinds(
+        Signer.ADMIN,
+        Namespace.APPROVAL,
+        _row("change.approved", ChangeApproved, ("roster", "change")),
+        _row("change.denied", ChangeDenied, ("roster", "change")),
     )
     | _kinds(
         Signer.GRANT,
         Namespace.ROSTER,
         _row("member.admitted", MemberAdmitted, _GRANT),
         _row("endpoint.admitted", EndpointAdmitted, _GRANT),
+        _row("endpoint.enrolled", EndpointEnrolled, _GRANT),
     )
     | _kinds(
         Signer.TECHNICIAN,
@@ -255,3 +273,11 @@ GOVERNING: Final = frozenset(
     name for name, kind in KINDS.items() if kind.re[:1] == _ROSTER or name == "workspace.founded"
 )
 """Kinds that make the roster's one ordered chain; their count is the roster's version."""
+
+SECONDED: Final = frozenset(name for name in GOVERNING if KINDS[name].signer is Signer.ROOT) - {"workspace.founded"}
+"""Changes that raise rights: the root's alone, or an admin's that count once another admin has approved them."""
+
+OF_CLIENTS: Final = frozenset(
+    {"client.added", "endpoint.invited", "endpoints.invited", "endpoint.admitted", "endpoint.enrolled"}
+)
+"""The roster's kinds that name clients and their machines; everybody else's bodies are for all who fold it."""

@@ -79,6 +79,41 @@ class EndpointAdmitted(Body, frozen=True):
     proof: str
 
 
+class EndpointsInvited(Body, frozen=True):
+    """A grant for as many as `uses` endpoints of a client, each under a name of its own below `name` (`staff`)."""
+
+    client: str
+    name: str
+    uses: int
+    key: PublicKey
+    expires: int
+
+
+class EndpointEnrolled(Body, frozen=True):
+    """An endpoint's key with its proof, and the name it takes under its invitation's (audience `staff`)."""
+
+    name: str
+    key: PublicKey
+    proof: str
+
+
+class ChangeApproved(Body, frozen=True):
+    """Another admin says yes to one change, having been shown `card` (the format it was shown in).
+
+    What was shown is fixed by the change and by the roster that this record follows.
+    """
+
+    card: str
+    comment: str
+
+
+class ChangeDenied(Body, frozen=True):
+    """An admin says no to one change, or its signer takes it back."""
+
+    card: str
+    reason: str
+
+
 class InvitationRevoked(Body, frozen=True):
     """A grant that was not used and no longer counts."""
 

@@ -15,9 +15,13 @@ from caisey_core.kinds import (
     KINDS,
     Audience,
     Body,
+    ChangeApproved,
+    ChangeDenied,
     ClientAdded,
     EndpointAdmitted,
+    EndpointEnrolled,
     EndpointInvited,
+    EndpointsInvited,
     InvitationRevoked,
     MemberAdded,
     MemberAdmitted,
@@ -98,6 +102,11 @@ BODIES: dict[str, Body] = {
     ),
     "client.added": ClientAdded(id="c-new", name="New"),
     "endpoint.invited": EndpointInvited(client="c-acme", name="pc", key=public("one-use pc"), expires=NOW + HOUR),
+    "endpoints.invited": EndpointsInvited(
+        client="c-acme", name="till", uses=3, key=public("one-use tills"), expires=NOW + HOUR
+    ),
+    "change.approved": ChangeApproved(card="", comment=""),
+    "change.denied": ChangeDenied(card="", reason=""),
     "invitation.revoked": InvitationRevoked(reason=""),
     "member.removed": MemberRemoved(id="m-bob", reason=""),
     "roster.renewed": RosterRenewed(expires=NOW + 48 * HOUR),
@@ -105,12 +114,12 @@ BODIES: dict[str, Body] = {
 
 
 def _re(workspace: Workspace, kind: str) -> dict[str, str]:
-    grant = {"grant": grant_of(workspace, "box")} if "grant" in KINDS[kind].re else {}
-    return grant | {"roster": workspace.roster.head}
+    named = {"grant": grant_of(workspace, "box"), "change": ZERO}
+    return {role: named.get(role, workspace.roster.head) for role in KINDS[kind].re}
 
 
 @pytest.mark.parametrize("by", ["root", "sam", "ana", "amy", "box", "relay", "one-use box", "eve"])
-@pytest.mark.parametrize("kind", BODIES)
+@pytest.mark.parametrize("kind", [each for each in BODIES if not each.startswith("change.")])
 def test_who_governs(kind: str, by: str) -> None:
     workspace = Workspace.staffed()
     record = workspace.write(by, kind, BODIES[kind], re=_re(workspace, kind))
@@ -383,6 +392,66 @@ def test_an_admission_proves_that_its_key_is_held() -> None:
     for proof in ("", "x", possession(key("eve"), grant), possession(key("pc"), ZERO)):
         body = EndpointAdmitted(key=public("pc"), proof=proof)
         refused(workspace, workspace.write("one-use pc", "endpoint.admitted", body, re={"grant": grant}), "prove")
+
+
+# -- one invitation for several endpoints -------------------------------------------------------------------
+
+
+def tills(workspace: Workspace, uses: int = 2, by: str = "sam", name: str = "till") -> str:
+    """Its grant's digest."""
+    body = EndpointsInvited(client="c-acme", name=name, uses=uses, key=public("one-use tills"), expires=NOW + 24 * HOUR)
+    return workspace.say(by, "endpoints.invited", body, audience=Audience.STAFF).digest
+
+
+def enrolled(workspace: Workspace, grant: str, name: str, device: str, by: str = "one-use tills") -> Record:
+    body = EndpointEnrolled(name=name, key=public(device), proof=possession(key(device), grant))
+    return workspace.write(by, "endpoint.enrolled", body, re={"grant": grant}, audience=Audience.STAFF)
+
+
+def test_one_invitation_lets_several_endpoints_in_and_no_more() -> None:
+    workspace = Workspace.staffed()
+    grant = tills(workspace)
+    for number in (1, 2):
+        workspace.take(enrolled(workspace, grant, f"till-{number}", f"till {number}"))
+    assert {each.name for each in workspace.roster.endpoints.values()} == {"ACME/box", "ACME/till-1", "ACME/till-2"}
+    refused(workspace, enrolled(workspace, grant, "till-3", "till 3"), "used")
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["", "till", "till-", "till-.", "till-a/b", "till- a", "till-\u202eb", "other-1", "Till-1", "till-" + "x" * 60],
+)
+def test_a_name_is_below_its_invitation_s_and_safe(name: str) -> None:
+    workspace = Workspace.staffed()
+    refused(workspace, enrolled(workspace, tills(workspace), name, "till"), "is called till-")
+
+
+def test_a_name_below_an_invitation_is_one_machine_s() -> None:
+    workspace = Workspace.staffed()
+    grant = tills(workspace, uses=9)
+    workspace.take(enrolled(workspace, grant, "till-front", "till 1"))
+    for name in ("till-front", "till-FRONT"):
+        refused(workspace, enrolled(workspace, grant, name, "till 2"), "ACME/till-\\w+ belongs already")
+    refused(workspace, enrolled(workspace, grant, "till-2", "till 1"), "belongs already")
+    workspace.take(enrolled(workspace, grant, "till-2", "till 2"))
+
+
+def test_what_several_enrol_with_fits_their_invitation_only() -> None:
+    workspace = Workspace.staffed()
+    grant = tills(workspace)
+    refused(workspace, workspace.admission("pc", grant, by="one-use tills"), "does not fit")
+    refused(workspace, enrolled(workspace, grant, "till-1", "till 1", by="eve"), "not signed by its invitation")
+    workspace.invite_endpoint("pc")
+    refused(workspace, enrolled(workspace, grant_of(workspace, "pc"), "pc-1", "pc", by="one-use pc"), "does not fit")
+    workspace.say("root", "member.removed", MemberRemoved(id="m-sam", reason="left"))
+    refused(workspace, enrolled(workspace, grant, "till-1", "till 1"), "revoked")
+
+
+@pytest.mark.parametrize("uses", [0, -1, 1001, 2**62])
+def test_an_invitation_has_a_number_of_uses(uses: int) -> None:
+    workspace = Workspace.staffed()
+    body = EndpointsInvited(client="c-acme", name="till", uses=uses, key=public("t"), expires=NOW + HOUR)
+    refused(workspace, workspace.write("sam", "endpoints.invited", body, audience=Audience.STAFF), "1 to 1000")
 
 
 # -- solo and expiry ------------------------------------------------------------------------------------------

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import platform
 import re
 import subprocess
 from pathlib import Path
 
-from tests.e2e.telling import USAGE, told
+from caisey_core.enrolment import Invitation, decode, encode
+from tests.e2e.telling import REFUSED, USAGE, told
 from tests.e2e.world import World
 
 
@@ -50,6 +52,74 @@ def test_an_expired_and_a_revoked_invitation(shared: World, tmp_path: Path) -> N
     told(join(shared, "caisey-agent", tmp_path / "taken", taken), USAGE, "invitation was (revoked|taken back)")
     states = {each["name"]: each["state"] for each in shared.shape("sam", "invitations")["invitations"]}
     assert {states[name] for name in states if name.endswith(("late", "taken"))} == {"expired", "revoked"}
+
+
+def test_one_invitation_for_several_machines(shared: World, tmp_path: Path) -> None:
+    """Names are the machines' own host names, so that nobody hands them out; a second one of a name gets a number."""
+    words = ("invite", "endpoint", "--client", "ACME", "--name", "till", "--uses", "3", "--expires", "7d")
+    made = shared.shape("sam", *words)
+    assert (made["for"], made["name"], made["uses"]) == ("endpoint", "ACME/till-*", 3)
+    host = re.sub(r"[^A-Za-z0-9_-]+", "-", platform.node().partition(".")[0]).strip("-_")
+    first = host if host.startswith("till-") else f"till-{host}"
+    for number, name in enumerate((first, f"{first}-2")):
+        done = join(shared, "caisey-agent", tmp_path / str(number), made["invitation"])
+        assert f"Joined Stage as {name}.\n" in done.stdout, done.stderr
+    shared.ok("sam", "approvals")
+    (listed,) = [each for each in shared.shape("sam", "invitations")["invitations"] if each["name"] == "ACME/till-*"]
+    assert (listed["state"], listed["uses"], listed["taken"]) == ("open", 3, 2)
+    again = shared.shape("sam", "rotate", "till")
+    assert again["uses"] == 1, "what is left of it"
+    told(join(shared, "caisey-agent", tmp_path / "old", made["invitation"]), USAGE, "invitation was revoked")
+    assert join(shared, "caisey-agent", tmp_path / "new", again["invitation"]).returncode == 0
+    told(join(shared, "caisey-agent", tmp_path / "late", again["invitation"]), USAGE, "was used already; nothing was")
+    shared.ok("sam", "approvals")
+    names = {each["name"] for each in shared.shape("sam", "endpoints")["endpoints"]}
+    assert {f"ACME/{first}", f"ACME/{first}-2", f"ACME/{first}-3"} <= names
+    for uses in ("0", "1001", "x"):
+        refused = shared.caisey("sam", *words[:-4], "--uses", uses)
+        assert refused.returncode == USAGE
+        assert "--uses" in refused.stderr
+
+
+def test_rotated_invitations(shared: World, tmp_path: Path) -> None:
+    """The old secret is worth nothing from then on; also one that has expired can be given again."""
+    lost = shared.shape("sam", "invite", "endpoint", "--client", "ACME", "--name", "lost")
+    again = shared.shape("sam", "rotate", lost["code"])
+    assert (again["name"], again["root"]) == ("ACME/lost", lost["root"])
+    assert again["invitation"] != lost["invitation"]
+    told(join(shared, "caisey-agent", tmp_path / "lost", lost["invitation"]), USAGE, "invitation was revoked")
+    assert join(shared, "caisey-agent", tmp_path / "found", again["invitation"]).returncode == 0
+    told(shared.caisey("sam", "rotate", lost["code"]), USAGE, "was revoked; nothing was rotated")
+    told(shared.caisey("sam", "rotate", again["code"]), USAGE, "was used already; nothing was rotated")
+    told(shared.caisey("ana", "rotate", lost["code"]), USAGE, "nothing was rotated")
+    words = ("member", "--name", "old", "--role", "approver", "--clients", "all", "--home", shared.home("sam"))
+    old = shared.off_clock("caisey", -2 * 24 * 3600, "invite", *words).stdout.strip()
+    told(join(shared, "caisey", tmp_path / "old", old), USAGE, "has expired")
+    fresh = shared.caisey("sam", "rotate", "old")
+    assert fresh.returncode == 0, fresh.stderr
+    assert "What was given out before for old admits nobody any more." in fresh.stderr
+    assert join(shared, "caisey", tmp_path / "fresh", fresh.stdout.strip()).returncode == 0
+
+
+def test_an_invitation_of_somebody_else_s(shared: World, tmp_path: Path) -> None:
+    """To another workspace at the same address, and one that this workspace has never given."""
+    made = shared.ok("sam", "invite", "endpoint", "--client", "ACME", "--name", "mine").strip()
+    known = decode("endpoint", made)
+    other = Invitation(known.relay, "SHA256:" + "A" * 43, known.version, known.digest, known.seed)
+    unknown = Invitation(known.relay, known.workspace, known.version, known.digest, bytes(range(32)))
+    for number, (invitation, says) in enumerate(
+        [
+            (other, "is to another workspace than this relay's; nothing was joined"),
+            (unknown, "knows no such invitation"),
+        ]
+    ):
+        home = tmp_path / str(number)
+        told(join(shared, "caisey-agent", home, encode("endpoint", invitation)), USAGE, says, "Ask for a new")
+    newer = Invitation(known.relay, known.workspace, known.version, "ab" * 32, known.seed)
+    told(
+        join(shared, "caisey-agent", tmp_path / "x", encode("endpoint", newer)), REFUSED, "not the one this invitation"
+    )
+    assert join(shared, "caisey-agent", tmp_path / "mine", made).returncode == 0
 
 
 def test_what_the_help_says_may_be_typed(shared: World) -> None:

@@ -33,7 +33,8 @@ def sample(name: str) -> Record:
     body = BODIES[name]
     own = writer(f"writer of {name}", None if first else _LOG)
     seen = None if first else Seen(INCARNATION, 17, "7c" * 32)
-    audience = Audience.STAFF if name in {"client.added", "endpoint.invited", "note.added"} else Audience.ALL
+    staff = {"client.added", "endpoint.invited", "endpoints.invited", "endpoint.enrolled", "note.added"}
+    audience = Audience.STAFF if name in staff else Audience.ALL
     type_ = "stderr" if isinstance(body, bytes) else JSON
     if not first:
         own.write(name, body, time=NOW, re=re_of(name), type=type_)
