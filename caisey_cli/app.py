@@ -81,7 +81,7 @@ TABLE: Final[dict[str, tuple[Row, ...]]] = {
         Row(
             "invite member",
             "invitations",
-            "Invite a member; needs the root key, which lies in the home that founded the workspace.",
+            "Invite a member; needs the root key: that of this home, or its backup (--root FILE).",
         ),
         Row(
             "invitations",
@@ -90,6 +90,16 @@ TABLE: Final[dict[str, tuple[Row, ...]]] = {
         ),
         Row("revoke", "invitations", "Take an invitation back that has not been used."),
         Row("renew", "workspace", "Make the roster count for another 90 days; invitations do so by themselves."),
+        Row(
+            "root backup",
+            "root",
+            "Write the root key to a file under a passphrase, and read it back; never writes over one.",
+        ),
+        Row(
+            "root remove",
+            "root",
+            "Take the root key out of this home, once its backup has been opened and holds the same key.",
+        ),
         Row("join", "workspace", "Join a workspace as a member, with the invitation somebody sent you."),
         Row("demo", "demo", "Play the whole job on this machine, with real programs and a real fault."),
     ),

@@ -9,6 +9,7 @@ import typer
 from caisey_cli.commands import HomeOption, JsonOption
 from caisey_cli.commands.options import lasting
 from caisey_cli.home import Home
+from caisey_cli.keeping import PassphraseOption, RootOption, root_key
 from caisey_cli.output import as_json, data, say
 from caisey_cli.sanitize import inert
 from caisey_core.kinds import Role
@@ -70,10 +71,12 @@ def invite_member(
     role: Annotated[Role, typer.Option("--role", help="An approver decides and reads, and opens no sessions.")],
     clients: Annotated[str, typer.Option("--clients", metavar="A,B|all", help="Whose machines are in their scope.")],
     expires: ExpiresOption = "24h",  # type: ignore[assignment]
+    root_file: RootOption = None,
+    passphrase_file: PassphraseOption = None,
     home: HomeOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Invite a member; needs the root key, which lies in the home that founded the workspace.
+    """Invite a member; needs the root key: that of this home, or its backup (--root FILE).
 
     Example: caisey invite member --name sam --role approver --clients all
     """
@@ -81,7 +84,7 @@ def invite_member(
     from caisey_cli.governing import govern, now_ms
 
     own = Home.of(home)
-    membership, root = own.membership(), own.root()
+    membership, root = own.membership(), root_key(own, root_file, passphrase_file)
     until = now_ms() + 1000 * expires
     made: list[Invited] = []
 

@@ -123,10 +123,10 @@ class World:
 
     @property
     def environment(self) -> dict[str, str]:
-        """The caller's, with an empty home directory and without Caisey's own variables."""
+        """The caller's, with an empty home directory, keys in files, and none of Caisey's own variables but that."""
         kept = {name: value for name, value in os.environ.items() if not name.startswith("CAISEY")}
         (self.path / "home").mkdir(exist_ok=True)
-        return kept | {"HOME": str(self.path / "home"), "PYTHONUNBUFFERED": "1"}
+        return kept | {"HOME": str(self.path / "home"), "PYTHONUNBUFFERED": "1", "CAISEY_KEYS": "file"}
 
     def home(self, who: str) -> str:
         """A program's or member's directory."""
