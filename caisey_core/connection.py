@@ -21,7 +21,7 @@ from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidURI
 from caisey_core.api import SOCKET
 from caisey_core.errors import Unreachable, UsageError
 from caisey_core.frames import FRAME_LIMIT
-from caisey_core.link import Broken, Event, Link
+from caisey_core.link import Broken, Event, Link, Nudged
 
 _QUEUE: Final = 64
 _SETTLED: Final = 1.0
@@ -63,6 +63,11 @@ class Connection:
     def flush(self) -> None:
         """The owner has asked the link for something; what it has to say is to be written."""
         self._wake.set()
+
+    def nudge(self) -> None:
+        """Puts `Nudged` behind the events that wait; where too many wait, nobody takes them, and it is left out."""
+        with contextlib.suppress(asyncio.QueueFull):
+            self._events.put_nowait(Nudged())
 
     async def _run(self) -> None:
         try:
