@@ -29,6 +29,7 @@ def register(app: typer.Typer) -> None:
     """Adds the commands."""
     app.command()(install)
     app.command()(uninstall)
+    app.command()(doctor)
 
 
 def install(
@@ -89,6 +90,28 @@ def uninstall(
         typer.echo("What stays: the record, at the relay and with your MSP, and the endpoint's name in the roster.")
     else:
         typer.echo(f"What stays: key, membership and journal in {place.home.path}; --purge removes them, too.")
+
+
+def doctor(home: HomeOption = None, user: UserOption = None, as_json: JsonOption = False) -> None:
+    """Check home, key, clock, relay, journal, shell and service, and say what to type.
+
+    Changes nothing. Exits 1 where something failed, else 0.
+
+    Example: caisey-agent doctor
+    """
+    from caisey_agent.doctor import checks
+    from caisey_agent.home import AgentHome
+    from caisey_core.checkup import examine, healthy
+
+    found = []
+    for each in examine(checks(AgentHome.of(home), user=_user(user))):
+        found.append(each)
+        if not as_json:
+            typer.echo(each.line())
+    if as_json:
+        _json("agent.doctor", ok=healthy(found), checks=[each.shape() for each in found])
+    if not healthy(found):
+        raise typer.Exit(1)
 
 
 def _user(chosen: bool | None) -> bool:

@@ -101,6 +101,7 @@ TABLE: Final[dict[str, tuple[Row, ...]]] = {
             "Take the root key out of this home, once its backup has been opened and holds the same key.",
         ),
         Row("join", "workspace", "Join a workspace as a member, with the invitation somebody sent you."),
+        Row("doctor", "doctor", "Check home, keys, clock, relay, journal and roster, and say what to type."),
         Row("demo", "demo", "Play the whole job on this machine, with real programs and a real fault."),
     ),
 }

@@ -51,6 +51,15 @@ def backend() -> str:
     return _name(chosen) + (f" ({', '.join(links)})" if links else "")
 
 
+def refused() -> str:
+    """Why what serves as the keyring here is none by its name; empty where it is not. Nothing is put into it."""
+    try:
+        _check(backend())
+    except NoKeyring as no:
+        return str(no)
+    return ""
+
+
 def put(name: str, value: str, seconds: float = SECONDS) -> None:
     """Keeps a secret. Raises `NoKeyring`."""
     import keyring
