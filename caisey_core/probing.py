@@ -118,10 +118,20 @@ def journal(path: Path) -> Iterator[Finding]:
         yield warning("unsent", text, "They are offered again with the next connection.")
 
 
+def held(lock: Path) -> bool:
+    """Whether a process holds a lock file, by the system's list: trying the lock could keep an agent from starting."""
+    try:
+        status = lock.stat()
+    except OSError:
+        return False
+    this = f"{os.major(status.st_dev):02x}:{os.minor(status.st_dev):02x}:{status.st_ino}"
+    return any(this in line.split() for line in Path("/proc/locks").read_text().splitlines())
+
+
 def roster(path: Path, log: str, workspace: str) -> tuple[Roster, list[Finding]]:
     """The roster as the journal has it: every record holds, it is this workspace's, and it counts still.
 
-    Raises `CaiseyError` where the journal cannot be read.
+    `workspace` is the root's fingerprint, empty where any will do. Raises `JournalError` where there is no reading it.
     """
     folded, chain = Roster(), Chain()
     with Journal.look(path) as opened:
@@ -133,7 +143,7 @@ def roster(path: Path, log: str, workspace: str) -> tuple[Roster, list[Finding]]
             except BadRecord as bad:
                 why = f"record {entry.receipt.seq} of the roster does not hold: {bad}"
                 return folded, [failed("roster", why, "The relay holds it too: join in a new --home and compare.")]
-    if folded.fingerprint != workspace:
+    if workspace and folded.fingerprint != workspace:
         return folded, [
             failed(
                 "roster", "the journal has not this workspace's roster", "Ask for a new invitation, in another --home."

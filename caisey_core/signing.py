@@ -150,3 +150,13 @@ def _no_key(text: bytes, passphrase: bytes | None) -> str:
     if b"BEGIN OPENSSH PRIVATE KEY" not in text:
         return "That is not an OpenSSH private key."
     return "The passphrase is not that of the key file, or the file is damaged."
+
+
+def certificate_ends(pem: bytes) -> float:
+    """When the first certificate of a PEM file ends, in seconds since 1970. Raises `UsageError` for none."""
+    from cryptography import x509
+
+    try:
+        return x509.load_pem_x509_certificate(pem).not_valid_after_utc.timestamp()
+    except ValueError as error:
+        raise UsageError("That is no certificate.") from error

@@ -71,8 +71,9 @@ def init(
     if answers.backup is not None:
         write_backup(own, root, answers.backup, answers.passphrase)
         say_safe(answers.backup)
-    if not json:
+    if not (asked or json):
         say_where(own, answers.place)
+    if not json:
         _say_next(answers, str(home or ""))
 
 
@@ -134,7 +135,6 @@ def _found(home: Home, answers: Answers, plain_text_on: str) -> tuple[SigningKey
 def _claimed(http: Relay, claim: str, records: list[Sealed]) -> None:
     """Shows the relay the claim code; at a terminal, one that is wrong is asked again."""
     from caisey_cli import asking
-    from caisey_cli.wizard import claim_code
 
     if not claim and not asking.attended():
         raise UsageError(
@@ -143,7 +143,7 @@ def _claimed(http: Relay, claim: str, records: list[Sealed]) -> None:
         )
     if not claim:
         say("The relay printed a claim code when it was started.")
-        claim = asking.secret("Claim code", claim_code)
+        claim = _ask_claim()
     for left in range(asking.TRIES - 1, -1, -1):
         try:
             http.found(claim, records)
@@ -152,7 +152,18 @@ def _claimed(http: Relay, claim: str, records: list[Sealed]) -> None:
             if not (left and asking.attended()):
                 raise
             say(f"  {inert(str(error))}")
-            claim = asking.secret("Claim code", claim_code)
+            claim = _ask_claim()
+
+
+def _ask_claim() -> str:
+    from caisey_cli import asking
+    from caisey_cli.wizard import claim_code
+
+    try:
+        return asking.secret("Claim code", claim_code)
+    except asking.Left:
+        say("Nothing was founded.")
+        raise
 
 
 def _say_next(answers: Answers, home: str) -> None:
