@@ -10,6 +10,7 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
+from caisey_agent.service import CREDENTIAL
 from caisey_core import keys
 from caisey_core.errors import NotJoined, UsageError
 from caisey_core.journal import Journal
@@ -62,7 +63,12 @@ class AgentHome:
         temporary.replace(self.path / "membership.json")
 
     def key(self) -> SigningKey:
-        """The endpoint's key. Raises `UsageError`."""
+        """The endpoint's key: handed over by the service manager, else kept here. Raises `UsageError`."""
+        handed = os.environ.get("CREDENTIALS_DIRECTORY")
+        path = Path(handed) / CREDENTIAL if handed else None
+        # systemd lets nobody else into that directory, whoever the file in it belongs to.
+        if path is not None and path.exists():
+            return SigningKey.from_openssh(path.read_bytes())
         return keys.load(self.path, KEY)
 
     def journal(self) -> Journal:

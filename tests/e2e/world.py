@@ -125,11 +125,11 @@ class World:
 
     @property
     def environment(self) -> dict[str, str]:
-        """The caller's, with an empty home directory and without Caisey's own variables."""
+        """The caller's, with an empty home directory, keys in files, and none of Caisey's own variables but that."""
         kept = {name: value for name, value in os.environ.items() if not name.startswith("CAISEY")}
         (self.path / "home").mkdir(exist_ok=True)
         # Keys lie in the homes: no test touches a developer's own keyring.
-        own = {"HOME": str(self.path / "home"), "PYTHON_KEYRING_BACKEND": "keyring.backends.fail.Keyring"}
+        own = {"HOME": str(self.path / "home"), "CAISEY_KEYS": "file"}
         return kept | own | {"PYTHONUNBUFFERED": "1"}
 
     def home(self, who: str) -> str:
