@@ -83,6 +83,9 @@ def run(
         Path | None, typer.Option(metavar="FILE", help="Written when the relay has been reached for the first time.")
     ] = None,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Say more on standard error.")] = False,
+    relay: Annotated[
+        str, typer.Option(metavar="URL", help="Where the relay is reached now, if not where it was at joining.")
+    ] = "",
 ) -> None:
     """Serve this endpoint until stopped; reconnects by itself.
 
@@ -111,7 +114,7 @@ def run(
 
     async def serve() -> None:
         loop = asyncio.get_running_loop()
-        task = asyncio.create_task(Agent(own, journal, on_ready=ready).run())
+        task = asyncio.create_task(Agent(own, journal, on_ready=ready, relay=relay).run())
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, task.cancel)
         try:

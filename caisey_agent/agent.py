@@ -48,8 +48,12 @@ _TRY_AGAIN_SECONDS = 1.0
 class Agent:
     """The endpoint's program, for as long as `run` runs."""
 
-    def __init__(self, home: AgentHome, journal: Journal, *, on_ready: Callable[[], None]) -> None:
+    def __init__(self, home: AgentHome, journal: Journal, *, on_ready: Callable[[], None], relay: str = "") -> None:
+        """`relay`: its address where that is not the one it had when this endpoint joined. It is judged all the same:
+        it has to show the pinned workspace's roster.
+        """
         self._membership = home.membership()
+        self._relay = relay or self._membership.relay
         self._key = home.key()
         self._journal = journal
         self._own = Machine()
@@ -62,7 +66,7 @@ class Agent:
         self._on_ready = on_ready
         self._link = Link(
             self._key,
-            self._membership.relay,
+            self._relay,
             self._membership.workspace,
             nonce=lambda: secrets.token_hex(16),
             load=self._load,
@@ -128,7 +132,7 @@ class Agent:
     def _take(self, event: Event) -> None:
         match event:
             case Ready():
-                _log.info("connected to %s", self._membership.relay)
+                _log.info("connected to %s", self._relay)
                 self._on_ready()
             case Received():
                 self._received(event)

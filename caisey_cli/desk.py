@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Final
 
-from caisey_cli import resolve
+from caisey_cli import local, resolve
 from caisey_cli.attend import CANCELLED, Answers, Front, Interrupts, attend, status
 from caisey_cli.checks import Check, evaluate
 from caisey_cli.connecting import Connect, Line, over_websocket
@@ -244,12 +244,14 @@ async def at_desk(
 
     A terminal that is closed, and a polite end, count as Ctrl-C: what it was for must not go on without anybody there.
     """
+    if (keep := local.keeper(home, front.say)) is not None:
+        keep()
     membership, key = home.membership(), home.key()
     interrupts = Interrupts()
     with home.journal() as journal:
 
         async def working() -> int:
-            line = Line(membership, key, journal, connect=connect, notice=front.say, patience=pace.patience)
+            line = Line(membership, key, journal, connect=connect, notice=front.say, patience=pace.patience, keep=keep)
             async with line:
                 controller = SessionController(line, pace)
                 return await work(Desk(line, controller, front, interrupts))

@@ -12,6 +12,7 @@ from caisey_cli.commands import EndpointArgument, HomeOption, JsonOption, ReadSe
 from caisey_cli.commands.options import TicketOption
 
 if TYPE_CHECKING:
+    from caisey_cli.home import Home
     from caisey_cli.tui.bench import Asked
 
 
@@ -53,7 +54,6 @@ def _view(home: Path | None, asked: Asked, *, json: bool) -> int:
     import asyncio
 
     from caisey_cli import output
-    from caisey_cli.home import Home
     from caisey_cli.tui.app import view
     from caisey_core.errors import UsageError
 
@@ -61,9 +61,25 @@ def _view(home: Path | None, asked: Asked, *, json: bool) -> int:
         raise UsageError(
             "The view needs a terminal; nothing was done.", hint="In scripts: caisey run ENDPOINT -- COMMAND"
         )
-    left = asyncio.run(view(Home.of(home), asked))
+    left = asyncio.run(view(_place(home, asked), asked))
     if json:
         output.as_json("left", {"session": left.session, "log": left.log, "closed": left.closed})
     elif left.words:
         output.say(left.words)
     return 0
+
+
+def _place(home: Path | None, asked: Asked) -> Home:
+    from caisey_cli import output
+    from caisey_cli.commands import places
+    from caisey_cli.home import Home
+    from caisey_core.errors import Ambiguous, UsageError
+
+    if asked.endpoint:
+        return places.of_endpoint(home, asked.endpoint, output.say)
+    try:
+        return places.of_session(home, asked.session, reading=True)
+    except Ambiguous:
+        raise
+    except UsageError:
+        return Home.of(home)  # one that only the relay knows

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from collections.abc import Callable
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any
 from urllib.parse import urlsplit
@@ -64,14 +66,51 @@ def init(
     """
     import getpass
 
+    own = _empty(Home.named(home))
+    origin = _origin(relay)
+    member = member_name or getpass.getuser()
+    begun = found_at(
+        own, name, origin, member, lambda: claim or _claim(), solo=solo, keys=keys, plain_text_on=plain_text_on
+    )
+    _tell(own, begun.reading.roster, begun.me, begun.device, "init", json, relay_key=begun.relay_key)
+    if not json:
+        say("\nThe root key in this home lets members in: keep a copy of it where nobody else gets at it. Next:")
+        say("  caisey invite endpoint --client CLIENT --name MACHINE")
+        say("  caisey invite member --name NAME --role technician --clients CLIENT")
+        say("  caisey run MACHINE -- uptime")
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """What came of founding: the roster as the relay has it, its first admin, whose device, which relay."""
+
+    reading: Reading
+    me: Member
+    device: SigningKey
+    relay_key: str
+
+
+def found_at(
+    own: Home,
+    name: str,
+    origin: str,
+    member: str,
+    claim: Callable[[], str],
+    *,
+    solo: bool,
+    keys: Keys | None = None,
+    plain_text_on: str = "",
+) -> Begun:
+    """Founds a workspace on a relay for a home that has none; where an earlier attempt got that far, goes on from there.
+
+    `claim` is asked for the relay's claim code where it is needed.
+    """
     from caisey_cli.founding import found, named
     from caisey_cli.governing import At, now_ms, read
     from caisey_cli.relay import Relay
     from caisey_core.signing import fingerprint
 
-    own = _empty(Home.of(home))
-    origin = _origin(relay)
-    member = named("member", member_name or getpass.getuser())
+    named("member", member)
     named("workspace", name, slash=True)
     with Relay(origin, plain_text_on=plain_text_on) as http:
         info = http.info()
@@ -93,19 +132,14 @@ def init(
                 solo=solo,
                 now=now_ms(),
             )
-            http.found(claim or _claim(), [each.sealed for each in records])
+            http.found(claim(), [each.sealed for each in records])
     # Also where an earlier attempt founded it and did not get to hear so.
     reading = asyncio.run(read(At(origin, workspace, plain_text_on), device))
     me = reading.roster.member(device.public)
     if me is None:
         raise Refused("The workspace was founded, but this device is no member of it.", hint="Tell whoever founded it.")
     _settle(own, reading, me, origin, plain_text_on)
-    _tell(own, reading.roster, me, device, "init", json, relay_key=info.key)
-    if not json:
-        say("\nThe root key in this home lets members in: keep a copy of it where nobody else gets at it. Next:")
-        say("  caisey invite endpoint --client CLIENT --name MACHINE")
-        say("  caisey invite member --name NAME --role technician --clients CLIENT")
-        say("  caisey run MACHINE -- uptime")
+    return Begun(reading, me, device, info.key)
 
 
 def _claim() -> str:
@@ -226,7 +260,7 @@ def join(
     from caisey_cli.governing import At, read
     from caisey_core import enrolment
 
-    own = _empty(Home.of(home))
+    own = _empty(Home.named(home))
     text = sys.stdin.read() if invitation == "-" else invitation
     decoded = enrolment.decode("member", text)
     device, joined = _admission(own, decoded, keys, plain_text_on)

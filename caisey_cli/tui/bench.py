@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Protocol, TypeVar
 
-from caisey_cli import approving, resolve
+from caisey_cli import approving, local, resolve
 from caisey_cli.approving import Waiting
 from caisey_cli.attend import Answers, Interrupts
 from caisey_cli.connecting import PAGE, Connect, Line, over_websocket
@@ -189,6 +189,10 @@ class Bench:
             self.directory = last[-1].directory if last else ""
 
     async def _online(self, journal: Journal) -> None:
+        keep = local.keeper(self.home)
+        if keep is not None:
+            await asyncio.to_thread(keep)
+            self._membership = self.home.membership()  # its relay may have moved to another port
         pulse = Pulse(self._connect)
         if not self._pulse.offline:
             self._pulse = pulse
@@ -199,6 +203,7 @@ class Bench:
             connect=pulse.connect,
             notice=self._notice,
             patience=self._pace.patience,
+            keep=keep,
         )
         async with line:
             self._pulse, self._line = pulse, line
