@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from time import monotonic
 from typing import TYPE_CHECKING, Final, Protocol, Self, TypeVar
 
+from caisey_cli.local import Stopped
 from caisey_cli.refusals import denied, other_history
 from caisey_core.chain import Chain
 from caisey_core.connection import Connection
@@ -476,6 +477,10 @@ class Line:
     async def _keep_up(self, keep: Callable[[], str]) -> None:
         try:
             origin = await asyncio.to_thread(keep)
+        except Stopped as stopped:
+            self._failure = stopped
+            self._tell()
+            return
         except CaiseyError as error:
             self._notice(f"{error} {error.hint}".strip())
             await asyncio.sleep(_BACK)

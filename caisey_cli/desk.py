@@ -244,14 +244,21 @@ async def at_desk(
 
     A terminal that is closed, and a polite end, count as Ctrl-C: what it was for must not go on without anybody there.
     """
-    if (keep := local.keeper(home, front.say)) is not None:
-        keep()
+    local.serve(home, front.say)
     membership, key = home.membership(), home.key()
     interrupts = Interrupts()
     with home.journal() as journal:
 
         async def working() -> int:
-            line = Line(membership, key, journal, connect=connect, notice=front.say, patience=pace.patience, keep=keep)
+            line = Line(
+                membership,
+                key,
+                journal,
+                connect=connect,
+                notice=front.say,
+                patience=pace.patience,
+                keep=local.keeper(home),
+            )
             async with line:
                 controller = SessionController(line, pace)
                 return await work(Desk(line, controller, front, interrupts))

@@ -1,9 +1,9 @@
 """The relay and the agent of this machine's own workspace: started where they are missing, looked at, stopped.
 
-Nobody watches over them: whoever needs them, needs them now, and starts what is missing. That is every command before it
-connects, and every line for as long as it is open and finds relay or agent gone. Two who do so at once take turns by a
-lock. What runs is told by the locks the two programs hold themselves: the kernel knows the holder and forgets it with
-the process, so a file that is left over or a pid that is used again means nothing.
+Nobody watches over them: whoever needs them starts what is missing. That is every command before it connects, and
+every line that is open and finds relay or agent gone. Two who do so at once take turns by a lock. What runs is told by
+the locks the two programs hold themselves: the kernel knows the holder and forgets it with the process, so a file that
+is left over or a pid that is used again means nothing.
 """
 
 from __future__ import annotations
@@ -45,6 +45,10 @@ _FLOCK: Final = "hhqqi4x"
 _PASSED_ON: Final = {"HOME", "LANG", "LANGUAGE", "LD_LIBRARY_PATH", "LOGNAME", "PATH", "SHELL", "TMPDIR", "TZ", "USER"}
 """Variables the programs get; the rest of a terminal's, secrets among them, is no business of theirs."""
 Say = Callable[[str], None]
+
+
+class Stopped(Unreachable):
+    """Somebody has stopped relay and agent on purpose: a line that is open does not start them again."""
 
 
 def quiet(_text: str) -> None:
@@ -94,6 +98,7 @@ class Local:
             "agent", path / "agent", path / "agent" / "agent.lock", path / "agent.ready", path / "agent.log"
         )
         self._address = path / "agent.address"
+        self._stopped = path / "stopped"
 
     @property
     def founded(self) -> bool:
@@ -107,17 +112,26 @@ class Local:
 
     # -- starting -----------------------------------------------------------------------------------------
 
-    def ensure(self, say: Say = quiet) -> str:
-        """Starts what is missing; the relay's address. Raises `CaiseyError` with what could not be done."""
+    def ensure(self, say: Say = quiet, *, again: bool = False) -> str:
+        """Starts what is missing; the relay's address. Raises `CaiseyError` with what could not be done.
+
+        `again`: for a line that was open already; raises `Stopped` where they were stopped on purpose meanwhile.
+        """
         for each in (self.relay, self.agent):
             _trim(each.log)
         if not self.up:
+            if again and self._stopped.exists():
+                raise Stopped(
+                    "This machine's own relay and agent were stopped (caisey local stop).",
+                    hint="The next command that names 'local' starts them again.",
+                )
             with slowly(say, "Starting this machine's own relay and agent ..."), self.turn(say):
                 self.start()
         return self.home.membership().relay
 
     def start(self) -> None:
         """Starts what is missing, in one's turn."""
+        self._stopped.unlink(missing_ok=True)
         membership = self.home.membership()
         origin = self.start_relay(int(membership.relay.rpartition(":")[2]))
         if origin != membership.relay:
@@ -128,8 +142,10 @@ class Local:
         """Its address: on the port it had, where that is free."""
         if not self.relay.pid:
             words = ["caisey-server", "run", "--home", str(self.relay.home), "--ready-file", str(self.relay.ready)]
-            if self._run(self.relay, [*words, "--port", str(port)]) == Exit.UNREACHABLE and port:
-                self._run(self.relay, [*words, "--port", "0"])
+            # Twice: a relay that was killed may keep its port for a moment. A third one is told to take any.
+            for wanted in (port, port, 0) if port else (0,):
+                if self._run(self.relay, [*words, "--port", str(wanted)]) != Exit.UNREACHABLE:
+                    break
         self._served(self.relay)
         return self.relay.ready.read_text().strip()
 
@@ -186,8 +202,10 @@ class Local:
 
     # -- stopping -----------------------------------------------------------------------------------------
 
-    def stop(self) -> list[str]:
+    def stop(self, *, on_purpose: bool = False) -> list[str]:
         """Stops the agent, then the relay, in one's turn; which of them ran."""
+        if on_purpose:
+            _write(self._stopped, "")
         return [each.name for each in (self.agent, self.relay) if self._end(each)]
 
     def _end(self, which: Program) -> bool:
@@ -249,12 +267,15 @@ class Local:
             os.close(handle)
 
 
-def keeper(home: Home, say: Say = quiet) -> Callable[[], str] | None:
-    """What starts what is missing for a home that is this machine's own; None for any other."""
-    if not home.is_local:
-        return None
-    local = Local(home)
-    return lambda: local.ensure(say)
+def keeper(home: Home) -> Callable[[], str] | None:
+    """What starts again what has gone, for a line that is open; None for a home that is not this machine's own."""
+    return (lambda: Local(home).ensure(again=True)) if home.is_local else None
+
+
+def serve(home: Home, say: Say = quiet) -> None:
+    """Starts what is missing for a home that is this machine's own; nothing for any other. Raises `CaiseyError`."""
+    if home.is_local:
+        Local(home).ensure(say)
 
 
 def holder(lock: Path) -> int:

@@ -77,13 +77,12 @@ def _at_desk_with_pending(option: Path | None, work: Work, code: str = "", *, ou
     from caisey_cli.commands import places
     from caisey_cli.desk import at_desk
     from caisey_cli.home import Home
-    from caisey_cli.local import keeper
+    from caisey_cli.local import serve
     from caisey_cli.terminal import Terminal
 
     place = places.of_request(option, code) if code else Home.of(option)
     front = Terminal(output=output)
-    if (keep := keeper(place, front.say)) is not None:
-        keep()
+    serve(place, front.say)
     found = _pending(place)
     return asyncio.run(at_desk(place, front, lambda desk: work(desk, found)))
 

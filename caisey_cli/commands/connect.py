@@ -54,6 +54,7 @@ def _view(home: Path | None, asked: Asked, *, json: bool) -> int:
     import asyncio
 
     from caisey_cli import output
+    from caisey_cli.local import serve
     from caisey_cli.tui.app import view
     from caisey_core.errors import UsageError
 
@@ -61,7 +62,9 @@ def _view(home: Path | None, asked: Asked, *, json: bool) -> int:
         raise UsageError(
             "The view needs a terminal; nothing was done.", hint="In scripts: caisey run ENDPOINT -- COMMAND"
         )
-    left = asyncio.run(view(_place(home, asked), asked))
+    place = _place(home, asked)
+    serve(place, output.say)
+    left = asyncio.run(view(place, asked))
     if json:
         output.as_json("left", {"session": left.session, "log": left.log, "closed": left.closed})
     elif left.words:

@@ -101,7 +101,7 @@ def found_at(
     keys: Keys | None = None,
     plain_text_on: str = "",
 ) -> Begun:
-    """Founds a workspace on a relay for a home that has none; where an earlier attempt got that far, goes on from there.
+    """Founds a workspace on a relay for a home that has none; goes on where an earlier attempt was broken off.
 
     `claim` is asked for the relay's claim code where it is needed.
     """
