@@ -147,12 +147,11 @@ def test_it_is_for_nobody_elses_eyes_and_in_its_place(machine: Machine) -> None:
     for path in machine.local.rglob("*"):
         if path.suffix in {".key", ".db", ".log"}:
             assert stat.S_IMODE(path.stat().st_mode) == 0o600, path
-    claims = [path for path in machine.local.rglob("claim")]
-    assert claims == []  # used up
+    assert list(machine.local.rglob("claim")) == []  # used up
     for name in ("relay", "agent"):
         pid = machine.pid(name)
         assert os.getsid(pid) == pid  # a session of its own: no terminal's end reaches it
-        assert os.readlink(f"/proc/{pid}/fd/0") == "/dev/null"
+        assert Path(f"/proc/{pid}/fd/0").readlink() == Path("/dev/null")
         assert b"CAISEY" not in Path(f"/proc/{pid}/environ").read_bytes()
         assert b"caisey-endpoint-" not in Path(f"/proc/{pid}/cmdline").read_bytes()
 
@@ -400,12 +399,8 @@ def test_a_home_that_knows_only_local_can_still_join(machine: Machine) -> None:
 # -- what can be wrong with a machine ---------------------------------------------------------------------
 
 
-def test_a_program_that_is_missing_is_one_sentence(machine: Machine, tmp_path: Path) -> None:
+def test_a_program_that_is_missing_is_one_sentence(machine: Machine) -> None:
     """An installation without the relay's program."""
-    programs = tmp_path / "programs"
-    programs.mkdir()
-    (programs / "caisey").write_text(f"#!{BIN / 'python'}\nfrom caisey_cli.app import main\nmain()\n")
-    (programs / "caisey").chmod(0o755)
     code = "import sys; sys.executable = sys.argv[0] = '/nowhere/python'; from caisey_cli.app import status; "
     done = subprocess.run(
         [BIN / "python", "-c", f"{code} sys.exit(status(['run', 'local', '--', 'true']))"],
