@@ -132,6 +132,7 @@ class Line:
         self.journal = journal
         self.roster = Roster()
         self.logs: dict[LogId, Followed] = {}
+        self.instances: dict[Digest, str] = {}
         self.offset_ms = 0
         self._notice = notice
         self._patience = patience
@@ -317,6 +318,7 @@ class Line:
                 await asyncio.sleep(_LOOK)
                 answer = await self._probed(endpoint)
         if isinstance(answer, Alive):
+            self.instances[endpoint] = answer.instance
             return answer
         code = answer.code if isinstance(answer, Rejected) else "silent"
         if isinstance(answer, Rejected) and code not in {"away", "silent"}:

@@ -45,13 +45,17 @@ STOPPED: Final = "interrupted by the technician"
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What was typed: an endpoint to work on, or a session to watch (nothing is written then)."""
+    """What was typed: an endpoint to work on, or a session to watch (nothing is written then).
+
+    `guide` is a text that stands beside the work.
+    """
 
     endpoint: str = ""
     session: str = ""
     ticket: str = ""
     reason: str = ""
     watching: bool = False
+    guide: str = ""
 
 
 class Shown(Protocol):
@@ -193,7 +197,7 @@ class Bench:
         if keep is not None:
             await asyncio.to_thread(keep)
             self._membership = self.home.membership()  # its relay may have moved to another port
-        pulse = Pulse(self._connect)
+        pulse, lost = Pulse(self._connect), bool(self._pulse.offline)
         if not self._pulse.offline:
             self._pulse = pulse
         line = Line(
@@ -209,6 +213,8 @@ class Bench:
             self._pulse, self._line = pulse, line
             controller = self._controller = SessionController(line, self._pace)
             await self._enter(controller)
+            if lost:
+                self._shown.say("The relay is back.")
             tasks = [asyncio.ensure_future(each) for each in (self._follow(line), self._probe(line))]
             try:
                 done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
