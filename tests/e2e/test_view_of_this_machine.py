@@ -50,7 +50,7 @@ def kill(world: World, name: str) -> None:
 
 def test_connect_local_opens_and_keeps_relay_and_agent_up(nowhere: World, tmp_path: Path) -> None:
     guide = tmp_path / "runbook.txt"
-    guide.write_text("Look at the queue:\n  lpstat -p \x1b[31mred\n" + "a long line that has to be folded " * 3)
+    guide.write_text("Look at the queue:\n  lpstat -p \x1b[31mred\n" + "a long line that has to be folded " * 3 + "\nstep" * 5)
     window = Window(nowhere, tmp_path / "tmux", "me", "connect", "local", "--guide", str(guide))
     try:
         screen = window.shows(r"live \d", 60)
@@ -70,6 +70,7 @@ def test_connect_local_opens_and_keeps_relay_and_agent_up(nowhere: World, tmp_pa
             window.type("uname")
             until(lambda number=number: window.screen.count("exit 0") == number, why=window.screen)  # type: ignore[misc]
         window.resize(60, 16)
+        until(lambda: "^Q leave" not in window.screen)  # it has seen that
         window.type(":guide")
         window.shows("Look at the queue")
         window.escape("PgUp PgDn scroll")
