@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from time import monotonic
 from typing import TYPE_CHECKING, Final, Protocol, Self, TypeVar
 
+from caisey_cli.doors import Doors
 from caisey_cli.local import Stopped
 from caisey_cli.refusals import denied, other_history
 from caisey_core.chain import Chain
@@ -130,6 +131,7 @@ class Line:
         self.membership = membership
         self.key = key
         self.journal = journal
+        self.doors = Doors(journal.path.parent)
         self.roster = Roster()
         self.logs: dict[LogId, Followed] = {}
         self.instances: dict[Digest, str] = {}
@@ -189,6 +191,7 @@ class Line:
                 with contextlib.suppress(asyncio.CancelledError):
                     await task
         await self._peer.__aexit__(None, None, None)
+        self.doors.close()
 
     async def _run(self) -> None:
         try:

@@ -174,7 +174,7 @@ def _tell(local: Local, told: dict[str, Any]) -> None:
     if told["keys"] == "file":
         say(f"Keys lie in files in {local.path} that only you can read.")
     if told["solo"]:
-        say(f"Solo: you propose and you confirm, and every note says so. {LESS}")
+        say(f"Solo: you propose and you confirm, and the note says so. {LESS}")
 
 
 def _running(told: dict[str, Any]) -> str:

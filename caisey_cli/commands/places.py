@@ -167,7 +167,7 @@ def _plainly(local: Local) -> str:
     """What somebody has to know of it, once."""
     membership = local.home.membership()
     return (
-        f"This machine has a workspace of its own now: {membership.name}, solo: you propose and you confirm, and every "
+        f"This machine has a workspace of its own now: {membership.name}, solo: you propose and you confirm, and the "
         f"note says so.\n{LESS} Commands run as {account()}. More: caisey local status"
     )
 

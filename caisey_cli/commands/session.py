@@ -246,13 +246,13 @@ class _Asked:
         self._answers = Answers(yes=yes, typed=typed, wait=wait)
         self._json = json
 
-    async def _enter(self, desk: Desk) -> tuple[LogId, bool]:
+    async def _enter(self, desk: Desk, *, own: bool = False) -> tuple[LogId, bool]:
         from caisey_cli import resolve
 
         if not self._endpoint:
             return await desk.join(self._session or self._ticket), False
         endpoint = resolve.endpoint(desk.line.roster, self._endpoint, desk.line.member)
-        return await desk.enter(endpoint, session=self._session, ticket=self._ticket, reason=self._reason)
+        return await desk.enter(endpoint, session=self._session, ticket=self._ticket, reason=self._reason, own=own)
 
     async def run(self, desk: Desk) -> int:
         """An action, from entering the session to leaving it."""
@@ -261,11 +261,11 @@ class _Asked:
 
         assert self._command is not None  # noqa: S101  (only an attestation has none)
         fit(self._command)
-        log, opened = await self._enter(desk)
+        log, _opened = await self._enter(desk, own=self._answers.wait)
         try:
             asked, end = await desk.act(log, self._command, self._answers)
         except Refused:
-            await desk.leave(log, None, opened=opened)
+            await desk.leave(log, None)
             raise
         if end is None:
             return self._waiting(log, asked)
@@ -273,7 +273,7 @@ class _Asked:
             # First what became of the command, then what its session owes.
             status = desk.outcome(asked, end)
         finally:
-            closed = await desk.leave(log, end, opened=opened)
+            closed = await desk.leave(log, end)
         if self._json:
             _print_run(desk, asked, end, status, closed=closed)
         return status

@@ -170,16 +170,37 @@ def test_a_second_home_is_another_machine(machine: Machine, tmp_path: Path) -> N
 
 def test_several_first_commands_found_one_workspace_and_each_runs_once(machine: Machine, tmp_path: Path) -> None:
     marks = tmp_path / "marks"
-    lines = [
-        machine.begin("run", "local", "--ticket", str(n), "--type", "local", "-c", f"echo {n} | tee -a {marks}")
-        for n in range(4)
-    ]
+    lines = [machine.begin("run", "local", "--type", "local", "-c", f"echo {n} | tee -a {marks}") for n in range(4)]
     for number, process in enumerate(lines):
         out, err = process.communicate(timeout=120)
         assert (process.returncode, out) == (0, f"{number}\n"), err
     assert sorted(marks.read_text().split()) == ["0", "1", "2", "3"]
     assert len({each["endpoint"] for each in machine.shape("sessions")["sessions"]}) == 1
     assert len(list(machine.path.rglob("root.key"))) == 1
+    assert [each for each in machine.shape("sessions")["sessions"] if not each["closed"]] == [
+        each for each in machine.shape("sessions")["sessions"] if "tee" in machine.ok("show", each["session"])
+    ]  # what may have changed something stays open
+
+
+def test_commands_at_once_share_a_session_and_the_last_one_closes_it(machine: Machine, tmp_path: Path) -> None:
+    machine.ok("run", "local", "--", "true")
+    for _round in range(3):
+        at_once = [machine.begin("run", "local", "--", "uname", "-s") for _ in range(5)]
+        for process in at_once:
+            out, err = process.communicate(timeout=120)
+            assert (process.returncode, out) == (0, "Linux\n"), err
+    assert all(each["closed"] for each in machine.shape("sessions")["sessions"])
+
+    # One that waits in it keeps it open; what comes and goes meanwhile does not close it.
+    gate = tmp_path / "gate"
+    gate.touch()
+    long = machine.begin("run", "local", "--", "tail", "-f", str(gate))
+    until(lambda: machine.shape("local", "status")["actions"])
+    machine.ok("run", "local", "--", "uname")
+    assert [each["closed"] for each in machine.shape("sessions", "--open")["sessions"]] == [False]
+    os.kill(long.pid, signal.SIGINT)
+    long.communicate(timeout=60)
+    assert machine.shape("sessions", "--open")["sessions"] == []
 
 
 # -- what is killed ---------------------------------------------------------------------------------------

@@ -50,7 +50,9 @@ def kill(world: World, name: str) -> None:
 
 def test_connect_local_opens_and_keeps_relay_and_agent_up(nowhere: World, tmp_path: Path) -> None:
     guide = tmp_path / "runbook.txt"
-    guide.write_text("Look at the queue:\n  lpstat -p \x1b[31mred\n" + "a long line that has to be folded " * 3 + "\nstep" * 5)
+    guide.write_text(
+        "Look at the queue:\n  lpstat -p \x1b[31mred\n" + "a long line that has to be folded " * 3 + "\nstep" * 5
+    )
     window = Window(nowhere, tmp_path / "tmux", "me", "connect", "local", "--guide", str(guide))
     try:
         screen = window.shows(r"live \d", 60)
@@ -84,6 +86,30 @@ def test_connect_local_opens_and_keeps_relay_and_agent_up(nowhere: World, tmp_pa
     finally:
         window.end()
     assert pid_of(nowhere, "relay") > 0  # others may use it
+
+
+def test_two_terminals_on_one_session(nowhere: World, tmp_path: Path) -> None:
+    first = Window(nowhere, tmp_path / "one", "me", "connect", "local")
+    try:
+        first.shows(r"live \d", 60)
+        second = Window(nowhere, tmp_path / "two", "me", "connect", "local")
+        try:
+            second.shows("is resumed", 60)
+            second.type("uname")
+            assert "Linux" in first.shows("exit 0")
+            # A command comes and goes, and leaves it open for both.
+            assert nowhere.ok("me", "run", "local", "--", "uname", "-m").strip() in first.shows("uname -m")
+            first.type(":note seen from the first")
+            second.shows("seen from the first")
+            second.press("C-q")
+            until(lambda: second.gone)
+        finally:
+            second.end()
+        first.type("uname -r")
+        until(lambda: first.screen.count("exit 0") == 3)
+    finally:
+        first.end()
+    assert len(nowhere.shape("me", "sessions")["sessions"]) == 1
 
 
 def test_an_ended_view_gives_the_terminal_back(nowhere: World, tmp_path: Path) -> None:
