@@ -252,6 +252,11 @@ class Local:
         with _told(self.path):
             self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             self.path.mkdir(exist_ok=True, mode=0o700)
+            if self.path.stat().st_uid != os.geteuid():
+                raise Refused(
+                    f"{self.path} belongs to another account, and what it runs would be yours. Nothing was started.",
+                    hint="Name a home of your own: --home DIR",
+                )
             self.path.chmod(0o700)
             handle = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:

@@ -94,7 +94,8 @@ def at(home: Path | None, journal: Path | None = None) -> Iterator[Shelf]:
         if len(logs) != 1:
             raise UsageError(f"{journal} holds {len(logs)} rosters instead of one; nothing can be checked by it.")
         roster = fold(opened, logs[0])
-        if own.joined and own.membership().workspace != roster.fingerprint:
+        mine = {each.membership().workspace for each in Home.every(home) if each.joined}
+        if Home.named(home).joined and roster.fingerprint not in mine:
             raise UsageError(f"{journal} is of another workspace ({roster.fingerprint}) than this home.")
         yield Shelf(own, opened, roster, None)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import socket
 import stat
@@ -394,6 +395,8 @@ def test_it_stands_beside_what_was_joined_and_mixes_with_nothing(machine: Machin
         for each in listed:
             assert "intact" in typed("verify", each["session"]).stdout
         assert "box" in typed("export", "last").stdout
+        copy = str(shutil.copy(Path(ana, "local", "journal.db"), tmp_path / "copy.db"))
+        assert "intact" in typed("verify", listed[1]["session"], "--journal", copy).stdout
         names = typed("endpoints").stdout
         assert "ACME/box" in names
         assert "/local" in names
@@ -443,6 +446,34 @@ def test_a_home_that_cannot_be_written_is_one_sentence(machine: Machine) -> None
     assert done.returncode == 250
     assert "cannot be written: Not a directory" in done.stderr or "File exists" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_another_accounts_home_is_left_alone(machine: Machine) -> None:
+    machine.home.mkdir(parents=True)
+    if os.geteuid() == 0:
+        machine.local.mkdir()
+        os.chown(machine.local, 65534, 65534)
+    else:
+        machine.local.symlink_to("/usr")
+    before = sorted(machine.local.iterdir())
+    done = machine.caisey("run", "local", "--", "true")
+    assert done.returncode == 252
+    assert "belongs to another account" in done.stderr
+    assert sorted(machine.local.iterdir()) == before
+
+
+@pytest.mark.parametrize("blocks", [0, 8, 100])
+def test_a_disk_that_takes_no_more_is_one_sentence_and_heals(machine: Machine, blocks: int) -> None:
+    """A limit on the size of files, which relay and agent inherit."""
+    words = ["sh", "-c", f'ulimit -f {blocks}; exec "$@"', "sh", str(BIN / "caisey"), "run", "local", "--", "true"]
+    done = subprocess.run(words, env=machine.environment, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode in {250, 251, 254}
+    assert "Traceback" not in done.stderr
+    assert "bug in Caisey" not in done.stderr
+    assert "Nothing was" in done.stderr
+    assert len(done.stderr.strip().splitlines()) <= 3, done.stderr
+    assert machine.ok("run", "local", "--", "uname") == "Linux\n"
+    assert len(machine.shape("endpoints")["endpoints"]) == 1
 
 
 def test_logs_stay_small(machine: Machine) -> None:
