@@ -92,6 +92,9 @@ def run(
         Path | None, typer.Option(metavar="FILE", help="Written when the relay has been reached for the first time.")
     ] = None,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Say more on standard error.")] = False,
+    relay: Annotated[
+        str, typer.Option(metavar="URL", help="Where the relay is reached now, if not where it was at joining.")
+    ] = "",
 ) -> None:
     """Serve this endpoint until stopped; reconnects by itself.
 
@@ -124,7 +127,7 @@ def run(
 
     async def serve() -> None:
         loop = asyncio.get_running_loop()
-        agent = Agent(own, journal, on_ready=ready, on_alive=manager.alive, every=manager.every)
+        agent = Agent(own, journal, on_ready=ready, on_alive=manager.alive, every=manager.every, relay=relay)
         task = asyncio.create_task(agent.run())
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, task.cancel)

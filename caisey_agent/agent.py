@@ -57,9 +57,15 @@ class Agent:
         on_ready: Callable[[], None],
         on_alive: Callable[[], None] = lambda: None,
         every: float | None = None,
+        relay: str = "",
     ) -> None:
-        """`on_ready`: the relay has accepted a login. `on_alive`: called by the worker `every` so many seconds."""
+        """`on_ready`: the relay has accepted a login. `on_alive`: called by the worker `every` so many seconds.
+
+        `relay`: its address where that is not the one it had when this endpoint joined. It is judged all the same: it
+        has to show the pinned workspace's roster.
+        """
         self._membership = home.membership()
+        self._relay = relay or self._membership.relay
         self._key = home.key()
         self._journal = journal
         self._own = Machine()
@@ -72,7 +78,7 @@ class Agent:
         self._on_ready, self._on_alive, self._every = on_ready, on_alive, every
         self._link = Link(
             self._key,
-            self._membership.relay,
+            self._relay,
             self._membership.workspace,
             nonce=lambda: secrets.token_hex(16),
             load=self._load,
@@ -147,7 +153,7 @@ class Agent:
             case Nudged():
                 self._on_alive()
             case Ready():
-                _log.info("connected to %s", self._membership.relay)
+                _log.info("connected to %s", self._relay)
                 self._on_ready()
             case Received():
                 self._received(event)

@@ -80,7 +80,8 @@ class AgentHome:
         self.path.mkdir(parents=True, exist_ok=True, mode=0o700)
         handle = os.open(self.path / "agent.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            # A record lock, for it names its holder to whoever asks.
+            fcntl.lockf(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             os.close(handle)
             raise UsageError(f"An agent runs in {self.path} already; a second one was not started.") from None

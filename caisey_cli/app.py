@@ -113,6 +113,16 @@ TABLE: Final[dict[str, tuple[Row, ...]]] = {
         ),
         Row("join", "workspace", "Join a workspace as a member, with the invitation somebody sent you."),
         Row("doctor", "doctor", "Check home, keys, clock, relay, journal and roster, and say what to type."),
+        Row(
+            "local status",
+            "local",
+            "Show what there is of this machine's own workspace: relay, agent, journals, fingerprint.",
+        ),
+        Row(
+            "local stop",
+            "local",
+            "Stop this machine's own relay and agent; the records stay, and 'local' starts them again.",
+        ),
         Row("demo", "demo", "Play the whole job on this machine, with real programs and a real fault."),
     ),
 }

@@ -110,7 +110,8 @@ class SessionController:
     async def alive(self, endpoint: Endpoint) -> Alive:
         """A sign of life that is fresh enough to act on. Raises `Unreachable`."""
         alive, at = self._alive.get(endpoint.id, (None, 0.0))
-        if alive is None or monotonic() - at > self.pace.fresh:
+        restarted = alive is not None and alive.instance != self.line.instances.get(endpoint.id, alive.instance)
+        if alive is None or restarted or monotonic() - at > self.pace.fresh:
             asked = monotonic()
             alive = await self.line.alive(endpoint.id, endpoint.name)
             self._alive[endpoint.id] = (alive, asked)

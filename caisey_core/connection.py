@@ -29,6 +29,9 @@ _log = logging.getLogger(__name__)
 _QUEUE: Final = 64
 _SETTLED: Final = 1.0
 """Seconds after which a connection counts as one that worked."""
+_FAR: Final = 20.0
+_HERE: Final = 1.0
+"""Seconds between two tries at the most; a relay on this machine is no storm's victim."""
 
 
 class Connection:
@@ -42,6 +45,7 @@ class Connection:
         self._ever = False
         self._address = address(link.origin, plain_text_on)
         self._said = ""
+        self._here = is_loopback(urlsplit(self._address).hostname or "")
         self._events: asyncio.Queue[Event | BaseException] = asyncio.Queue(_QUEUE)
         self._wake = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
@@ -81,10 +85,10 @@ class Connection:
                 **secure,
                 compression=None,
                 max_size=FRAME_LIMIT,
-                proxy=None if is_loopback(urlsplit(self._address).hostname or "") else True,
+                proxy=None if self._here else True,
                 open_timeout=10,
                 close_timeout=1,
-                reconnect_delays=_delays,
+                reconnect_delays=lambda: _delays(_HERE if self._here else _FAR),
                 process_exception=self._judge,
             ):
                 self._ever, self._said = True, ""
@@ -124,7 +128,7 @@ class Connection:
             await socket.close()
         if lasted < _SETTLED:
             # A relay that takes the socket and drops it again is not to be asked a thousand times a second.
-            await asyncio.sleep(next(_delays()) * 5)
+            await asyncio.sleep(next(_delays(_FAR)) * 5)
 
     async def _read(self, socket: ClientConnection) -> None:
         while True:
@@ -158,12 +162,12 @@ class Connection:
         return False
 
 
-def _delays() -> Generator[float]:
-    """Seconds before each further try: soon at first, then at most half a minute, never in step with others."""
+def _delays(most: float) -> Generator[float]:
+    """Seconds before each further try: soon at first, then at most `most` and a half, never in step with others."""
     delay = 0.1
     while True:
         yield delay * random.uniform(0.5, 1.5)  # noqa: S311  (spreads a storm; no secret hangs on it)
-        delay = min(delay * 1.8, 20.0)
+        delay = min(delay * 1.8, most)
 
 
 def is_loopback(host: str) -> bool:

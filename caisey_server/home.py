@@ -33,7 +33,8 @@ class Home:
         try:
             self.path.mkdir(parents=True, exist_ok=True, mode=0o700)
             self._lock = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            # A record lock, for it names its holder to whoever asks.
+            fcntl.lockf(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             if not keys.exists(self.path, NAME):
                 keys.keep(self.path, NAME, SigningKey.generate(), keys.Place.FILE)
         except BlockingIOError as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     from caisey_cli.governing import Reading
     from caisey_cli.relay import Relay
     from caisey_cli.wizard import Answers, Given
-    from caisey_core.api import RelayInfo
     from caisey_core.enrolment import Invitation, Joined
     from caisey_core.record import Sealed
     from caisey_core.roster import Member, Roster
@@ -58,18 +58,14 @@ def init(
     """
     from caisey_cli import asking, wizard
 
-    own = _empty(Home.of(home))
+    own = _empty(Home.named(home))
     given = wizard.Given(name, relay, claim, solo, member_name, keys, plain_text_on)
     asked = not (name and relay)
     answers = wizard.ask(own, given) if asked and asking.attended() else _unattended(own, given)
-    root, device, reading, info = _found(own, answers, plain_text_on)
-    me = reading.roster.member(device.public)
-    if me is None:
-        raise Refused("The workspace was founded, but this device is no member of it.", hint="Tell whoever founded it.")
-    _settle(own, reading, me, answers.origin, plain_text_on)
-    _tell(own, reading.roster, me, device, "init", json, relay_key=info.key)
+    begun = found_at(own, answers, plain_text_on)
+    _tell(own, begun.reading.roster, begun.me, begun.device, "init", json, relay_key=begun.relay_key)
     if answers.backup is not None:
-        write_backup(own, root, answers.backup, answers.passphrase)
+        write_backup(own, begun.root, answers.backup, answers.passphrase)
         say_safe(answers.backup)
     if not (asked or json):
         say_where(own, answers.place)
@@ -95,8 +91,19 @@ def _unattended(home: Home, given: Given) -> Answers:
     return Answers(given.name, given.solo, origin, given.claim, member, choose(home, given.keys))
 
 
-def _found(home: Home, answers: Answers, plain_text_on: str) -> tuple[SigningKey, SigningKey, Reading, RelayInfo]:
-    """Founds the workspace; root key, device key, the roster as the relay has it, and the relay.
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """What came of founding: the roster as the relay has it, its first admin, root and device keys, which relay."""
+
+    reading: Reading
+    me: Member
+    root: SigningKey
+    device: SigningKey
+    relay_key: str
+
+
+def found_at(home: Home, answers: Answers, plain_text_on: str = "") -> Begun:
+    """Founds a workspace on a relay for a home that has none.
 
     Where the relay says no, the keys made for it are removed again; where its answer is lost, they are kept, and the
     same command finishes what is begun.
@@ -129,7 +136,12 @@ def _found(home: Home, answers: Answers, plain_text_on: str) -> tuple[SigningKey
                 )
                 _claimed(http, answers.claim, [each.sealed for each in records])
     # Also where an earlier attempt founded it and did not get to hear so.
-    return root, device, asyncio.run(read(At(answers.origin, workspace, plain_text_on), device)), info
+    reading = asyncio.run(read(At(answers.origin, workspace, plain_text_on), device))
+    me = reading.roster.member(device.public)
+    if me is None:
+        raise Refused("The workspace was founded, but this device is no member of it.", hint="Tell whoever founded it.")
+    _settle(home, reading, me, answers.origin, plain_text_on)
+    return Begun(reading, me, root, device, info.key)
 
 
 def _claimed(http: Relay, claim: str, records: list[Sealed]) -> None:
@@ -258,7 +270,7 @@ def join(
     from caisey_core import enrolment
     from caisey_core.keys import place_of
 
-    own = _empty(Home.of(home))
+    own = _empty(Home.named(home))
     text = sys.stdin.read() if invitation == "-" else invitation
     decoded = enrolment.decode("member", text)
     device, joined = _admission(own, decoded, keys, plain_text_on)

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Protocol, TypeVar
 
-from caisey_cli import approving, resolve
+from caisey_cli import approving, local, resolve
 from caisey_cli.approving import Waiting
 from caisey_cli.attend import Answers, Interrupts
 from caisey_cli.connecting import PAGE, Connect, Line, over_websocket
@@ -45,13 +45,17 @@ STOPPED: Final = "interrupted by the technician"
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What was typed: an endpoint to work on, or a session to watch (nothing is written then)."""
+    """What was typed: an endpoint to work on, or a session to watch (nothing is written then).
+
+    `guide` is a text that stands beside the work.
+    """
 
     endpoint: str = ""
     session: str = ""
     ticket: str = ""
     reason: str = ""
     watching: bool = False
+    guide: str = ""
 
 
 class Shown(Protocol):
@@ -181,7 +185,11 @@ class Bench:
         self._shown.news()
 
     async def _online(self, journal: Journal) -> None:
-        pulse = Pulse(self._connect)
+        keep = local.keeper(self.home)
+        if keep is not None:
+            await asyncio.to_thread(keep)
+            self._membership = self.home.membership()  # its relay may have moved to another port
+        pulse, lost = Pulse(self._connect), bool(self._pulse.offline)
         if not self._pulse.offline:
             self._pulse = pulse
         line = Line(
@@ -191,11 +199,14 @@ class Bench:
             connect=pulse.connect,
             notice=self._notice,
             patience=self._pace.patience,
+            keep=keep,
         )
         async with line:
             self._pulse, self._line = pulse, line
             controller = self._controller = SessionController(line, self._pace)
             await self._enter(controller)
+            if lost:
+                self._shown.say("The relay is back.")
             tasks = [asyncio.ensure_future(each) for each in (self._follow(line), self._probe(line))]
             try:
                 done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from caisey_cli import resolve, verifying, wording
-from caisey_cli.sanitize import inert
+from caisey_cli.sanitize import inert, inert_block
 from caisey_cli.transcript import Transcript
 from caisey_cli.tui.blocks import countdown, script
 from caisey_cli.tui.model import Model
@@ -35,6 +35,15 @@ class State:
             return self.word
         age = f"{self.since:.1f} s" if self.since < 1 else wording.span(int(self.since * 1000))
         return f"{self.word} {age}"
+
+
+def guide(text: str, width: int) -> list[Row]:
+    """A text that somebody has written for whoever works here; what it is indented by, its folds are."""
+    rows: list[Row] = []
+    for line in inert_block(text).expandtabs(4).splitlines():
+        indent = len(line) - len(line.lstrip())
+        rows += folded(((line or " ", ""),), width, min(indent + 1, width // 2))
+    return [*rows, ((" ", ""),), *folded(((":guide", "key"), (" puts this away", "dim")), width, 1)]
 
 
 def header(model: Model | None, endpoint: str, state: State, now: int, width: int, *, watching: bool = False) -> Row:

@@ -67,15 +67,15 @@ def running(
 
     async def work(desk: Desk) -> int:
         endpoint = next(iter(desk.line.roster.endpoints.values()))
-        log, opened = await desk.enter(endpoint, ticket=ticket, session=session, reason=reason)
+        log, _opened = await desk.enter(endpoint, ticket=ticket, session=session, reason=reason, own=answers.wait)
         try:
             request, end = await desk.act(log, command(*argv), answers)
         except Refused:
-            await desk.leave(log, None, opened=opened)
+            await desk.leave(log, None)
             raise
         if end is None:
             return 0
-        await desk.leave(log, end, opened=opened)
+        await desk.leave(log, end)
         return desk.outcome(request, end)
 
     return work

@@ -137,7 +137,7 @@ class World:
         return str(self.path / who)
 
     def found(self) -> None:
-        """Relay, workspace, ana and one endpoint `ACME/box`, all by the public commands; its agent does not run yet."""
+        """Relay, workspace, ana, one endpoint `ACME/box` and its agent: all by the public commands."""
         self.start_relay()
         claim = (self.path / "relay" / "claim").read_text().strip()
         solo = ["--solo"] if self.solo else []
@@ -146,6 +146,7 @@ class World:
         if not self.solo:
             member = self.ok("sam", "invite", "member", "--name", "ana", "--role", "technician", "--clients", "ACME")
             self.ok("ana", "join", member.strip())
+        self.start_agent()
 
     def copied(self, path: Path) -> World:
         """Another one with the same members and machines, of which nothing runs; this one is stopped by it.
