@@ -67,12 +67,13 @@ async def waiting(desk: Desk, found: Sequence[Request]) -> list[Waiting]:
         except CaiseyError as error:
             desk.front.say(f"{request.code} is left out: {inert(str(error))}")
             continue
-        rows.append(_row(desk, request, action))
+        rows.append(row(desk, request, action))
     return rows
 
 
-def _row(desk: Desk, request: Request, action: Action) -> Waiting:
-    transcript = desk.transcript(request.log)
+def row(desk: Desk, request: Request, action: Action) -> Waiting:
+    """A request as the list shows it."""
+    transcript = desk.outline(request.log)
     requester = desk.controller.requester(action)
     now, since = desk.line.now(), action.hold.received if action.hold else 0
     proposed, held = action.proposed, action.held

@@ -34,11 +34,26 @@ def register(app: typer.Typer) -> None:
     app.command()(deny)
 
 
-def approvals(json: JsonOption = False, home: HomeOption = None) -> int:
+def approvals(
+    watch: Annotated[bool, typer.Option("--watch", help="Keep watching: ring, show and decide as they come.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="With --watch: no bell and no notification.")] = False,
+    execute: Annotated[
+        str,
+        typer.Option("--exec", metavar="CMD", help="With --watch: run here for each new one; $CAISEY_REQUEST and more."),
+    ] = "",
+    json: JsonOption = False,
+    home: HomeOption = None,
+) -> int:
     """List what waits for another member's approval.
 
-    Example: caisey approvals
+    Example: caisey approvals --watch
     """
+    if watch:
+        from caisey_cli.commands import awaiting
+
+        return awaiting.watch(home, json=json, quiet=quiet, execute=execute)
+    if quiet or execute:
+        raise typer.BadParameter("--quiet and --exec go with --watch.")
     return _at_desk_with_pending(home, lambda desk, found: _list(desk, found, json=json), output=False)
 
 
