@@ -10,9 +10,9 @@ import asyncio
 import contextlib
 import os
 import signal
-from asyncio.subprocess import DEVNULL, PIPE, Process
+from asyncio.subprocess import DEVNULL, Process
 from collections.abc import Callable
-from typing import Final
+from typing import Final, Self
 
 from caisey_cli import wording
 from caisey_cli.sanitize import decode, inert
@@ -65,42 +65,35 @@ class Hooks:
 
     async def _run(self, item: Item) -> None:
         async with self._room:
-            try:
-                process = await asyncio.create_subprocess_exec(
-                    *("/bin/sh", "-c", self._command),
-                    env=os.environ | facts(item),
-                    stdin=DEVNULL,
-                    stdout=DEVNULL,
-                    stderr=PIPE,
-                    start_new_session=True,
-                )
-            except OSError as error:
-                self._say(f"--exec could not be started for {item.request.code}: {error.strerror}.")
-                return
-            try:
-                await self._attend(item.request.code, process)
-            except asyncio.CancelledError:
-                _end(process)
-                await process.wait()
-                raise
+            with _Complaint() as complaint:
+                try:
+                    process = await asyncio.create_subprocess_exec(
+                        *("/bin/sh", "-c", self._command),
+                        env=os.environ | facts(item),
+                        stdin=DEVNULL,
+                        stdout=DEVNULL,
+                        stderr=complaint.end,
+                        start_new_session=True,
+                    )
+                except OSError as error:
+                    self._say(f"--exec could not be started for {item.request.code}: {error.strerror}.")
+                    return
+                try:
+                    await self._attend(item.request.code, process, complaint)
+                except asyncio.CancelledError:
+                    await _end(process)
+                    raise
 
-    async def _attend(self, code: str, process: Process) -> None:
-        said = bytearray()
-        reading = asyncio.create_task(_read(process, said))
+    async def _attend(self, code: str, process: Process, complaint: _Complaint) -> None:
         try:
             async with asyncio.timeout(self._seconds):
                 status = await process.wait()
         except TimeoutError:
-            _end(process)
-            await process.wait()
+            await _end(process)
             self._say(f"--exec for {code} was stopped after {self._seconds:.0f} s.")
             return
-        finally:
-            # What it has started in the background may keep its error output open.
-            await asyncio.wait([reading], timeout=0.2)
-            reading.cancel()
         if status:
-            first = next(iter(decode(bytes(said)).strip().splitlines()), "")
+            first = next(iter(decode(complaint.said).strip().splitlines()), "")
             why = f": {wording.cut(inert(first), 200)}" if first else ""
             how = f"signal {-status}" if status < 0 else f"status {status}"
             self._say(f"--exec for {code} ended with {how}{why}")
@@ -112,12 +105,38 @@ class Hooks:
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
 
-def _end(process: Process) -> None:
+async def _end(process: Process) -> None:
     """Ends it and everything it has started in its own group."""
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(process.pid, signal.SIGKILL)
+    await process.wait()
 
 
-async def _read(process: Process, kept: bytearray) -> None:
-    while process.stderr is not None and (data := await process.stderr.read(4096)):
-        kept += data[: max(0, _SAID - len(kept))]
+class _Complaint:
+    """The beginning of what one writes to its error output; the rest is read and thrown away.
+
+    A pipe of one's own: what a command has left running in the background may keep the other end open.
+    """
+
+    def __enter__(self) -> Self:
+        self._kept = bytearray()
+        self._begin, self.end = os.pipe()
+        os.set_blocking(self._begin, False)
+        asyncio.get_running_loop().add_reader(self._begin, self._read)
+        return self
+
+    def __exit__(self, *_exception: object) -> None:
+        asyncio.get_running_loop().remove_reader(self._begin)
+        os.close(self._begin)
+        os.close(self.end)
+
+    def _read(self) -> None:
+        with contextlib.suppress(BlockingIOError):
+            data = os.read(self._begin, 65536)
+            self._kept += data[: max(0, _SAID - len(self._kept))]
+
+    @property
+    def said(self) -> bytes:
+        """What has come."""
+        self._read()
+        return bytes(self._kept)

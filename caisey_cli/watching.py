@@ -339,7 +339,12 @@ class Watch:
         if item.request.log not in self.desk.line.logs:
             raise Refused(f"{item.request.code} is not at hand; nothing was decided.")
         controller = self.desk.controller
-        return self.desk, (controller.approvable if grant else controller.answerable)(item.request)
+        action = (controller.approvable if grant else controller.answerable)(item.request)
+        if action.hold is None or action.hold.record.digest != item.hold:
+            raise Refused(
+                f"The endpoint holds {item.request.code} anew, so nothing was decided.", hint="Read its card again."
+            )
+        return self.desk, action
 
     async def decide(self, item: Item, said: str = "", *, grant: bool) -> str:
         """Approves or denies it as `caisey approve` and `deny` do; what became of it, as a sentence."""
@@ -419,4 +424,3 @@ def ends(shown: str, limit: int) -> str:
         return shown
     tail = limit // 3
     return f"{shown[: limit - tail]} ... {shown[-tail:]} ({len(shown)} characters)"
-

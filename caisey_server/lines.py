@@ -20,7 +20,6 @@ from caisey_server.reader import Reader
 from caisey_server.requests import Item
 from caisey_server.tail import Source
 
-
 HOLDS: Final = 4096
 """The newest holds that are told of; a frame has room for a few times as many."""
 

@@ -9,6 +9,7 @@ import typer
 
 from caisey_cli.commands import HomeOption, JsonOption
 from caisey_cli.commands.options import YesOption
+from caisey_cli.sanitize import inert
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -39,7 +40,9 @@ def approvals(
     quiet: Annotated[bool, typer.Option("--quiet", help="With --watch: no bell and no notification.")] = False,
     execute: Annotated[
         str,
-        typer.Option("--exec", metavar="CMD", help="With --watch: run here for each new one; $CAISEY_REQUEST and more."),
+        typer.Option(
+            "--exec", metavar="CMD", help="With --watch: run here for each new one, with $CAISEY_REQUEST etc."
+        ),
     ] = "",
     json: JsonOption = False,
     home: HomeOption = None,
@@ -129,7 +132,7 @@ async def _decide(
     desk: Desk, found: Sequence[Request], code: str, said: str, grant: bool, yes: bool, json: bool
 ) -> int:
     from caisey_cli import output
-    from caisey_cli.approving import afterwards, meant, show
+    from caisey_cli.approving import afterwards, meant, show, to_type
     from caisey_core.errors import UsageError
 
     request = await meant(desk, found, code)
@@ -143,7 +146,7 @@ async def _decide(
             f"There is no terminal to decide {request.code} on; nothing was decided.",
             hint="Type it again with --yes, having read what is shown above.",
         )
-    if not yes and (await desk.front.ask(f"{word} it? [y/N] ")).casefold() not in {"y", "yes"}:
+    if not yes and not await _sure(desk, word, to_type(desk, request) if grant else ""):
         desk.front.say("Nothing was decided.")
         return 1
     if grant:
@@ -156,6 +159,14 @@ async def _decide(
     else:
         desk.front.say(became)
     return status
+
+
+async def _sure(desk: Desk, word: str, name: str) -> bool:
+    """Asks once more; what is destructive is approved by typing the endpoint's name."""
+    if not name:
+        return (await desk.front.ask(f"{word} it? [y/N] ")).casefold() in {"y", "yes"}
+    typed = await desk.front.ask(f"It is destructive. Type the endpoint's name ({inert(name)}) to approve it: ")
+    return typed.casefold() == name.casefold()
 
 
 async def _stop(desk: Desk, request: Request, said: str, *, json: bool) -> int:

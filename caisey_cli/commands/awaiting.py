@@ -41,19 +41,28 @@ def watch(option: Path | None, *, json: bool, quiet: bool, execute: str) -> int:
 async def _until_stopped(work: Callable[[], Awaitable[int]]) -> int:
     """A polite end for whoever sends one."""
     task = asyncio.ensure_future(work())
+    told: list[int] = []
+
+    def stop(number: int) -> None:
+        told.append(number)
+        task.cancel()
+
     loop = asyncio.get_running_loop()
     for number in _STOPPING:
-        loop.add_signal_handler(number, task.cancel)
+        loop.add_signal_handler(number, stop, number)
     try:
-        return await task
+        status = await task
     except asyncio.CancelledError:
         if not task.cancelled():
             raise
-        say("Stopped watching; what waits goes on waiting.")
-        return STOPPED
+        status = STOPPED
     finally:
         for number in _STOPPING:
             loop.remove_signal_handler(number)
+    if told:  # a screen ends itself properly where it is cancelled
+        say("Stopped watching; what waits goes on waiting.")
+        return STOPPED
+    return status
 
 
 class _Lines:
@@ -67,6 +76,7 @@ class _Lines:
         self._rings = not (quiet or json) and os.isatty(1)
         self._execute = execute
         self._hooks: Hooks | None = None
+        self._now: Callable[[], int] = lambda: 0
         self._standing = ""
 
     async def run(self, home: Any) -> int:
@@ -75,6 +85,7 @@ class _Lines:
         from caisey_cli.watching import Watch
 
         watch = Watch(home, self, self.tell, notice=say)
+        self._now = lambda: watch.now
         self._hooks = Hooks(self._execute, say) if self._execute else None
         tasks = [asyncio.ensure_future(each) for each in (watch.run(), self._look(watch))]
         try:
@@ -101,7 +112,7 @@ class _Lines:
         word = "over" if isinstance(change, Over) else "new" if new else "waits"
         became = change.word if isinstance(change, Over) else ""
         if self._json:
-            as_json("approval", {"change": word, "became": became} | shape(change.item))
+            as_json("approval", {"change": word, "became": became} | shape(change.item, self._now()))
         else:
             data(f"{word:<6} {_text(change.item)}" if not became else f"{word:<6} {_short(change.item)}: {became}")
         sys.stdout.flush()
@@ -151,9 +162,10 @@ class _Lines:
         return ""
 
 
-def shape(item: Item) -> dict[str, Any]:
+def shape(item: Item, now: int) -> dict[str, Any]:
     """A request for programs: as `caisey approvals --json` has it, and what this member may do."""
-    return item.row.shape() | {"until": item.until, "yours": not item.why_not, "approved": item.said}
+    left = {"left_ms": max(0, item.until - now), "until": item.until}
+    return item.row.shape() | left | {"yours": not item.why_not, "approved": item.said}
 
 
 def _short(item: Item) -> str:

@@ -33,8 +33,8 @@ from caisey_core.link import (
     Received,
     Rejected,
     Restored,
-    batches,
     Waits,
+    batches,
 )
 from caisey_core.record import Record, Sealed, canonical, parse
 from caisey_core.signing import verify
