@@ -18,6 +18,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Final, Protocol, Self, TypeVar
 
 from caisey_cli.refusals import denied, other_history
+from caisey_cli.remembering import JOURNAL, remember
 from caisey_core.chain import Chain
 from caisey_core.connection import Connection
 from caisey_core.errors import (
@@ -176,6 +177,12 @@ class Line:
             with contextlib.suppress(asyncio.CancelledError):
                 await self._pump
         await self._peer.__aexit__(None, None, None)
+        self.remember()
+
+    def remember(self) -> None:
+        """Keeps what there is now for TAB and prompts."""
+        if self._roster_current and self.journal.path.name == JOURNAL:
+            remember(self.journal.path.parent, self.journal, self.roster, self.membership.member, heard=True)
 
     async def _run(self) -> None:
         try:

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from caisey_cli.connecting import denied
+from caisey_cli.remembering import remember
 from caisey_core.connection import Connection
 from caisey_core.errors import BadRecord, Refused, Unreachable
 from caisey_core.frames import Receipt
@@ -75,6 +76,7 @@ def govern(home: Home, key: SigningKey, make: Change) -> Roster:
     reading = asyncio.run(change(at, key, make))
     with home.journal() as journal:
         journal.place(reading.log)
+        remember(home.path, journal, reading.roster, membership.member, heard=True)
     return reading.roster
 
 

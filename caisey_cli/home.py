@@ -8,7 +8,6 @@ journal.db        roster and sessions, as received
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 from msgspec import Struct
 
+from caisey_cli import known
 from caisey_core.errors import BadRecord, NotJoined, RecordError, UsageError
 
 if TYPE_CHECKING:
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
 DEVICE: Final = "device"
 ROOT: Final = "root"
-VARIABLE: Final = "CAISEY_HOME"
 
 
 class Membership(Struct, frozen=True, kw_only=True):
@@ -53,8 +52,7 @@ class Home:
     @classmethod
     def of(cls, option: Path | str | None = None) -> Home:
         """The directory that was asked for, else `CAISEY_HOME`, else the usual one."""
-        named = option or os.environ.get(VARIABLE)
-        return cls(Path(named).expanduser() if named else Path.home() / ".local" / "share" / "caisey")
+        return cls(Path(known.directory(str(option) if option else None)))
 
     @property
     def database(self) -> Path:

@@ -9,6 +9,7 @@ import typer
 
 from caisey_cli.commands import HomeOption, JsonOption
 from caisey_cli.commands.options import YesOption
+from caisey_cli.completions import completes
 from caisey_cli.sanitize import inert
 
 if TYPE_CHECKING:
@@ -25,7 +26,14 @@ COMMAND: Final = 60
 """Characters of a command in the list."""
 AFTERWARDS: Final = 10.0
 """Seconds to wait for what becomes of a decision."""
-CodeArgument = Annotated[str, typer.Argument(metavar="CODE", help="The request's code; case, spaces and dashes aside.")]
+CodeArgument = Annotated[
+    str,
+    typer.Argument(
+        metavar="CODE",
+        help="The request's code; case, spaces and dashes aside.",
+        autocompletion=completes("requests"),
+    ),
+]
 
 
 def register(app: typer.Typer) -> None:

@@ -9,6 +9,7 @@ import typer
 
 from caisey_cli import shelf
 from caisey_cli.commands import HomeOption, JsonOption
+from caisey_cli.completions import completes
 from caisey_cli.output import as_json, data, say
 from caisey_cli.sanitize import inert
 from caisey_cli.shelf import Shelf, about
@@ -122,7 +123,12 @@ def endpoints(home: HomeOption = None, json: JsonOption = False) -> None:
 
 def sessions(
     opened: Annotated[bool, typer.Option("--open", help="Only those that are not closed.")] = False,
-    ticket: Annotated[str, typer.Option("--ticket", metavar="T", help="Only those about this ticket.")] = "",
+    ticket: Annotated[
+        str,
+        typer.Option(
+            "--ticket", metavar="T", help="Only those about this ticket.", autocompletion=completes("tickets")
+        ),
+    ] = "",
     home: HomeOption = None,
     json: JsonOption = False,
 ) -> None:
