@@ -49,7 +49,7 @@ def _names(roster: Roster, me: str) -> dict[str, Any]:
     return {
         "endpoints": [inert(each.name) for each in scope],
         "members": [inert(each.name) for each in here],
-        "clients": sorted({inert(each.client) for each in scope}),
+        "clients": sorted({inert(each.name.partition("/")[0]) for each in scope if "/" in each.name}),
         "expires": roster.expires,
     }
 
