@@ -57,7 +57,7 @@ TABLE: Final[dict[str, tuple[Row, ...]]] = {
         ),
     ),
     "Decide": (
-        Row("approvals", "approvals", "List what waits for another member's approval."),
+        Row("approvals", "approvals", "List what waits for another member's approval; --watch goes on, and rings."),
         Row("approve", "approvals", "Approve one request, having been shown exactly what would run."),
         Row("deny", "approvals", "Deny one request; it will not run."),
     ),

@@ -184,7 +184,8 @@ class Watch:
         self.settled = False
         self.desk: Desk | None = None
         self._front = front
-        self._tell = tell
+        self._told = tell
+        self._moved = False
         self._notice = notice
         self._connect = connect
         self._pace = pace
@@ -231,6 +232,10 @@ class Watch:
                     self.desk = None
                 await asyncio.sleep(AGAIN)
 
+    def _tell(self, change: Change) -> None:
+        self._moved = True
+        self._told(change)
+
     def _away(self, error: CaiseyError) -> None:
         """Said once, however often it is tried again."""
         if str(error) != self._complaint:
@@ -248,7 +253,9 @@ class Watch:
                 await self._take_in(desk, bell)
                 for item in list(self.items.values()):
                     self._look_at(desk, item)
-                self.settled = True
+                if self._moved or not self.settled:
+                    line.remember()
+                self._moved, self.settled = False, True
                 seen = self._mark(line, bell)
                 await line.until(lambda seen=seen: self._mark(line, bell) != seen, _LOOK)  # type: ignore[misc]
         finally:

@@ -55,7 +55,7 @@ def approvals(
     json: JsonOption = False,
     home: HomeOption = None,
 ) -> int:
-    """List what waits for another member's approval.
+    """List what waits for another member's approval; --watch goes on, and rings.
 
     Example: caisey approvals --watch
     """

@@ -320,3 +320,31 @@ def test_a_reader_that_leaves_ends_it(tidy: World) -> None:
     sam.wait()
     assert done.stdout.endswith("141\n")
     assert "Traceback" not in done.stderr
+
+
+def test_the_command_asks_for_the_endpoints_name_as_the_card_does(tidy: World, tmp_path: Path) -> None:
+    victim = tmp_path / "victim"
+    victim.write_text("")
+    code = ask(tidy, "rm", str(victim))
+    with console(tidy, "sam", "approve", code) as opened:
+        opened.shows("Type the endpoint's name (box) to approve it: ")
+        opened.type("y\n")
+        assert opened.wait() == 1
+        opened.shows("Nothing was decided.")
+    assert victim.exists()
+    with console(tidy, "sam", "approve", code) as opened:
+        opened.shows("Type the endpoint's name (box) to approve it: ")
+        opened.type("box\n")
+        assert opened.wait() == 0
+    until(lambda: not victim.exists())
+
+
+def test_a_prompt_beside_the_watch_is_up_to_date(tidy: World) -> None:
+    with lines(tidy) as sam:
+        code = ask(tidy, "touch", "/tmp/never")
+        sam.change("new", code)
+        until(lambda: tidy.ok("sam", "status", "--short") == "1 to approve\n")
+        assert tidy.shape("sam", "status", "--short")["approvals"] == 1
+        assert "48211" not in tidy.ok("ana", "status", "--short")
+        tidy.ok("sam", "deny", code, "--yes")
+        until(lambda: tidy.ok("sam", "status", "--short") == "")
