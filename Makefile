@@ -43,7 +43,8 @@ format: venv ## format, and mend what the linter can mend
 bench: venv ## measure against floors and peers; prints one table each
 	@$(BIN)/python -m benchmarks
 
-completions: venv ## write the shells' completion scripts anew
+completions: venv ## write the shells' completion scripts and the grammar behind them anew
+	@$(BIN)/python -m caisey_cli.grammar > .grammar.json && mv .grammar.json caisey_cli/grammar.json
 	@mkdir -p completions
 	@for shell in bash zsh fish powershell; do \
 	  case $$shell in powershell) suffix=ps1 ;; *) suffix=$$shell ;; esac; \

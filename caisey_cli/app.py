@@ -1,6 +1,7 @@
 """`caisey`: the table of commands, and the one place where errors become exit statuses.
 
-A command's module is imported when the command is typed; `--help` and TAB read the table. Statuses 0-249 belong to
+A command's module is imported when the command is typed; `--help` reads the table. TAB and prompts do not come here
+(`start`). Statuses 0-249 belong to
 remote commands, so whatever fails here ends with one of `caisey_core.errors.Exit`.
 """
 
@@ -22,10 +23,6 @@ from caisey_core.errors import CaiseyError, Exit, UsageError
 if TYPE_CHECKING:
     from typer._click.core import Command, Context
     from typer._click.formatting import HelpFormatter
-
-
-VARIABLE: Final = "_CAISEY_COMPLETE"
-"""Set by the shells' completion scripts; see `completions/`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,15 +57,12 @@ TABLE: Final[dict[str, tuple[Row, ...]]] = {
         ),
     ),
     "Decide": (
-        Row(
-            "approvals",
-            "approvals",
-            "List what waits for another member's approval: commands, and changes of the workspace.",
-        ),
+        Row("approvals", "approvals", "List what waits for another member's approval; --watch goes on, and rings."),
         Row("approve", "approvals", "Approve one request, having been shown exactly what would run or change."),
         Row("deny", "approvals", "Deny one request; it will not run, or change nothing."),
     ),
     "Read (offline)": (
+        Row("status", "status", "Say what is open and what waits; --short for a shell's prompt."),
         Row("endpoints", "mine", "List the endpoints in your scope."),
         Row("sessions", "mine", "List the sessions this home knows, the newest first."),
         Row("show", "reading", "Show a session as its records tell it."),
@@ -224,11 +218,6 @@ def desk(
 # -- the end of every command -----------------------------------------------------------------------------
 
 
-def main() -> None:
-    """The console script."""
-    raise SystemExit(status(sys.argv[1:]))
-
-
 def status(arguments: list[str]) -> int:
     """Runs what was typed; its exit status."""
     from caisey_cli import output
@@ -258,10 +247,6 @@ def _run(arguments: list[str]) -> int:
     from caisey_cli import output
     from caisey_cli.sanitize import inert
 
-    if VARIABLE in os.environ:
-        from typer._completion_classes import completion_init
-
-        completion_init()
     command = typer.main.get_command(build())
     try:
         result = command.main(arguments, prog_name="caisey", standalone_mode=False)
@@ -283,7 +268,3 @@ def _nobody_reads() -> int:
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
     sys.stdout = sys.__stdout__ or sys.stdout
     return PIPE_CLOSED
-
-
-if __name__ == "__main__":
-    main()

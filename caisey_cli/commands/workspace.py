@@ -202,9 +202,12 @@ def _empty(home: Home) -> Home:
 
 def _settle(home: Home, reading: Reading, me: Member, origin: str, plain_text_on: str) -> None:
     """What a home keeps of having joined; the journal first, so that a membership always has its roster."""
+    from caisey_cli.remembering import remember
+
     roster = reading.roster
     with home.journal() as journal:
         journal.place(reading.log)
+        remember(home.path, journal, roster, me.id, heard=True)
     home.keep(
         Membership(
             v=1,
@@ -222,10 +225,8 @@ def _settle(home: Home, reading: Reading, me: Member, origin: str, plain_text_on
 def _tell(
     home: Home, roster: Roster, me: Member, device: SigningKey, kind: str, json: bool, *, relay_key: str = ""
 ) -> None:
-    from caisey_cli.completions import remember
     from caisey_core.signing import fingerprint
 
-    remember(home.path, [each.name for each in roster.endpoints.values()], [])
     relays = {key: relay.url for key, relay in roster.relays.items()}
     told: dict[str, Any] = {
         "workspace": roster.name,

@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Final
 
-from caisey_cli import wording
+from caisey_cli import approving, wording
 from caisey_cli.card import card
 from caisey_cli.home import Home
 from caisey_cli.sanitize import inert, inert_block
@@ -245,6 +245,7 @@ class SessionApp(Frame):
         async def work() -> str:
             desk, request, action = await self.bench.meant(code, grant=grant)
             transcript = desk.transcript(request.log)
+            name = approving.to_type(desk, request) if grant else ""
 
             def answered(answer: str | None) -> None:
                 if answer is None:
@@ -257,13 +258,15 @@ class SessionApp(Frame):
                     f"{word} {request.code}?",
                     lambda width: card(transcript, request.action, self.bench.now, width=width).lines,
                     ask=(
-                        ("y", "key"),
-                        (f" {word.lower()}   ", ""),
-                        ("n", "key"),
-                        (" or ", "dim"),
+                        *(
+                            ((f"It is destructive. Type the endpoint's name ({inert(name)}) to approve it; ", ""),)
+                            if name
+                            else (("y", "key"), (f" {word.lower()}   ", ""), ("n", "key"), (" or ", "dim"))
+                        ),
                         ("Esc", "key"),
                         (" decide nothing", ""),
                     ),
+                    name=name,
                     over=lambda: desk.controller.session(request.log).actions[request.action].step is not Step.HELD,
                 ),
                 answered,

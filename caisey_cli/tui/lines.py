@@ -42,7 +42,10 @@ class Rows(Widget):
     def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
         """As many as there are rows."""
         del container, viewport
-        self._rows = self._make(width)
+        rows = self._make(width)
+        if rows != self._rows:
+            self._rows = rows
+            self.refresh()  # `update` would find nothing new
         return len(self._rows)
 
     def render_line(self, y: int) -> Strip:
