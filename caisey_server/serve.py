@@ -130,8 +130,8 @@ def _bind(listen: Listen) -> socket.socket:
 
 async def _run(home: Home, key: SigningKey, listen: Listen, listening: socket.socket) -> None:
     log = await EmbeddedLog.open(home.journal, key, now_ms)
+    relay = Relay(home, key, log)
     try:
-        relay = Relay(home, key, log)
         relay.port = listening.getsockname()[1]
         scheme = "http" if listen.tls_cert is None else "https"
         host = f"[{listen.host}]" if ":" in listen.host else listen.host
@@ -144,6 +144,7 @@ async def _run(home: Home, key: SigningKey, listen: Listen, listening: socket.so
 
         await _Server(_config(relay, listen), ready).serve(sockets=[listening])
     finally:
+        relay.close()
         await log.close()
 
 
