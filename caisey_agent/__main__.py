@@ -8,6 +8,8 @@ from typing import Annotated
 
 import typer
 
+from caisey_agent import administration
+from caisey_agent.administration import HomeOption
 from caisey_core.errors import CaiseyError, Exit
 
 app = typer.Typer(
@@ -16,10 +18,6 @@ app = typer.Typer(
     add_completion=False,
     rich_markup_mode=None,
 )
-
-HomeOption = Annotated[
-    Path | None, typer.Option("--home", metavar="DIR", help="Where the agent keeps its key and journal.")
-]
 
 
 @app.command()
@@ -72,10 +70,19 @@ def join(
             plain_text_on=plain_text_on,
         )
     )
-    print(f"Joined {joined.roster.name} as {joined.name}.")
-    print(f"Workspace {joined.roster.fingerprint}")
-    print(f"This endpoint {fingerprint(key.public)}")
-    print("Compare the workspace's fingerprint with whoever invited you, then type: caisey-agent run")
+    print(f"workspace  {joined.roster.name}")
+    print(f"root       {joined.roster.fingerprint}")
+    for relay, added in joined.roster.relays.items():
+        print(f"relay      {added.url} {fingerprint(relay)}")
+    print(f"endpoint   {joined.name} {fingerprint(key.public)}")
+    print(f"home       {own.path}")
+    sys.stdout.flush()
+    where = "the keyring" if use_keyring else f"{own.path / KEY}.key, which only its owner can read"
+    print(f"Its key is kept in {where}.", file=sys.stderr)
+    print(
+        "Compare the root's fingerprint with what 'caisey invite endpoint' showed whoever invited you.", file=sys.stderr
+    )
+    print("If it is the same, type: caisey-agent install (or, for now: caisey-agent run)", file=sys.stderr)
 
 
 @app.command()
@@ -85,6 +92,9 @@ def run(
         Path | None, typer.Option(metavar="FILE", help="Written when the relay has been reached for the first time.")
     ] = None,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Say more on standard error.")] = False,
+    relay: Annotated[
+        str, typer.Option(metavar="URL", help="Where the relay is reached now, if not where it was at joining.")
+    ] = "",
 ) -> None:
     """Serve this endpoint until stopped; reconnects by itself.
 
@@ -95,6 +105,7 @@ def run(
     import os
     import signal
 
+    from caisey_agent import notify
     from caisey_agent.agent import Agent
     from caisey_agent.home import AgentHome
 
@@ -105,7 +116,10 @@ def run(
     own.membership()
     lock = own.lock()
 
+    manager = notify.Manager()
+
     def ready() -> None:
+        manager.ready()
         if ready_file is not None and not ready_file.exists():
             temporary = ready_file.with_name(ready_file.name + ".new")
             temporary.write_text(f"{os.getpid()}\n")
@@ -113,7 +127,8 @@ def run(
 
     async def serve() -> None:
         loop = asyncio.get_running_loop()
-        task = asyncio.create_task(Agent(own, journal, on_ready=ready).run())
+        agent = Agent(own, journal, on_ready=ready, on_alive=manager.alive, every=manager.every, relay=relay)
+        task = asyncio.create_task(agent.run())
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, task.cancel)
         try:
@@ -125,6 +140,7 @@ def run(
         with own.journal() as journal:
             asyncio.run(serve())
     finally:
+        manager.stopping()
         os.close(lock)
 
 
@@ -168,8 +184,18 @@ def status(
     if as_json:
         print(json.dumps(shown))
         return
-    for name in ("workspace", "root", "endpoint", "key", "relay", "roster", "sessions", "running"):
-        print(f"{name:<10} {shown[name]}")
+    print(f"workspace  {member.workspace_name}{' (solo)' if roster.solo else ''}")
+    print(f"root       {member.workspace}")
+    for key, added in roster.relays.items():
+        print(f"relay      {added.url} {fingerprint(key)}")
+    print(f"endpoint   {member.name} {shown['key']}")
+    print(f"home       {own.path}")
+    print(f"roster     version {roster.version}")
+    print(f"sessions   {shown['sessions']}")
+    print(f"running    {'yes' if shown['running'] else 'no'}")
+
+
+administration.register(app)
 
 
 def main() -> None:

@@ -30,6 +30,7 @@ from caisey_core.link import (
     Broken,
     Event,
     Link,
+    Nudged,
     Probed,
     Ready,
     Received,
@@ -48,8 +49,23 @@ _TRY_AGAIN_SECONDS = 1.0
 class Agent:
     """The endpoint's program, for as long as `run` runs."""
 
-    def __init__(self, home: AgentHome, journal: Journal, *, on_ready: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        home: AgentHome,
+        journal: Journal,
+        *,
+        on_ready: Callable[[], None],
+        on_alive: Callable[[], None] = lambda: None,
+        every: float | None = None,
+        relay: str = "",
+    ) -> None:
+        """`on_ready`: the relay has accepted a login. `on_alive`: called by the worker `every` so many seconds.
+
+        `relay`: its address where that is not the one it had when this endpoint joined. It is judged all the same: it
+        has to show the pinned workspace's roster.
+        """
         self._membership = home.membership()
+        self._relay = relay or self._membership.relay
         self._key = home.key()
         self._journal = journal
         self._own = Machine()
@@ -59,10 +75,10 @@ class Agent:
         self._tasks: set[asyncio.Task[None]] = set()
         self._failed: asyncio.Future[None] | None = None
         self._offering = False
-        self._on_ready = on_ready
+        self._on_ready, self._on_alive, self._every = on_ready, on_alive, every
         self._link = Link(
             self._key,
-            self._membership.relay,
+            self._relay,
             self._membership.workspace,
             nonce=lambda: secrets.token_hex(16),
             load=self._load,
@@ -77,6 +93,8 @@ class Agent:
         self._link.follow_all(self._journal.setting(_CURSOR))
         async with self._connection:
             events = asyncio.create_task(self._serve())
+            if self._every is not None:
+                self._spawn("the watchdog", asyncio.create_task(self._nudge(self._every)))
             try:
                 await asyncio.wait([events, self._failed], return_when=asyncio.FIRST_COMPLETED)
                 if self._failed.done():
@@ -125,10 +143,17 @@ class Agent:
             self._take(event)
             self._connection.flush()
 
+    async def _nudge(self, every: float) -> None:
+        while True:
+            self._connection.nudge()
+            await asyncio.sleep(every)
+
     def _take(self, event: Event) -> None:
         match event:
+            case Nudged():
+                self._on_alive()
             case Ready():
-                _log.info("connected to %s", self._membership.relay)
+                _log.info("connected to %s", self._relay)
                 self._on_ready()
             case Received():
                 self._received(event)

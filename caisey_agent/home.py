@@ -10,6 +10,7 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
+from caisey_agent.service import CREDENTIAL
 from caisey_core import keys
 from caisey_core.errors import NotJoined, UsageError
 from caisey_core.journal import Journal
@@ -62,7 +63,12 @@ class AgentHome:
         temporary.replace(self.path / "membership.json")
 
     def key(self) -> SigningKey:
-        """The endpoint's key. Raises `UsageError`."""
+        """The endpoint's key: handed over by the service manager, else kept here. Raises `UsageError`."""
+        handed = os.environ.get("CREDENTIALS_DIRECTORY")
+        path = Path(handed) / CREDENTIAL if handed else None
+        # systemd lets nobody else into that directory, whoever the file in it belongs to.
+        if path is not None and path.exists():
+            return SigningKey.from_openssh(path.read_bytes())
         return keys.load(self.path, KEY)
 
     def journal(self) -> Journal:
@@ -74,7 +80,8 @@ class AgentHome:
         self.path.mkdir(parents=True, exist_ok=True, mode=0o700)
         handle = os.open(self.path / "agent.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            # A record lock, for it names its holder to whoever asks.
+            fcntl.lockf(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             os.close(handle)
             raise UsageError(f"An agent runs in {self.path} already; a second one was not started.") from None

@@ -76,6 +76,7 @@ class Room:
         self._chain: dict[int, str] = {}
         self._work: dict[Digest, Work] = {}
         self._held: dict[Digest, int] = {}
+        self._looking = self._look_again = False
         self._less = asyncio.Event()
 
     # -- records in ---------------------------------------------------------------------------------------
@@ -88,7 +89,7 @@ class Room:
             self.session.apply(record, 0, 0)
         for action in self.session.active:
             self._give_up(action)
-        if self.session.opening is not None and self.session.observed is None:
+        if self.session.opening is not None and (self.session.observed is None or self.session.unobserved):
             self._look()
 
     def _give_up(self, action: Action) -> None:
@@ -130,6 +131,8 @@ class Room:
                 self._decide(action)
             case "approval.denied" | "action.withdrawn" if action is not None and action.step.over:
                 self._held.pop(action.digest, None)
+            case "action.finished" | "action.unknown" if self.session.unobserved and self.session.closing is None:
+                self._look()
             case "action.cancelled" if action is not None and action.digest in self._work:
                 self._spawn("cancel", asyncio.create_task(self._work[action.digest].cancel()))
 
@@ -219,15 +222,28 @@ class Room:
         self._spawn("work", task)
 
     def _look(self) -> None:
-        """Shows the machine to whoever may open a session on it, and to nobody else."""
+        """Shows the machine to whoever may open a session on it, and to nobody else; once more if that is under way.
+
+        What was measured before a change ended says nothing of what it did.
+        """
         refusal = gate.of_opening(self.session, self._standing(), self._roster())
-        if refusal is None:
-            self._spawn("observe", asyncio.create_task(self._observe()))
-        else:
+        if refusal is not None:
             _log.warning("session %s: nothing is shown: %s", self.log[:12], refusal.why)
+        elif self._looking:
+            self._look_again = True
+        else:
+            self._looking = True
+            self._spawn("observe", asyncio.create_task(self._observe()))
 
     async def _observe(self) -> None:
-        facts = await observe()
+        while True:
+            self._look_again = False
+            facts = await observe()
+            if not self._look_again:
+                break
+        self._looking = False
+        if self.session.closing is not None:
+            return
         body = EndpointObserved(
             facts=facts, previous=self._previous, instance=self._own.instance, agent=f"caisey-agent {__version__}"
         )

@@ -106,7 +106,28 @@ TABLE: Final[dict[str, tuple[Row, ...]]] = {
             "workspace",
             "Make the roster count for another 90 days; every command of an admin does so by itself.",
         ),
+        Row(
+            "root backup",
+            "root",
+            "Write the root key to a file under a passphrase, and read it back; never writes over one.",
+        ),
+        Row(
+            "root remove",
+            "root",
+            "Take the root key out of this home, once its backup has been opened and holds the same key.",
+        ),
         Row("join", "workspace", "Join a workspace as a member, with the invitation somebody sent you."),
+        Row("doctor", "doctor", "Check home, keys, clock, relay, journal and roster, and say what to type."),
+        Row(
+            "local status",
+            "local",
+            "Show what there is of this machine's own workspace: relay, agent, journals, fingerprint.",
+        ),
+        Row(
+            "local stop",
+            "local",
+            "Stop this machine's own relay and agent; the records stay, and 'local' starts them again.",
+        ),
         Row("demo", "demo", "Play the whole job on this machine, with real programs and a real fault."),
     ),
 }

@@ -26,15 +26,20 @@ def remember(home: Path, endpoints: Iterable[str], sessions: Iterable[tuple[str,
 
 def names(kind: str, incomplete: str) -> Iterator[tuple[str, str]]:
     """Names with help that begin with what was typed; an endpoint's short name where no full one does."""
-    from caisey_cli.home import Home
+    from caisey_cli.home import LOCAL, Home
 
-    try:
-        listed = json.loads((Home.of().path / _FILE).read_text())[kind]
-        pairs = [(str(name), str(about)) for name, about in listed]
-    except (OSError, ValueError, KeyError, TypeError):
-        return
+    pairs = [pair for home in Home.every() for pair in _listed(home.path / _FILE, kind)]
+    if kind == "endpoints":
+        pairs.append((LOCAL, "this machine"))
     found = [each for each in pairs if each[0].startswith(incomplete)]
     if not found and kind == "endpoints":
         shorts = [name.partition("/")[2] for name, _ in pairs]
-        found = [(each, "") for each in shorts if each.startswith(incomplete) and shorts.count(each) == 1]
+        found = [(each, "") for each in shorts if each and each.startswith(incomplete) and shorts.count(each) == 1]
     yield from found
+
+
+def _listed(path: Path, kind: str) -> list[tuple[str, str]]:
+    try:
+        return [(str(name), str(about)) for name, about in json.loads(path.read_text())[kind]]
+    except (OSError, ValueError, KeyError, TypeError):
+        return []

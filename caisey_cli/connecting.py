@@ -17,12 +17,15 @@ from dataclasses import dataclass, field
 from time import monotonic
 from typing import TYPE_CHECKING, Final, Protocol, Self, TypeVar
 
+from caisey_cli.doors import Doors
 from caisey_cli.founding import due, renewal
+from caisey_cli.local import Stopped
 from caisey_cli.refusals import denied, other_history
 from caisey_core.chain import Chain
 from caisey_core.connection import Connection
 from caisey_core.errors import (
     BadRecord,
+    CaiseyError,
     Forbidden,
     NotAdmitted,
     RecordError,
@@ -67,6 +70,8 @@ _GRACE: Final = 0.25
 """Seconds that a command which is done waits for a renewal of the roster that is on its way."""
 _LOOK: Final = 0.2
 """Seconds between two looks at the link: it says when it is ready again, not when it is lost."""
+_BACK: Final = 15.0
+"""Seconds for an endpoint to answer whose agent was started again, and between two tries of that."""
 _RECEIPT: Final = 5.0
 """Seconds to wait for the receipt of a record that is committed; later it comes with the next follow."""
 T = TypeVar("T")
@@ -112,7 +117,11 @@ class Followed:
 
 
 class Line:
-    """See the module. `notice` gets sentences about the relay's absence and return."""
+    """See the module. `notice` gets sentences about the relay's absence and return.
+
+    `keep` starts what is missing of a relay and an agent that nobody else watches over (`local`), and gives the relay's
+    address; it is asked in a thread, whenever one of the two is away.
+    """
 
     def __init__(
         self,
@@ -123,15 +132,20 @@ class Line:
         connect: Connect = over_websocket,
         notice: Callable[[str], None] = lambda _text: None,
         patience: float = PATIENCE,
+        keep: Callable[[], str] | None = None,
     ) -> None:
         self.membership = membership
         self.key = key
         self.journal = journal
+        self.doors = Doors(journal.path.parent)
         self.roster = Roster()
         self.logs: dict[LogId, Followed] = {}
+        self.instances: dict[Digest, str] = {}
         self.offset_ms = 0
         self._notice = notice
         self._patience = patience
+        self._keep = keep
+        self._keeping: asyncio.Task[None] | None = None
         self._link = Link(
             key,
             membership.relay,
@@ -182,12 +196,13 @@ class Line:
     async def __aexit__(self, *_exception: object) -> None:
         if self._renewing is not None and self._failure is None:
             await asyncio.wait({self._renewing}, timeout=_GRACE)
-        for task in (self._renewing, self._pump):
+        for task in (self._renewing, self._pump, self._keeping):
             if task is not None:
                 task.cancel()
                 with contextlib.suppress(asyncio.CancelledError):
                     await task
         await self._peer.__aexit__(None, None, None)
+        self.doors.close()
 
     async def _run(self) -> None:
         try:
@@ -346,11 +361,15 @@ class Line:
 
     async def alive(self, endpoint: Digest, name: str) -> Alive:
         """The agent's sign of life. Raises `Unreachable` if there is none within seconds."""
-        await self.until(lambda: self._link.ready)
-        request = self._link.probe(endpoint, monotonic())
-        self._peer.flush()
-        answer = await self.until(lambda: self._answers.pop(request, None), PROBE_SECONDS + 2)
+        answer = await self._probed(endpoint)
+        if self._keep is not None and isinstance(answer, Rejected) and answer.code == "away":
+            self._kept_up()
+            until = monotonic() + _BACK
+            while isinstance(answer, Rejected) and answer.code == "away" and monotonic() < until:
+                await asyncio.sleep(_LOOK)
+                answer = await self._probed(endpoint)
         if isinstance(answer, Alive):
+            self.instances[endpoint] = answer.instance
             return answer
         code = answer.code if isinstance(answer, Rejected) else "silent"
         if isinstance(answer, Rejected) and code not in {"away", "silent"}:
@@ -360,6 +379,12 @@ class Line:
             f"{name} is offline: {why}. Nothing was done.",
             hint="'caisey show' and 'caisey export' read what is on record without it.",
         )
+
+    async def _probed(self, endpoint: Digest) -> Alive | Rejected | Acknowledged | None:
+        await self.until(lambda: self._link.ready)
+        request = self._link.probe(endpoint, monotonic())
+        self._peer.flush()
+        return await self.until(lambda: self._answers.pop(request, None), PROBE_SECONDS + 2)
 
     # -- what arrives -------------------------------------------------------------------------------------
 
@@ -494,11 +519,36 @@ class Line:
         if self._away_since is None:
             self._away_since = monotonic()
             self._notice("The relay is lost; reconnecting.")
+        self._kept_up()
         if monotonic() - self._away_since > self._patience:
             raise Unreachable(
                 f"The relay {self.membership.relay} has not answered for {self._patience:.0f} s.",
                 hint="What is on record here is kept and offered again by the next command that connects.",
             )
+
+    def _kept_up(self) -> None:
+        """Has what is missing started again, unless that is under way."""
+        if self._keep is not None and (self._keeping is None or self._keeping.done()):
+            self._keeping = asyncio.ensure_future(self._keep_up(self._keep))
+
+    async def _keep_up(self, keep: Callable[[], str]) -> None:
+        try:
+            origin = await asyncio.to_thread(keep)
+        except Stopped as stopped:
+            self._failure = stopped
+            self._tell()
+            return
+        except CaiseyError as error:
+            self._notice(f"{error} {error.hint}".strip())
+            await asyncio.sleep(_BACK)
+            return
+        if origin != self.membership.relay:
+            self._failure = Unreachable(
+                f"The relay had to move to another port ({origin}): its own was taken. What is on record here is kept.",
+                hint="Type the command again; 'caisey show' tells what became of this one.",
+            )
+            self._tell()
+        await asyncio.sleep(1.0)
 
     def _came_back(self) -> None:
         if self._roster_current:

@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Final
 
-from caisey_cli import resolve
+from caisey_cli import local, resolve
 from caisey_cli.attend import CANCELLED, Answers, Front, Interrupts, attend, status
 from caisey_cli.checks import Check, evaluate
 from caisey_cli.connecting import Connect, Line, over_websocket
@@ -27,6 +27,8 @@ from caisey_core.kinds import Class, Decision, Expectation, Outcome
 from caisey_core.roster import Endpoint
 
 _SAY_AFTER: Final = 1.0
+AGAIN: Final = 0.1
+"""Seconds between two looks at a session that is about to be closed."""
 _STOPPING: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -57,26 +59,36 @@ class Desk:
         return known.log
 
     async def enter(
-        self, endpoint: Endpoint, *, session: str = "", ticket: str = "", reason: str = ""
+        self, endpoint: Endpoint, *, session: str = "", ticket: str = "", reason: str = "", own: bool = False
     ) -> tuple[LogId, bool]:
         """My open session on an endpoint (about a ticket), else a new one; whether it was opened just now.
 
-        Raises `Ambiguous` for several, `Unreachable` if the endpoint does not answer; nothing is recorded then.
+        `own`: a new one is closed again when its last command leaves. Raises `Ambiguous` for several, `Unreachable` if
+        the endpoint does not answer; nothing is recorded then.
         """
+        while True:
+            async with self.line.doors.turn():
+                log, opened = await self._enter(endpoint, session, ticket, reason)
+                entered = self.line.doors.come_in(log, own=own, opened=opened)
+            if entered:
+                await self._shown(log)
+                return log, opened
+            # Whoever was in it last is about to close it.
+            closing = self.controller.session(log)
+            await self.line.until(lambda closing=closing: closing.closing, AGAIN)  # type: ignore[misc]
+
+    async def _enter(self, endpoint: Endpoint, session: str, ticket: str, reason: str) -> tuple[LogId, bool]:
         known = self._mine(endpoint, session, ticket)
         if known is not None:
             await self.controller.resume(known.log)
         if known is not None and self.controller.session(known.log).closing is None:
-            await self._shown(known.log)
             return known.log, False
         if known is not None and session:
             raise UsageError(
                 f"Session {known.code} is closed. Nothing was done.",
                 hint="Without -s the command opens a new session.",
             )
-        log = await self.controller.open(endpoint, ticket=ticket, reason=reason)
-        await self._shown(log)
-        return log, True
+        return await self.controller.open(endpoint, ticket=ticket, reason=reason), True
 
     def _mine(self, endpoint: Endpoint, session: str, ticket: str) -> Known | None:
         me = self.line.member.id
@@ -109,8 +121,18 @@ class Desk:
                 hint=f"Try again, or type: caisey close -s {session_code(log)}",
             )
 
-    async def leave(self, log: LogId, end: End | None, *, opened: bool) -> bool:
-        """Closes a session that one command had for itself and that owes nothing; says what another one owes."""
+    async def leave(self, log: LogId, end: End | None) -> bool:
+        """Closes a session that was opened for a command, owes nothing and has nobody else in it; says what it owes.
+
+        Whether it is closed.
+        """
+        last = self.line.doors.last(log)
+        closed = await self._left(log, end, last=last)
+        if last or closed:
+            self.line.doors.leave(log, stays=not closed)
+        return closed
+
+    async def _left(self, log: LogId, end: End | None, *, last: bool) -> bool:
         transcript = self.outline(log)
         code = transcript.code
         if transcript.session.closing is not None:
@@ -121,8 +143,8 @@ class Desk:
                 f"then: caisey close -s {code}"
             )
             return False
-        if not opened or transcript.session.changed or transcript.session.active:
-            if opened:
+        if not last or transcript.session.changed or transcript.session.active:
+            if last:
                 self.front.say(f"Session {code} stays open. When it is done: caisey close -s {code}")
             return False
         outcome = Outcome.RESOLVED if isinstance(end, Finished) else Outcome.UNRESOLVED
@@ -244,12 +266,21 @@ async def at_desk(
 
     A terminal that is closed, and a polite end, count as Ctrl-C: what it was for must not go on without anybody there.
     """
+    local.serve(home, front.say)
     membership, key = home.membership(), home.key()
     interrupts = Interrupts()
     with home.journal() as journal:
 
         async def working() -> int:
-            line = Line(membership, key, journal, connect=connect, notice=front.say, patience=pace.patience)
+            line = Line(
+                membership,
+                key,
+                journal,
+                connect=connect,
+                notice=front.say,
+                patience=pace.patience,
+                keep=local.keeper(home),
+            )
             async with line:
                 controller = SessionController(line, pace)
                 return await work(Desk(line, controller, front, interrupts))

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from caisey_cli.connecting import TRIES, denied
+from caisey_cli.local import serve
 from caisey_core.connection import Connection
 from caisey_core.errors import BadRecord, NotAdmitted, Refused, Unreachable
 from caisey_core.frames import Receipt
@@ -69,6 +70,7 @@ async def change(at: At, key: SigningKey, make: Change) -> Reading:
 
 def govern(home: Home, key: SigningKey, make: Change) -> Roster:
     """Makes a change for a home, and keeps the roster it comes to in the home's journal."""
+    serve(home)
     membership = home.membership()
     at = At(membership.relay, membership.workspace, membership.plain_text_on)
     reading = asyncio.run(change(at, key, make))

@@ -4,6 +4,7 @@ membership.json   pinned when the workspace was joined or founded
 device.*          the key that signs what this member does here
 root.*            the workspace's root key, only where it was founded
 journal.db        roster and sessions, as received
+local/            a home of its own beside it: this machine's workspace, with its relay and agent (see `local`)
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 DEVICE: Final = "device"
 ROOT: Final = "root"
 VARIABLE: Final = "CAISEY_HOME"
+LOCAL: Final = "local"
 
 
 class Membership(Struct, frozen=True, kw_only=True):
@@ -51,10 +53,33 @@ class Home:
     path: Path
 
     @classmethod
-    def of(cls, option: Path | str | None = None) -> Home:
+    def named(cls, option: Path | str | None = None) -> Home:
         """The directory that was asked for, else `CAISEY_HOME`, else the usual one."""
         named = option or os.environ.get(VARIABLE)
         return cls(Path(named).expanduser() if named else Path.home() / ".local" / "share" / "caisey")
+
+    @classmethod
+    def of(cls, option: Path | str | None = None) -> Home:
+        """The same; where that has joined nothing, and this machine's own workspace is beside it, that one."""
+        home = cls.named(option)
+        return home.local if not home.joined and home.local.joined else home
+
+    @classmethod
+    def every(cls, option: Path | str | None = None) -> list[Home]:
+        """The homes that a reader looks through: the one that has joined, and this machine's own beside it."""
+        home = cls.named(option)
+        joined = [each for each in dict.fromkeys((home, home.local)) if each.joined]
+        return joined or [home]
+
+    @property
+    def is_local(self) -> bool:
+        """Whether it is this machine's own workspace, with relay and agent in it."""
+        return self.path.name == LOCAL and (self.path / "agent").is_dir() and (self.path / "relay").is_dir()
+
+    @property
+    def local(self) -> Home:
+        """This machine's own workspace."""
+        return self if self.is_local else Home(self.path / LOCAL)
 
     @property
     def database(self) -> Path:
@@ -74,7 +99,8 @@ class Home:
         except (FileNotFoundError, NotADirectoryError):
             raise NotJoined(
                 f"{self.path} belongs to no workspace yet.",
-                hint="Type: caisey join INVITATION, or found one: caisey init NAME --relay URL",
+                hint="Type: caisey join INVITATION, or found one: caisey init NAME --relay URL. "
+                "Without either, on this machine alone: caisey connect local",
             ) from None
         except (OSError, msgspec.DecodeError) as error:
             raise UsageError(f"{path} cannot be read: {error}.", hint="Join again in another --home.") from error

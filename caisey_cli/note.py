@@ -76,6 +76,7 @@ def write_note(transcript: Transcript, report: Report, zone: tzinfo = UTC, *, lo
         *telling.found(transcript),
         *telling.noted(transcript, clock),
         *telling.deeds(transcript, clock),
+        *telling.after(transcript),
         *telling.verified(transcript, clock),
     ]
     last = [

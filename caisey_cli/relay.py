@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 import httpx
 import msgspec
 
-from caisey_core import api
+from caisey_core import api, tls
 from caisey_core.connection import address, is_loopback
 from caisey_core.errors import CaiseyError, Forbidden, NotAdmitted, RecordError, Refused, Unreachable, UsageError
 from caisey_core.frames import DENIALS, LoginStatement
@@ -41,6 +41,7 @@ class Relay:
             base_url=origin,
             timeout=SECONDS,
             transport=transport,
+            verify=tls.context() if origin.startswith("https:") else tls.nobody(),
             trust_env=not is_loopback(urlsplit(origin).hostname or ""),
         )
 
@@ -105,8 +106,7 @@ class Relay:
                 status = answer.status_code
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise Unreachable(
-                f"The relay {self.origin} does not answer ({str(error).rstrip('.') or type(error).__name__}). "
-                "Nothing was done.",
+                f"The relay {self.origin} does not answer ({tls.why(error)}). Nothing was done.",
                 hint="Check that it runs and that this machine reaches it, then type the command again.",
             ) from error
         if status >= 400:

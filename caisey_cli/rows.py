@@ -15,6 +15,7 @@ from caisey_core.kinds import (
     ActionHeld,
     ActionProposed,
     ActionStarted,
+    DirectoryChanged,
     EndpointObserved,
     FindingMarked,
     Mode,
@@ -77,6 +78,8 @@ def _words(transcript: Transcript, placed: Placed, work: Work | None, clock: Clo
             return f"{wording.member(transcript.endpoint)}{ticket}{why}"
         case EndpointObserved(facts=facts):
             return "; ".join(wording.unusual(facts)) or f"nothing unusual: {wording.usual(facts)}"
+        case DirectoryChanged(directory=directory):
+            return wording.name(directory, wording.TEXT) if directory else "the home of the agent"
         case NoteAdded(text=text) | FindingMarked(text=text):
             return wording.quoted(text)
         case OutcomeVerified() as verified:

@@ -32,6 +32,7 @@ from caisey_core.kinds import (
     ApprovalDenied,
     ApprovalGranted,
     Audience,
+    DirectoryChanged,
     EndpointRef,
     Expectation,
     FindingMarked,
@@ -61,7 +62,7 @@ class Pace:
     `patience`: for a relay or endpoint that is away. `fresh`: a sign of life may go into a proposal for so long (the
     gate refuses those older than 120 s). `quiet`: without a record, until the endpoint is asked whether it is there.
     `overdue`: after a hold's window, for its expiry to arrive. `crossing`: for a start that crossed a withdrawal.
-    `observing`: for the endpoint to show itself.
+    `observing`: for the endpoint to show itself. `looking`: for it to show itself again after a change.
     """
 
     patience: float = PATIENCE
@@ -70,6 +71,7 @@ class Pace:
     overdue: float = 30.0
     crossing: float = 1.5
     observing: float = 10.0
+    looking: float = 5.0
 
 
 USUAL: Final = Pace()
@@ -77,7 +79,7 @@ USUAL: Final = Pace()
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """What the technician wants to run: an argument list or a script. No directory: the agent's own."""
+    """What the technician wants to run: an argument list or a script. No directory: the session's, else the agent's."""
 
     argv: tuple[str, ...] = ()
     script: str = ""
@@ -108,7 +110,8 @@ class SessionController:
     async def alive(self, endpoint: Endpoint) -> Alive:
         """A sign of life that is fresh enough to act on. Raises `Unreachable`."""
         alive, at = self._alive.get(endpoint.id, (None, 0.0))
-        if alive is None or monotonic() - at > self.pace.fresh:
+        restarted = alive is not None and alive.instance != self.line.instances.get(endpoint.id, alive.instance)
+        if alive is None or restarted or monotonic() - at > self.pace.fresh:
             asked = monotonic()
             alive = await self.line.alive(endpoint.id, endpoint.name)
             self._alive[endpoint.id] = (alive, asked)
@@ -155,8 +158,12 @@ class SessionController:
         return known
 
     async def close(self, log: LogId, outcome: Outcome, unverified: str = "") -> Record:
-        """Closes it. Raises `Refused` while actions are not over; whether it may be closed is the caller's to ask."""
+        """Closes it. Raises `Refused` while actions are not over; whether it may be closed is the caller's to ask.
+
+        An endpoint that was changed shows itself once more; that is waited for, but does not hinder the closing.
+        """
         self.closable(log)
+        await self.line.until(lambda: not self.session(log).unobserved, self.pace.looking)
         return await self.line.say(log, "session.closed", SessionClosed(outcome=outcome, unverified=unverified))
 
     def closable(self, log: LogId) -> None:
@@ -197,6 +204,13 @@ class SessionController:
         self._open_and_mine(log)
         return await self.line.say(log, "finding.marked", FindingMarked(text=_said(text)))
 
+    async def move(self, log: LogId, directory: str) -> Record:
+        """Changes the directory of the actions to come; empty: the agent's own."""
+        self._open_and_mine(log)
+        if directory and (not directory.startswith("/") or "\0" in directory):
+            raise UsageError("The directory is not an absolute path; nothing was changed.")
+        return await self.line.say(log, "directory.changed", DirectoryChanged(directory=directory))
+
     async def attest(self, log: LogId, text: str) -> Record:
         """A verification that somebody reported; nothing was measured."""
         self._open_and_mine(log)
@@ -224,7 +238,7 @@ class SessionController:
             shell=SHELL if command.script else "",
             argv=command.argv,
             script=command.script,
-            directory=command.directory or alive.directory,
+            directory=command.directory or self.session(log).directory or alive.directory,
             account=alive.account,
             environment=fixed_environment(alive.home),
             limits=command.limits,

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from caisey_cli.home import Home, Membership
 from caisey_cli.sanitize import inert
@@ -94,9 +94,44 @@ def at(home: Path | None, journal: Path | None = None) -> Iterator[Shelf]:
         if len(logs) != 1:
             raise UsageError(f"{journal} holds {len(logs)} rosters instead of one; nothing can be checked by it.")
         roster = fold(opened, logs[0])
-        if own.joined and own.membership().workspace != roster.fingerprint:
+        mine = {each.membership().workspace for each in Home.every(home) if each.joined}
+        if Home.named(home).joined and roster.fingerprint not in mine:
             raise UsageError(f"{journal} is of another workspace ({roster.fingerprint}) than this home.")
         yield Shelf(own, opened, roster, None)
+
+
+@contextmanager
+def every(home: Path | None) -> Iterator[list[Shelf]]:
+    """The journals of this home: of the workspace it has joined, and of this machine's own beside it."""
+    with ExitStack() as stack:
+        yield [stack.enter_context(at(each.path)) for each in Home.every(home)]
+
+
+@contextmanager
+def finding(home: Path | None, typed: str, journal: Path | None = None) -> Iterator[tuple[Shelf, Known]]:
+    """The session that is meant, for reading, and the journal it lies in."""
+    if journal is not None:
+        with at(home, journal) as only:
+            yield only, only.session(typed)
+        return
+    with every(home) as shelves:
+        yield meant(shelves, typed, reading=True)
+
+
+def meant(shelves: Sequence[Shelf], typed: str, *, reading: bool) -> tuple[Shelf, Known]:
+    """The session that is meant, and which journal it lies in. Raises as `resolve.session` does."""
+    from dataclasses import replace
+
+    from caisey_cli import resolve
+
+    found = {known.log: (at, known) for at in shelves for known in at.known()}
+    # In each workspace I am somebody else; what is mine is mine in all of them.
+    mine = [replace(known, opener=_ME) if known.opener == at.me != "" else known for at, known in found.values()]
+    newest = sorted(mine, key=lambda known: known.opened, reverse=True)
+    return found[resolve.session(newest, typed, me=_ME, reading=reading).log]
+
+
+_ME: Final = "me"
 
 
 def about(known: Known) -> str:

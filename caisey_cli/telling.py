@@ -48,6 +48,19 @@ def before(transcript: Transcript) -> Line:
     return Line("Before", said.text, said.records)
 
 
+def after(transcript: Transcript) -> list[Line]:
+    """What the endpoint showed after the last change, beside what it showed before; nothing if it did not."""
+    session = transcript.session
+    first, last = session.observed, session.observed_last
+    if transcript.last_change is None or first is None or last is None or last is first or session.unobserved:
+        return []
+    before, facts = transcript.facts, transcript.facts_last
+    if before is None or facts is None:
+        return [Line("After", f"what the endpoint showed is {WITHHELD}", (last.seq,))]
+    words = "; ".join(wording.since(before, facts)) or "nothing unusual that was not there before"
+    return [Line("After", words, (first.seq, last.seq))]
+
+
 def checked(transcript: Transcript) -> Line:
     """What was only read, repeated checks aside: these stand under Verified."""
     repeats = transcript.repeats

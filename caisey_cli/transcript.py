@@ -150,8 +150,13 @@ class Transcript:
     @property
     def facts(self) -> Facts | None:
         """What the endpoint showed first; None where that is missing or withheld."""
-        body = self.session.observed.record.body if self.session.observed else None
-        return body.facts if isinstance(body, EndpointObserved) else None
+        return _facts(self.session.observed)
+
+    @property
+    def facts_last(self) -> Facts | None:
+        """What it showed last, if that was after the first time."""
+        first, last = self.session.observed, self.session.observed_last
+        return _facts(last) if first is not last else None
 
     def who(self, placed: Placed, *, you: bool = False) -> str:
         """A record's writer: `you`, a member's name, the endpoint's, or a fingerprint. Not inert."""
@@ -226,6 +231,11 @@ class Transcript:
         return last is not None and not any(
             run.passed and run.seqs[0] > last for check in self.checks for run in check.runs
         )
+
+
+def _facts(placed: Placed | None) -> Facts | None:
+    body = placed.record.body if placed else None
+    return body.facts if isinstance(body, EndpointObserved) else None
 
 
 def _same_check(one: Work, other: Work) -> bool:

@@ -45,6 +45,10 @@ _USUAL: Final = frozenset(
     }
 )
 _FULL: Final = 90
+_MOVED: Final = 5
+"""Points by which a disk's filling has to move to be told of."""
+_BOOT_MS: Final = 60_000
+"""The time of boot is worked out from the clock, and moves a little with it."""
 _TIGHT: Final = 10
 # Images that are full by design.
 _IMAGES: Final = frozenset({"squashfs", "iso9660", "erofs", "cramfs", "udf"})
@@ -326,8 +330,8 @@ def unusual(facts: Facts) -> list[str]:
     free = _free(facts)
     if free is not None and free < _TIGHT:
         found.append(f"only {free} % of memory available")
-    if facts.load_centi and facts.cpus and facts.load_centi[0] > 200 * facts.cpus:
-        found.append(f"load {_load(facts)} on {count(facts.cpus, 'CPU')}")
+    if _loaded(facts):
+        found.append(f"load {_load(facts)} on {count(facts.cpus or 0, 'CPU')}")
     if facts.uptime_s is not None and facts.uptime_s < 3600:
         found.append(f"up for only {span(1000 * facts.uptime_s)}")
     return found
@@ -346,6 +350,47 @@ def usual(facts: Facts) -> str:
     return ", ".join(parts)
 
 
+def since(before: Facts, after: Facts) -> list[str]:
+    """What became, between two looks at a machine, of what asks for attention or did."""
+    return [*_services(before, after), *_disks(before, after), *_strain(before, after)]
+
+
+def _services(before: Facts, after: Facts) -> list[str]:
+    if before.failed_services is None or after.failed_services is None:
+        return []
+    was, now = before.failed_services, after.failed_services
+    groups = (
+        ([each for each in was if each not in now], "failed no more"),
+        ([each for each in now if each not in was], "failed"),
+        ([each for each in now if each in was], "still failed"),
+    )
+    return [f"{listed((name(_unit(each)) for each in group), 6)} {word}" for group, word in groups if group]
+
+
+def _disks(before: Facts, after: Facts) -> list[str]:
+    was = {each.mount: each.used_percent for each in before.disks or ()}
+    found = []
+    for disk in _fullest(after, all_of_them=True):
+        then, now = was.get(disk.mount, disk.used_percent), disk.used_percent
+        if abs(then - now) >= _MOVED or (then >= _FULL) != (now >= _FULL):
+            found.append(f"{name(disk.mount)} {then} -> {now} % full")
+        elif now >= _FULL:
+            found.append(f"{name(disk.mount)} still {now} % full")
+    return found
+
+
+def _strain(before: Facts, after: Facts) -> list[str]:
+    found = []
+    one, other = _free(before), _free(after)
+    if one is not None and other is not None and min(one, other) < _TIGHT:
+        found.append(f"{one} -> {other} % of memory available")
+    if before.load_centi and after.load_centi and (_loaded(before) or _loaded(after)):
+        found.append(f"load {_load(before)} -> {_load(after)}")
+    if before.boot_time is not None and after.boot_time is not None and after.boot_time - before.boot_time > _BOOT_MS:
+        found.append("restarted")
+    return found
+
+
 def machine(facts: Facts) -> str:
     """What kind of machine it says it is."""
     parts = [name(each) for each in (facts.hostname, facts.os, facts.kernel and f"kernel {facts.kernel}") if each]
@@ -356,11 +401,11 @@ def _unit(text: str) -> str:
     return text.removesuffix(".service")
 
 
-def _fullest(facts: Facts) -> list[Disk]:
+def _fullest(facts: Facts, *, all_of_them: bool = False) -> list[Disk]:
     found = sorted((each for each in facts.disks or () if each.fstype not in _IMAGES), key=_by_fill)
     # A device that is mounted in several places is one file system; `tmpfs` is no device.
     once = {each.device if each.device.startswith("/dev/") else each.mount: each for each in reversed(found)}
-    return sorted(once.values(), key=_by_fill)[:4]
+    return sorted(once.values(), key=_by_fill)[: None if all_of_them else 4]
 
 
 def _by_fill(disk: Disk) -> tuple[int, str]:
@@ -375,6 +420,10 @@ def _free(facts: Facts) -> int | None:
 def _load(facts: Facts) -> str:
     load = facts.load_centi[0] if facts.load_centi else 0
     return f"{load // 100}.{load % 100:02}"
+
+
+def _loaded(facts: Facts) -> bool:
+    return bool(facts.load_centi and facts.cpus and facts.load_centi[0] > 200 * facts.cpus)
 
 
 def _uptime(seconds: int) -> str:

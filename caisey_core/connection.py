@@ -9,23 +9,29 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ipaddress
+import logging
 import random
 from collections.abc import AsyncIterator, Generator
 from time import monotonic
-from typing import Final, Self
+from typing import Any, Final, Self
 from urllib.parse import urlsplit
 
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidURI
 
+from caisey_core import tls
 from caisey_core.api import SOCKET
 from caisey_core.errors import Unreachable, UsageError
 from caisey_core.frames import FRAME_LIMIT
-from caisey_core.link import Broken, Event, Link
+from caisey_core.link import Broken, Event, Link, Nudged
 
+_log = logging.getLogger(__name__)
 _QUEUE: Final = 64
 _SETTLED: Final = 1.0
 """Seconds after which a connection counts as one that worked."""
+_FAR: Final = 20.0
+_HERE: Final = 1.0
+"""Seconds between two tries at the most; a relay on this machine is no storm's victim."""
 
 
 class Connection:
@@ -38,6 +44,8 @@ class Connection:
         self._persistent = persistent
         self._ever = False
         self._address = address(link.origin, plain_text_on)
+        self._said = ""
+        self._here = is_loopback(urlsplit(self._address).hostname or "")
         self._events: asyncio.Queue[Event | BaseException] = asyncio.Queue(_QUEUE)
         self._wake = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
@@ -64,19 +72,26 @@ class Connection:
         """The owner has asked the link for something; what it has to say is to be written."""
         self._wake.set()
 
+    def nudge(self) -> None:
+        """Puts `Nudged` behind the events that wait; where too many wait, nobody takes them, and it is left out."""
+        with contextlib.suppress(asyncio.QueueFull):
+            self._events.put_nowait(Nudged())
+
     async def _run(self) -> None:
         try:
+            secure: dict[str, Any] = {"ssl": tls.context()} if self._address.startswith("wss:") else {}
             async for socket in connect(
                 self._address,
+                **secure,
                 compression=None,
                 max_size=FRAME_LIMIT,
-                proxy=None if is_loopback(urlsplit(self._address).hostname or "") else True,
+                proxy=None if self._here else True,
                 open_timeout=10,
                 close_timeout=1,
-                reconnect_delays=_delays,
+                reconnect_delays=lambda: _delays(_HERE if self._here else _FAR),
                 process_exception=self._judge,
             ):
-                self._ever = True
+                self._ever, self._said = True, ""
                 await self._pump(socket)
         except asyncio.CancelledError:
             raise
@@ -88,6 +103,10 @@ class Connection:
     def _judge(self, error: Exception) -> Exception | None:
         """None: try again."""
         retry = isinstance(error, OSError | TimeoutError | EOFError | InvalidHandshake | ConnectionClosed)
+        reason = tls.why(error)
+        if self._persistent and retry and reason != self._said:
+            self._said = reason
+            _log.warning("the relay %s does not answer (%s); it is tried on", self.link.origin, reason)
         return None if retry and (self._ever or self._persistent) else error
 
     async def _pump(self, socket: ClientConnection) -> None:
@@ -109,7 +128,7 @@ class Connection:
             await socket.close()
         if lasted < _SETTLED:
             # A relay that takes the socket and drops it again is not to be asked a thousand times a second.
-            await asyncio.sleep(next(_delays()) * 5)
+            await asyncio.sleep(next(_delays(_FAR)) * 5)
 
     async def _read(self, socket: ClientConnection) -> None:
         while True:
@@ -143,12 +162,12 @@ class Connection:
         return False
 
 
-def _delays() -> Generator[float]:
-    """Seconds before each further try: soon at first, then at most half a minute, never in step with others."""
+def _delays(most: float) -> Generator[float]:
+    """Seconds before each further try: soon at first, then at most `most` and a half, never in step with others."""
     delay = 0.1
     while True:
         yield delay * random.uniform(0.5, 1.5)  # noqa: S311  (spreads a storm; no secret hangs on it)
-        delay = min(delay * 1.8, 20.0)
+        delay = min(delay * 1.8, most)
 
 
 def is_loopback(host: str) -> bool:
@@ -182,8 +201,7 @@ def address(origin: str, plain_text_on: str = "") -> str:
 def _unreachable(origin: str, error: Exception) -> Unreachable:
     if isinstance(error, Unreachable):
         return error
-    reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
     return Unreachable(
-        f"The relay {origin} does not answer ({(reason or type(error).__name__).rstrip('.')}). Nothing was sent.",
+        f"The relay {origin} does not answer ({tls.why(error)}). Nothing was sent.",
         hint="Check that it runs and that this machine reaches it, then type the command again.",
     )

@@ -15,6 +15,7 @@ import os
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self
@@ -91,6 +92,16 @@ def translated(path: Path) -> Iterator[None]:
         raise JournalError(f"The journal {path} cannot be used: {reason}. Nothing was started.", hint=hint) from error
 
 
+@dataclass(frozen=True, slots=True)
+class Health:
+    """A journal's file: what is wrong with it (nothing is empty), its format, how many records, how many unsent."""
+
+    wrong: str
+    version: int
+    records: int
+    unsent: int
+
+
 class Journal:
     """An open journal. `connection` is for projections that belong in the same transaction (`transaction`)."""
 
@@ -132,6 +143,27 @@ class Journal:
                 journal.close()
                 raise
             return journal
+
+    @classmethod
+    def look(cls, path: Path) -> Journal:
+        """The same without a trace: not even the files SQLite keeps beside a journal are made. Raises `JournalError`.
+
+        What another process writes meanwhile may be missed.
+        """
+        with translated(path):
+            # Where there is no log of changes nobody has the journal open, and SQLite need not make one to read it.
+            quiet = not path.with_name(f"{path.name}-wal").exists()
+            uri = f"{path.absolute().as_uri()}?mode=ro{'&immutable=1' if quiet else ''}"
+            return cls(path, sqlite3.connect(uri, uri=True, isolation_level=None, timeout=10), None)
+
+    def examine(self) -> Health:
+        """What SQLite says of the file itself; of the records, their own chain says more. Raises `JournalError`."""
+        with translated(self.path):
+            version = self._version()
+            sound = " ".join(str(self.connection.execute("PRAGMA quick_check(1)").fetchone()[0]).split())
+            (records,) = self.connection.execute("SELECT count(*) FROM records").fetchone()
+            (unsent,) = self.connection.execute("SELECT count(*) FROM records WHERE seq IS NULL").fetchone()
+        return Health("" if sound == "ok" else sound, version, records, unsent)
 
     def _prepare(self, migrations: Sequence[Migrations]) -> None:
         self.connection.execute("PRAGMA journal_mode=WAL")

@@ -25,6 +25,7 @@ from caisey_core.kinds import (
     ActionStarted,
     Class,
     Decision,
+    DirectoryChanged,
     EndpointRef,
     How,
     Role,
@@ -113,6 +114,8 @@ class Session:
     opening: Placed | None = None
     opened: SessionOpened | None = None
     observed: Placed | None = None
+    observed_last: Placed | None = None
+    directory: str = ""
     actions: dict[Digest, Action] = field(default_factory=dict)
     holds: dict[str, Digest] = field(default_factory=dict)
     closing: Placed | None = None
@@ -133,6 +136,13 @@ class Session:
     def changed(self) -> bool:
         """Whether anything was changed, or may have been."""
         return any(action.changes for action in self.actions.values())
+
+    @property
+    def unobserved(self) -> bool:
+        """Whether the endpoint has not shown itself since the last change came to its end."""
+        shown = self.observed_last.seq if self.observed_last else 0
+        ends = [each.end.seq for each in self.actions.values() if each.changes and each.end is not None]
+        return any(seq > shown for seq in ends)
 
     @property
     def active(self) -> list[Action]:
@@ -174,7 +184,7 @@ class Session:
         action = self.action_of(record)
         if refers and action is None:
             return "it refers to nothing in this session"
-        if self.closing and name in {"session.closed", "action.proposed"}:
+        if self.closing and name in {"session.closed", "action.proposed", "directory.changed"}:
             return "the session was closed before"
         if action is None:
             return ""
@@ -222,7 +232,9 @@ class Session:
                 self.log, self.opening = record.log, placed
                 self.opened = body if isinstance(body, SessionOpened) else None
             case "endpoint.observed":
-                self.observed = self.observed or placed
+                self.observed, self.observed_last = self.observed or placed, placed
+            case "directory.changed":
+                self.directory = body.directory if isinstance(body, DirectoryChanged) else self.directory
             case "action.proposed":
                 proposed = body if isinstance(body, ActionProposed) else None
                 self.actions[record.digest] = Action(record.digest, placed, proposed)

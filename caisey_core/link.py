@@ -112,7 +112,14 @@ class Broken:
     code: str = ""
 
 
-Event = Ready | Received | CaughtUp | Acknowledged | Rejected | Answered | Probed | Attested | Restored | Broken
+@dataclass(frozen=True, slots=True)
+class Nudged:
+    """The owner wants to know whether whoever takes events still does; see `Connection.nudge`."""
+
+
+Event = (
+    Ready | Received | CaughtUp | Acknowledged | Rejected | Answered | Probed | Attested | Restored | Broken | Nudged
+)
 
 
 @dataclass(slots=True)

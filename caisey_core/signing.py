@@ -14,7 +14,7 @@ import binascii
 import hashlib
 from functools import lru_cache
 
-from cryptography.exceptions import InvalidSignature
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
@@ -26,6 +26,8 @@ _MAGIC = b"SSHSIG"
 _HASH = b"sha512"
 _TYPE = b"ssh-ed25519"
 SIGNATURE_SIZE = 64
+_ROUNDS = 64
+"""Of bcrypt, for a key file under a passphrase: four times what `ssh-keygen` takes; a try costs about a second."""
 
 
 def _string(data: bytes) -> bytes:
@@ -111,12 +113,12 @@ class SigningKey:
         return cls(Ed25519PrivateKey.generate().private_bytes_raw())
 
     @classmethod
-    def from_openssh(cls, text: bytes) -> SigningKey:
-        """Reads an unencrypted OpenSSH private key file. Raises `UsageError` if it is something else."""
+    def from_openssh(cls, text: bytes, passphrase: bytes | None = None) -> SigningKey:
+        """Reads an OpenSSH private key file, encrypted if there is a passphrase. Raises `UsageError`."""
         try:
-            key = serialization.load_ssh_private_key(text, password=None)
-        except (ValueError, TypeError) as error:
-            raise UsageError("That is not an unencrypted OpenSSH private key.") from error
+            key = serialization.load_ssh_private_key(text, password=passphrase)
+        except (ValueError, TypeError, UnsupportedAlgorithm) as error:
+            raise UsageError(_no_key(text, passphrase)) from error
         if not isinstance(key, Ed25519PrivateKey):
             raise UsageError("That OpenSSH key is not an Ed25519 key.")
         return cls(key.private_bytes_raw())
@@ -126,11 +128,13 @@ class SigningKey:
         """The 32 secret bytes."""
         return self._key.private_bytes_raw()
 
-    def openssh(self) -> bytes:
-        """The key as OpenSSH keeps it in a file."""
-        return self._key.private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.OpenSSH, serialization.NoEncryption()
-        )
+    def openssh(self, passphrase: bytes = b"") -> bytes:
+        """The key as OpenSSH keeps it in a file, encrypted (aes256-ctr, bcrypt) if there is a passphrase."""
+        form = serialization.PrivateFormat.OpenSSH
+        how: serialization.KeySerializationEncryption = serialization.NoEncryption()
+        if passphrase:
+            how = form.encryption_builder().kdf_rounds(_ROUNDS).build(passphrase)
+        return self._key.private_bytes(serialization.Encoding.PEM, form, how)
 
     def sign(self, namespace: Namespace, message: bytes) -> bytes:
         """The 64 bytes of the signature over `message` under `namespace`."""
@@ -138,3 +142,21 @@ class SigningKey:
 
     def __repr__(self) -> str:
         return f"SigningKey({fingerprint(self.public)})"
+
+
+def _no_key(text: bytes, passphrase: bytes | None) -> str:
+    if passphrase is None:
+        return "That is not an unencrypted OpenSSH private key."
+    if b"BEGIN OPENSSH PRIVATE KEY" not in text:
+        return "That is not an OpenSSH private key."
+    return "The passphrase is not that of the key file, or the file is damaged."
+
+
+def certificate_ends(pem: bytes) -> float:
+    """When the first certificate of a PEM file ends, in seconds since 1970. Raises `UsageError` for none."""
+    from cryptography import x509
+
+    try:
+        return x509.load_pem_x509_certificate(pem).not_valid_after_utc.timestamp()
+    except ValueError as error:
+        raise UsageError("That is no certificate.") from error

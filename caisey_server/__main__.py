@@ -72,6 +72,32 @@ def status(
         print(f"records    {found['records']}")
 
 
+@app.command(epilog="Example: caisey-server doctor --tls-cert cert.pem --tls-key key.pem")
+def doctor(
+    home: HomeOption = _HOME,
+    tls_cert: Annotated[Path | None, typer.Option(help="The certificate the relay is started with.")] = None,
+    tls_key: Annotated[Path | None, typer.Option(help="Its private key.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
+) -> None:
+    """Check the relay's home, key, journal, roster and certificate, and say what to type; changes nothing."""
+    import json
+
+    from caisey_core.checkup import examine, healthy
+    from caisey_server.doctor import checks
+
+    tls = (tls_cert, tls_key) if tls_cert is not None and tls_key is not None else None
+    found = []
+    for each in examine(checks(home.expanduser(), tls)):
+        found.append(each)
+        if not as_json:
+            print(each.line())
+    if as_json:
+        shapes = [each.shape() for each in found]
+        print(json.dumps({"v": 1, "kind": "server.doctor", "ok": healthy(found), "checks": shapes}))
+    if not healthy(found):
+        raise typer.Exit(1)
+
+
 def main() -> None:
     """The console script."""
     app()

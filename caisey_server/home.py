@@ -13,7 +13,7 @@ from caisey_core.errors import JournalError, UsageError
 from caisey_core.ids import ALPHABET, spoken
 from caisey_core.signing import SigningKey
 
-_NAME: Final = "relay"
+NAME: Final = "relay"
 
 
 class Home:
@@ -33,9 +33,10 @@ class Home:
         try:
             self.path.mkdir(parents=True, exist_ok=True, mode=0o700)
             self._lock = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            if not keys.exists(self.path, _NAME):
-                keys.keep(self.path, _NAME, SigningKey.generate(), keys.Place.FILE)
+            # A record lock, for it names its holder to whoever asks.
+            fcntl.lockf(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if not keys.exists(self.path, NAME):
+                keys.keep(self.path, NAME, SigningKey.generate(), keys.Place.FILE)
         except BlockingIOError as error:
             raise UsageError(
                 f"Another relay runs in {self.path}; none was started.", hint="Stop that one, or name another --home."
@@ -49,7 +50,7 @@ class Home:
 
     def key(self) -> SigningKey:
         """The relay's key. Raises `UsageError` if there is none."""
-        return keys.load(self.path, _NAME)
+        return keys.load(self.path, NAME)
 
     def leave(self) -> None:
         """Lets another relay in."""

@@ -12,6 +12,7 @@ import sys
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Final, TypedDict
 
@@ -25,7 +26,7 @@ from caisey_core.errors import Unreachable, UsageError
 from caisey_core.frames import FRAME_LIMIT
 from caisey_core.journal import Journal
 from caisey_core.signing import SigningKey, fingerprint
-from caisey_server import http, websocket
+from caisey_server import certificate, http, websocket
 from caisey_server.home import Home
 from caisey_server.log import EmbeddedLog
 from caisey_server.relay import Relay, now_ms
@@ -47,6 +48,11 @@ class Listen:
     tls_key: Path | None = None
     plain_text_on: str = ""
 
+    @property
+    def tls(self) -> tuple[Path, Path] | None:
+        """Certificate and key, where there are both."""
+        return (self.tls_cert, self.tls_key) if self.tls_cert is not None and self.tls_key is not None else None
+
 
 class Status(TypedDict):
     """What a home tells of its relay."""
@@ -60,7 +66,7 @@ class Status(TypedDict):
 def serve(path: Path, listen: Listen) -> None:
     """Runs a relay until SIGTERM or SIGINT. Raises `CaiseyError` if it cannot start."""
     _check(listen)
-    _check_certificate(listen)
+    tls = certificate.context(*listen.tls) if listen.tls is not None else None
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
     home = Home(path)
     try:
@@ -69,7 +75,7 @@ def serve(path: Path, listen: Listen) -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # a socket a peer
         listening = _bind(listen)
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-            runner.run(_run(home, key, listen, listening))
+            runner.run(_run(home, key, listen, listening, tls))
     finally:
         home.leave()
 
@@ -94,20 +100,6 @@ def _check(listen: Listen) -> None:
         )
 
 
-def _check_certificate(listen: Listen) -> None:
-    """Reads certificate and key now: uvicorn would fail later, with a traceback."""
-    if listen.tls_cert is None:
-        return
-    try:
-        ssl.create_default_context(ssl.Purpose.CLIENT_AUTH).load_cert_chain(listen.tls_cert, listen.tls_key)
-    except OSError as error:
-        raise UsageError(
-            f"The certificate {listen.tls_cert} or its key {listen.tls_key} cannot be used: "
-            f"{error.strerror or error}. No relay was started.",
-            hint="Both are PEM files; the key is not encrypted and belongs to the certificate.",
-        ) from error
-
-
 def _bind(listen: Listen) -> socket.socket:
     """The listening socket, bound before anything else so that the port is known."""
     try:
@@ -128,7 +120,9 @@ def _bind(listen: Listen) -> socket.socket:
     return listening
 
 
-async def _run(home: Home, key: SigningKey, listen: Listen, listening: socket.socket) -> None:
+async def _run(
+    home: Home, key: SigningKey, listen: Listen, listening: socket.socket, tls: ssl.SSLContext | None
+) -> None:
     log = await EmbeddedLog.open(home.journal, key, now_ms)
     relay = Relay(home, key, log)
     try:
@@ -142,7 +136,10 @@ async def _run(home: Home, key: SigningKey, listen: Listen, listening: socket.so
             if listen.ready_file is not None:
                 _write(listen.ready_file, f"{origin}\n")
 
-        await _Server(_config(relay, listen), ready).serve(sockets=[listening])
+        if tls is not None and listen.tls is not None:
+            again = partial(certificate.again, tls, *listen.tls, _tell)
+            asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, again)
+        await _Server(_config(relay, tls), ready).serve(sockets=[listening])
     finally:
         relay.close()
         await log.close()
@@ -150,10 +147,13 @@ async def _run(home: Home, key: SigningKey, listen: Listen, listening: socket.so
 
 def _announce(relay: Relay, origin: str) -> None:
     """One line each on stderr."""
-    tell = sys.stderr.write
-    tell(f"listening on {origin}\n")
-    tell(f"relay {fingerprint(relay.key.public)}\n")
-    tell(f"workspace {relay.workspace}\n" if relay.workspace else f"claim code {relay.home.claim()}\n")
+    _tell(f"listening on {origin}\n")
+    _tell(f"relay {fingerprint(relay.key.public)}\n")
+    _tell(f"workspace {relay.workspace}\n" if relay.workspace else f"claim code {relay.home.claim()}\n")
+
+
+def _tell(text: str) -> None:
+    sys.stderr.write(text)
     sys.stderr.flush()
 
 
@@ -164,7 +164,7 @@ def _write(path: Path, text: str) -> None:
     partial.replace(path)
 
 
-def _config(relay: Relay, listen: Listen) -> uvicorn.Config:
+def _config(relay: Relay, tls: ssl.SSLContext | None) -> uvicorn.Config:
     app = http.application(relay)
 
     async def connected(socket_: WebSocket) -> None:
@@ -186,8 +186,7 @@ def _config(relay: Relay, listen: Listen) -> uvicorn.Config:
         access_log=False,
         server_header=False,
         timeout_graceful_shutdown=_STOP_SECONDS,
-        ssl_certfile=listen.tls_cert,
-        ssl_keyfile=listen.tls_key,
+        ssl_context_factory=None if tls is None else lambda _config, _default: tls,
     )
 
 

@@ -58,7 +58,22 @@ def test_bash_completes_commands_options_and_names(tmp_path: Path) -> None:
     assert complete("caisey run AC", tmp_path) == ["ACME/front-desk-03"]
     assert complete("caisey run fro", tmp_path) == ["front-desk-03"]
     assert complete("caisey show s7", tmp_path) == ["s7f3kqa"]
+    assert complete("caisey run lo", tmp_path) == ["local"]
+    assert complete("caisey local st", tmp_path) == ["status", "stop"]
     assert complete("caisey invite e", tmp_path) == ["endpoint"]
+
+
+def test_names_of_this_machines_own_workspace_are_offered_too(tmp_path: Path) -> None:
+    from caisey_cli.completions import remember
+
+    for home in (tmp_path, tmp_path / "local"):
+        for name in ("relay", "agent"):
+            (home / name).mkdir(parents=True) if home.name == "local" else None
+        (home / "membership.json").write_text("{}")
+    remember(tmp_path, ["ACME/box"], [("s7f3kqa", "ACME/box")])
+    remember(tmp_path / "local", ["desk/local"], [("s7trmxd", "desk/local")])
+    assert complete("caisey show s7", tmp_path) == ["s7f3kqa", "s7trmxd"]
+    assert complete("caisey run desk", tmp_path) == ["desk/local"]
 
 
 def test_without_a_list_there_is_nothing_to_offer_and_no_noise(tmp_path: Path) -> None:

@@ -54,7 +54,7 @@ def approve(
 
     Example: caisey approve a7f3kqa --comment "go ahead"
     """
-    return _at_desk_with_pending(home, lambda desk, found: _decide(desk, found, code, comment, True, yes, json))
+    return _at_desk_with_pending(home, lambda desk, found: _decide(desk, found, code, comment, True, yes, json), code)
 
 
 def deny(
@@ -68,20 +68,23 @@ def deny(
 
     Example: caisey deny a7f3kqa --reason "would delete the directory"
     """
-    return _at_desk_with_pending(home, lambda desk, found: _decide(desk, found, code, reason, False, yes, json))
+    return _at_desk_with_pending(home, lambda desk, found: _decide(desk, found, code, reason, False, yes, json), code)
 
 
-def _at_desk_with_pending(option: Path | None, work: Work, *, output: bool = True) -> int:
-    """Asks the relay what waits, then works at the desk with that hint."""
+def _at_desk_with_pending(option: Path | None, work: Work, code: str = "", *, output: bool = True) -> int:
+    """Asks the relay what waits, then works at the desk with that hint; `code`: where that request is on record."""
     import asyncio
 
+    from caisey_cli.commands import places
     from caisey_cli.desk import at_desk
     from caisey_cli.home import Home
+    from caisey_cli.local import serve
     from caisey_cli.terminal import Terminal
 
-    place = Home.of(option)
-    found = _pending(place)
+    place = places.of_request(option, code) if code else Home.of(option)
     front = Terminal(output=output)
+    serve(place, front.say)
+    found = _pending(place)
     return asyncio.run(at_desk(place, front, lambda desk: work(desk, found)))
 
 

@@ -9,12 +9,14 @@ import typer
 from caisey_cli.commands import HomeOption, JsonOption
 from caisey_cli.commands.options import lasting
 from caisey_cli.home import Home
+from caisey_cli.keeping import PassphraseOption, RootOption, backup_of, root_key
 from caisey_cli.output import as_json, data, say
 from caisey_cli.sanitize import inert
 from caisey_core.kinds import Role
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from caisey_cli.inviting import Invited
     from caisey_core.roster import Grant, Roster
@@ -76,6 +78,8 @@ def invite_member(
     role: Annotated[Role, typer.Option("--role", help="An approver decides and reads, and opens no sessions.")],
     clients: Annotated[str, typer.Option("--clients", metavar="A,B|all", help="Whose machines are in their scope.")],
     expires: ExpiresOption = "24h",  # type: ignore[assignment]
+    root_file: RootOption = None,
+    passphrase_file: PassphraseOption = None,
     second: SecondOption = False,
     home: HomeOption = None,
     json: JsonOption = False,
@@ -92,6 +96,7 @@ def invite_member(
     until = now_ms() + 1000 * expires
 
     def make(roster: Roster, key: SigningKey) -> Invited:
+        _says_where_the_root_is(own, roster, key)
         return inviting.invite_member(
             roster,
             key,
@@ -103,12 +108,20 @@ def invite_member(
             now=now_ms(),
         )
 
-    _invitation(_governed(own, _governing_key(own, second=second), make), json)
+    _invitation(_governed(own, _governing_key(own, root_file, passphrase_file, second=second), make), json)
 
 
-def _governing_key(own: Home, *, second: bool) -> SigningKey:
+def _says_where_the_root_is(own: Home, roster: Roster, key: SigningKey) -> None:
+    """Raises `UsageError` where only the root key could do this, and its backup is what there is of it."""
+    alone = roster.root != key.public and not roster.seconders(key.public)
+    if alone and not own.rooted and backup_of(own) is not None:
+        root_key(own, None)
+
+
+def _governing_key(own: Home, root_file: Path | None, passphrase_file: Path | None, *, second: bool) -> SigningKey:
     """The root key where it is at hand and may be used, else this admin's own."""
-    return own.root() if own.rooted and not second else own.key()
+    by_root = not second and (root_file is not None or own.rooted)
+    return root_key(own, root_file, passphrase_file) if by_root else own.key()
 
 
 def _governed(own: Home, key: SigningKey, make: Make) -> Invited:
@@ -211,6 +224,8 @@ def _line(row: dict[str, Any]) -> str:
 def rotate(
     invitation: CodeArgument,
     expires: ExpiresOption = "24h",  # type: ignore[assignment]
+    root_file: RootOption = None,
+    passphrase_file: PassphraseOption = None,
     second: SecondOption = False,
     home: HomeOption = None,
     json: JsonOption = False,
@@ -229,9 +244,13 @@ def rotate(
     relay = own.membership().relay
     until = now_ms() + 1000 * expires
     grant = inviting.rotatable(current(own, own.key()), invitation, now_ms())
-    key = _governing_key(own, second=second) if isinstance(grant.invited, MemberInvited) else own.key()
+    key = own.key()
+    if isinstance(grant.invited, MemberInvited):
+        key = _governing_key(own, root_file, passphrase_file, second=second)
 
     def make(roster: Roster, key: SigningKey) -> Invited:
+        if isinstance(grant.invited, MemberInvited):
+            _says_where_the_root_is(own, roster, key)
         still = inviting.rotatable(roster, inviting.invitation_code(grant), now_ms())
         return inviting.rotate(roster, key, still, relay=relay, expires=until, now=now_ms())
 

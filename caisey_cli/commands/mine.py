@@ -16,6 +16,7 @@ from caisey_cli.shelf import Shelf, about
 if TYPE_CHECKING:
     from caisey_cli.resolve import Known
     from caisey_cli.transcript import Transcript, Work
+    from caisey_core.roster import Endpoint
 
 
 def register(app: typer.Typer) -> None:
@@ -29,31 +30,32 @@ def desk(home: Path | None, json: bool) -> int:
     from caisey_cli import seconding
     from caisey_cli.founding import due
 
-    with shelf.at(home) as at:
+    with shelf.every(home) as shelves:
         mine, waiting = [], []
-        for known in at.known():
-            if known.closed or known.unreadable:
-                continue
+        for at, known in _open(shelves):
             transcript = at.transcript(at.journal.entries(known.log))
             if known.opener == at.me:
                 mine.append((known, transcript))
             waiting += [(known, transcript, work) for work in transcript.works.values() if _for_me(at, known, work)]
-        changes = seconding.waiting(at.roster, at.roster.members.get(at.me), _now())
-        unsent = len(at.journal.unsent())
-        membership = at.membership
+        changes = [
+            each for at in shelves for each in seconding.waiting(at.roster, at.roster.members.get(at.me), _now())
+        ]
+        unsent = sum(len(at.journal.unsent()) for at in shelves)
+    rosters, membership = [at.roster for at in shelves], shelves[0].membership
     if json:
         shown = {
-            "workspace": at.roster.name,
+            "workspace": rosters[0].name,
             "member": membership.member_name if membership else "",
             "sessions": [_known_shape(k) | {"owes_verification": t.unverified_change} for k, t in mine],
             "approvals": [{"request": _code(w), "session": k.code, "endpoint": k.endpoint} for k, _, w in waiting],
             "changes": [{"request": each.code, "does": each.does, "own": each.own} for each in changes],
             "unsent": unsent,
-            "roster_expires": at.roster.expires,
+            "roster_expires": rosters[0].expires,
         }
         as_json("desk", shown)
         return 0
-    say(f"{inert(at.roster.name)}, {inert(membership.member_name if membership else '')}")
+    beside = f"; beside it {inert(rosters[1].name)}, this machine's own" if len(rosters) > 1 else ""
+    say(f"{inert(rosters[0].name)}, {inert(membership.member_name if membership else '')}{beside}")
     for known, transcript in mine:
         data(f"open     {known.code}  {about(known)}{_owes(transcript)}")
     for known, transcript, work in waiting:
@@ -69,9 +71,16 @@ def desk(home: Path | None, json: bool) -> int:
         say("Nothing is open and, as far as this journal knows, nothing waits for you ('caisey approvals' asks).")
     if unsent:
         say(f"{unsent} of your records have no receipt yet; the next command that connects offers them again.")
-    if due(at.roster, _now()):
-        say(f"The roster counts only until {_when(at.roster.expires)}. Any command of an admin renews it: caisey renew")
+    if due(rosters[0], _now()):
+        until = _when(rosters[0].expires)
+        say(f"The roster counts only until {until}. Any command of an admin renews it: caisey renew")
     return 0
+
+
+def _open(shelves: list[Shelf]) -> list[tuple[Shelf, Known]]:
+    """The sessions that are open, and the journals they lie in."""
+    found = [(at, known) for at in shelves for known in at.known()]
+    return [(at, known) for at, known in found if not (known.closed or known.unreadable)]
 
 
 def _for_me(at: Shelf, known: Known, work: Work) -> bool:
@@ -105,15 +114,11 @@ def endpoints(home: HomeOption = None, json: JsonOption = False) -> None:
 
     Example: caisey endpoints
     """
-    with shelf.at(home) as at:
-        known = at.known()
-        rows = []
-        for each in at.scope():
-            there = [one for one in known if one.endpoint_id == each.id]
-            row: dict[str, Any] = {"name": each.name, "id": each.id, "key": each.key, "sessions": len(there)}
-            row["open"] = sum(not one.closed for one in there)
-            row["last"] = max((one.opened for one in there), default=None)
-            rows.append(row)
+    rows: list[dict[str, Any]] = []
+    with shelf.every(home) as shelves:
+        for at in shelves:
+            known = at.known()
+            rows += [_endpoint(each, [one for one in known if one.endpoint_id == each.id]) for each in at.scope()]
     if json:
         as_json("endpoints", {"endpoints": rows})
         return
@@ -126,6 +131,13 @@ def endpoints(home: HomeOption = None, json: JsonOption = False) -> None:
         say("No endpoint is in your scope yet. An admin types: caisey invite endpoint --client C --name N")
 
 
+def _endpoint(endpoint: Endpoint, there: list[Known]) -> dict[str, Any]:
+    row: dict[str, Any] = {"name": endpoint.name, "id": endpoint.id, "key": endpoint.key, "sessions": len(there)}
+    row["open"] = sum(not one.closed for one in there)
+    row["last"] = max((one.opened for one in there), default=None)
+    return row
+
+
 def sessions(
     opened: Annotated[bool, typer.Option("--open", help="Only those that are not closed.")] = False,
     ticket: Annotated[str, typer.Option("--ticket", metavar="T", help="Only those about this ticket.")] = "",
@@ -136,8 +148,9 @@ def sessions(
 
     Example: caisey sessions --open
     """
-    with shelf.at(home) as at:
-        found = [each for each in at.known() if ticket.casefold() in {"", each.ticket.casefold()}]
+    with shelf.every(home) as shelves:
+        listed = sorted((each for at in shelves for each in at.known()), key=lambda each: each.opened, reverse=True)
+        found = [each for each in listed if ticket.casefold() in {"", each.ticket.casefold()}]
         found = [each for each in found if not (opened and each.closed)]
     if json:
         as_json("sessions", {"sessions": [_known_shape(each) for each in found]})

@@ -68,8 +68,7 @@ def show(
     from caisey_cli.rows import rows
     from caisey_cli.wording import Clock
 
-    with shelf.at(home, journal) as at:
-        known = at.session(session)
+    with shelf.finding(home, session, journal) as (at, known):
         entries = at.journal.entries(known.log)
         transcript, report = at.transcript(entries), at.report(known.log, entries)
     clock = Clock(_begun(transcript), _zone(transcript, utc))
@@ -165,8 +164,7 @@ def export(
 
     from caisey_cli import note
 
-    with shelf.at(home, journal) as at:
-        known = at.session(session)
+    with shelf.finding(home, session, journal) as (at, known):
         entries = at.journal.entries(known.log)
         transcript, report = at.transcript(entries), at.report(known.log, entries)
         if evidence is not None:
@@ -240,8 +238,7 @@ def verify(
     """
     from caisey_cli.evidence import attestor, verdict
 
-    with shelf.at(home, journal) as at:
-        known = at.session(session)
+    with shelf.finding(home, session, journal) as (at, known):
         entries = at.journal.entries(known.log)
         transcript, report = at.transcript(entries), at.report(known.log, entries)
         unsent = len(at.journal.unsent(known.log))

@@ -70,7 +70,7 @@ def run(
     """
     command = _command(ctx, script, directory, reason, timeout, max_output)
     asked = _Asked(command, endpoint, session, ticket, reason, yes, typed, not no_wait, json)
-    return _at_desk(home, asked.run, output=not json, patience=patience)
+    return _at_desk(home, asked.run, output=not json, patience=patience, endpoint=endpoint)
 
 
 def request(
@@ -95,7 +95,7 @@ def request(
     """
     command = _command(ctx, script, directory, reason, timeout, max_output)
     asked = _Asked(command, endpoint, session, ticket, reason, yes, typed, False, json)
-    return _at_desk(home, asked.run, output=not json, patience=patience)
+    return _at_desk(home, asked.run, output=not json, patience=patience, endpoint=endpoint)
 
 
 def check(
@@ -134,11 +134,25 @@ def check(
         raise UsageError("A check is either measured or attested; nothing was done.")
     if attest:
         asked = _Asked(None, endpoint, session, ticket, reason, yes, typed, True, json)
-        return _at_desk(home, lambda desk: asked.attest(desk, attest), output=False, patience=patience)
+        return _at_desk(
+            home,
+            lambda desk: asked.attest(desk, attest),
+            output=False,
+            patience=patience,
+            endpoint=endpoint,
+            session=session or ticket,
+        )
     command = _command(ctx, script, directory, reason, timeout, max_output)
     asked = _Asked(command, endpoint, session, ticket, reason, yes, typed, True, json)
     expectation = Expectation(text=expect or None, exit=expect_exit)
-    return _at_desk(home, lambda desk: asked.check(desk, expectation), output=False, patience=patience)
+    return _at_desk(
+        home,
+        lambda desk: asked.check(desk, expectation),
+        output=False,
+        patience=patience,
+        endpoint=endpoint,
+        session=session or ticket,
+    )
 
 
 def note(
@@ -158,7 +172,7 @@ def note(
         record = await desk.controller.note(log, text, staff=staff)
         return _wrote(log, record.digest, "note", json)
 
-    return _at_desk(home, work)
+    return _at_desk(home, work, session=session)
 
 
 def find(
@@ -177,7 +191,7 @@ def find(
         record = await desk.controller.find(log, text)
         return _wrote(log, record.digest, "finding", json)
 
-    return _at_desk(home, work)
+    return _at_desk(home, work, session=session)
 
 
 def close(
@@ -201,7 +215,7 @@ def close(
     async def work(desk: Desk) -> int:
         return await _close(desk, session, outcome, unverified, yes, json)
 
-    return _at_desk(home, work, output=False, patience=patience)
+    return _at_desk(home, work, output=False, patience=patience, session=session)
 
 
 # -- behind the commands ----------------------------------------------------------------------------------
@@ -232,13 +246,13 @@ class _Asked:
         self._answers = Answers(yes=yes, typed=typed, wait=wait)
         self._json = json
 
-    async def _enter(self, desk: Desk) -> tuple[LogId, bool]:
+    async def _enter(self, desk: Desk, *, own: bool = False) -> tuple[LogId, bool]:
         from caisey_cli import resolve
 
         if not self._endpoint:
             return await desk.join(self._session or self._ticket), False
         endpoint = resolve.endpoint(desk.line.roster, self._endpoint, desk.line.member)
-        return await desk.enter(endpoint, session=self._session, ticket=self._ticket, reason=self._reason)
+        return await desk.enter(endpoint, session=self._session, ticket=self._ticket, reason=self._reason, own=own)
 
     async def run(self, desk: Desk) -> int:
         """An action, from entering the session to leaving it."""
@@ -247,11 +261,11 @@ class _Asked:
 
         assert self._command is not None  # noqa: S101  (only an attestation has none)
         fit(self._command)
-        log, opened = await self._enter(desk)
+        log, _opened = await self._enter(desk, own=self._answers.wait)
         try:
             asked, end = await desk.act(log, self._command, self._answers)
         except Refused:
-            await desk.leave(log, None, opened=opened)
+            await desk.leave(log, None)
             raise
         if end is None:
             return self._waiting(log, asked)
@@ -259,7 +273,7 @@ class _Asked:
             # First what became of the command, then what its session owes.
             status = desk.outcome(asked, end)
         finally:
-            closed = await desk.leave(log, end, opened=opened)
+            closed = await desk.leave(log, end)
         if self._json:
             _print_run(desk, asked, end, status, closed=closed)
         return status
@@ -346,18 +360,25 @@ def _command(ctx: typer.Context, script: str, directory: str, reason: str, timeo
 
 
 def _at_desk(
-    home: Path | None, work: Callable[[Desk], Awaitable[int]], *, output: bool = True, patience: int = 60
+    home: Path | None,
+    work: Callable[[Desk], Awaitable[int]],
+    *,
+    output: bool = True,
+    patience: int = 60,
+    endpoint: str = "",
+    session: str = "",
 ) -> int:
-    """Does it; the exit status. Failures are the program's to say."""
+    """Does it where the endpoint, else the session is; the exit status. Failures are the program's to say."""
     import asyncio
 
+    from caisey_cli.commands import places
     from caisey_cli.desk import at_desk
-    from caisey_cli.home import Home
     from caisey_cli.session import Pace
     from caisey_cli.terminal import Terminal
 
     front = Terminal(output=output)
-    return asyncio.run(at_desk(Home.of(home), front, work, pace=Pace(patience=patience)))
+    place = places.of_endpoint(home, endpoint, front.say) if endpoint else places.of_session(home, session)
+    return asyncio.run(at_desk(place, front, work, pace=Pace(patience=patience)))
 
 
 def _wrote(log: LogId, digest: str, what: str, json: bool) -> int:

@@ -4,36 +4,28 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from enum import StrEnum
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
-from urllib.parse import urlsplit
 
 import typer
 
 from caisey_cli.commands import HomeOption, JsonOption
 from caisey_cli.home import DEVICE, ROOT, Home, Membership
+from caisey_cli.keeping import Keys, KeysOption, choose, kept, new_keys, say_safe, say_where, write_backup
 from caisey_cli.output import as_json, data, say
 from caisey_cli.sanitize import inert
-from caisey_core.errors import RecordError, Refused, UsageError
+from caisey_core.errors import Forbidden, RecordError, Refused, UsageError
 
 if TYPE_CHECKING:
     from caisey_cli.governing import Reading
+    from caisey_cli.relay import Relay
+    from caisey_cli.wizard import Answers, Given
     from caisey_core.enrolment import Invitation, Joined
-    from caisey_core.keys import Place
+    from caisey_core.record import Sealed
     from caisey_core.roster import Member, Roster
     from caisey_core.signing import SigningKey
 
 
-class Keys(StrEnum):
-    """Where keys are kept."""
-
-    KEYRING = "keyring"
-    FILE = "file"
-
-
-KeysOption = Annotated[
-    Keys | None, typer.Option("--keys", help="Where keys are kept; else the keyring if there is one that works.")
-]
 PlainOption = Annotated[str, typer.Option("--plain-text-on", metavar="HOST", help="Allow http:// to this very host.")]
 
 
@@ -48,8 +40,8 @@ def register(app: typer.Typer) -> None:
 
 
 def init(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="The workspace's name: your company.")],
-    relay: Annotated[str, typer.Option("--relay", metavar="URL", help="The relay, as every machine reaches it.")],
+    name: Annotated[str, typer.Argument(metavar="[NAME]", help="The workspace's name: your company.")] = "",
+    relay: Annotated[str, typer.Option("--relay", metavar="URL", help="The relay, as every machine reaches it.")] = "",
     claim: Annotated[str, typer.Option("--claim", metavar="CODE", help="What the relay printed when it started.")] = "",
     solo: Annotated[bool, typer.Option("--solo", help="You work alone: your typed confirmation stands in.")] = False,
     member_name: Annotated[str, typer.Option("--member-name", metavar="NAME", help="What others call you.")] = "",
@@ -60,73 +52,142 @@ def init(
 ) -> None:
     """Found a workspace on a relay; you become its first admin.
 
+    At a terminal, what is not given is asked, step by step.
+
     Example: caisey init "Example MSP" --relay https://relay.example.com --claim 8qk4-tw7y
     """
+    from caisey_cli import asking, wizard
+
+    own = _empty(Home.named(home))
+    given = wizard.Given(name, relay, claim, solo, member_name, keys, plain_text_on)
+    asked = not (name and relay)
+    answers = wizard.ask(own, given) if asked and asking.attended() else _unattended(own, given)
+    begun = found_at(own, answers, plain_text_on)
+    _tell(own, begun.reading.roster, begun.me, begun.device, "init", json, relay_key=begun.relay_key)
+    if answers.backup is not None:
+        write_backup(own, begun.root, answers.backup, answers.passphrase)
+        say_safe(answers.backup)
+    if not (asked or json):
+        say_where(own, answers.place)
+    if not json:
+        _say_next(answers, str(home or ""))
+
+
+def _unattended(home: Home, given: Given) -> Answers:
+    """What the options say, with nothing asked but the claim code. Raises `UsageError` for what is missing."""
     import getpass
 
-    from caisey_cli.founding import found, named
+    from caisey_cli.founding import named
+    from caisey_cli.wizard import Answers, origin_of
+
+    if not (given.name and given.relay):
+        what = "workspace's name" if not given.name else "relay's address"
+        raise UsageError(
+            f"The {what} was not given; nothing was founded.", hint="Type: caisey init NAME --relay URL --claim CODE"
+        )
+    member = named("member", given.member or getpass.getuser())
+    named("workspace", given.name, slash=True)
+    origin = origin_of(given.relay)
+    return Answers(given.name, given.solo, origin, given.claim, member, choose(home, given.keys))
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """What came of founding: the roster as the relay has it, its first admin, root and device keys, which relay."""
+
+    reading: Reading
+    me: Member
+    root: SigningKey
+    device: SigningKey
+    relay_key: str
+
+
+def found_at(home: Home, answers: Answers, plain_text_on: str = "") -> Begun:
+    """Founds a workspace on a relay for a home that has none.
+
+    Where the relay says no, the keys made for it are removed again; where its answer is lost, they are kept, and the
+    same command finishes what is begun.
+    """
+    from caisey_cli.founding import found
     from caisey_cli.governing import At, now_ms, read
     from caisey_cli.relay import Relay
     from caisey_core.signing import fingerprint
 
-    own = _empty(Home.of(home))
-    origin = _origin(relay)
-    member = named("member", member_name or getpass.getuser())
-    named("workspace", name, slash=True)
-    with Relay(origin, plain_text_on=plain_text_on) as http:
+    with Relay(answers.origin, plain_text_on=plain_text_on) as http:
         info = http.info()
-        root, device = _kept(own, ROOT, keys), _kept(own, DEVICE, keys)
-        workspace = fingerprint(root.public)
-        if info.workspace and info.workspace != workspace:
-            raise Refused(
-                f"The relay {origin} serves a workspace already ({inert(info.workspace)}); none was founded.",
-                hint="Ask its admin for an invitation, or start a relay of your own: caisey-server run",
-            )
-        if not info.workspace:
-            records = found(
-                name,
-                root=root,
-                device=device,
-                relay_key=info.key,
-                relay_url=origin,
-                member=member,
-                solo=solo,
-                now=now_ms(),
-            )
-            http.found(claim or _claim(), [each.sealed for each in records])
+        with new_keys(home, answers.place, ROOT, DEVICE) as (root, device):
+            workspace = fingerprint(root.public)
+            if info.workspace and info.workspace != workspace:
+                raise Refused(
+                    f"The relay {answers.origin} serves a workspace already ({inert(info.workspace)}); "
+                    "none was founded.",
+                    hint="Ask its admin for an invitation, or start a relay of your own: caisey-server run",
+                )
+            if not info.workspace:
+                records = found(
+                    answers.name,
+                    root=root,
+                    device=device,
+                    relay_key=info.key,
+                    relay_url=answers.origin,
+                    member=answers.member,
+                    solo=answers.solo,
+                    now=now_ms(),
+                )
+                _claimed(http, answers.claim, [each.sealed for each in records])
     # Also where an earlier attempt founded it and did not get to hear so.
-    reading = asyncio.run(read(At(origin, workspace, plain_text_on), device))
+    reading = asyncio.run(read(At(answers.origin, workspace, plain_text_on), device))
     me = reading.roster.member(device.public)
     if me is None:
         raise Refused("The workspace was founded, but this device is no member of it.", hint="Tell whoever founded it.")
-    _settle(own, reading, me, origin, plain_text_on)
-    _tell(own, reading.roster, me, device, "init", json, relay_key=info.key)
-    if not json:
-        say("\nThe root key in this home lets members in: keep a copy of it where nobody else gets at it. Next:")
-        say("  caisey invite endpoint --client CLIENT --name MACHINE")
-        say("  caisey invite member --name NAME --role technician --clients CLIENT")
-        say("  caisey run MACHINE -- uptime")
+    _settle(home, reading, me, answers.origin, plain_text_on)
+    return Begun(reading, me, root, device, info.key)
 
 
-def _claim() -> str:
-    if not sys.stdin.isatty():
+def _claimed(http: Relay, claim: str, records: list[Sealed]) -> None:
+    """Shows the relay the claim code; at a terminal, one that is wrong is asked again."""
+    from caisey_cli import asking
+
+    if not claim and not asking.attended():
         raise UsageError(
             "The relay's claim code was not given; nothing was founded.",
             hint="The relay printed it when it started, and keeps it in its home as 'claim'. Type: --claim CODE",
         )
-    say("The relay printed a claim code when it was started.")
-    return str(typer.prompt("Claim code", err=True))
+    if not claim:
+        say("The relay printed a claim code when it was started.")
+        claim = _ask_claim()
+    for left in range(asking.TRIES - 1, -1, -1):
+        try:
+            http.found(claim, records)
+            return
+        except Forbidden as error:
+            if not (left and asking.attended()):
+                raise
+            say(f"  {inert(str(error))}")
+            claim = _ask_claim()
 
 
-def _origin(typed: str) -> str:
-    """The relay's origin in one spelling; a scheme that was left out is TLS, but on this machine."""
-    from caisey_core.connection import is_loopback
+def _ask_claim() -> str:
+    from caisey_cli import asking
+    from caisey_cli.wizard import claim_code
 
-    text = typed.strip().rstrip("/")
-    if "://" in text:
-        return text
-    host = urlsplit(f"//{text}").hostname or ""
-    return f"{'http' if is_loopback(host) else 'https'}://{text}"
+    try:
+        return asking.secret("Claim code", claim_code)
+    except asking.Left:
+        say("Nothing was founded.")
+        raise
+
+
+def _say_next(answers: Answers, home: str) -> None:
+    from caisey_cli.wizard import next_commands
+
+    if answers.backup is None:
+        say("\nThe root key is in this home alone. If it is lost there is no way back: caisey root backup PATH")
+    say("\nNext, with this machine as the first one; INVITATION is what the first command prints:")
+    for command in next_commands(answers.name, home):
+        say(f"  {command}")
+    if not answers.solo:
+        say("And for whoever is to approve: caisey invite member --name NAME --role approver --clients all")
 
 
 def _empty(home: Home) -> Home:
@@ -137,24 +198,6 @@ def _empty(home: Home) -> Home:
             hint="Name another home: --home DIR",
         )
     return home
-
-
-def _kept(home: Home, name: str, place: Keys | None) -> SigningKey:
-    """A key of this home: the one an earlier attempt left, or a new one."""
-    from caisey_core import keys
-    from caisey_core.signing import SigningKey
-
-    if keys.exists(home.path, name):
-        return keys.load(home.path, name)
-    key = SigningKey.generate()
-    chosen: Place | None = keys.Place(place.value) if place else None
-    try:
-        kept = keys.keep(home.path, name, key, chosen)
-    except OSError as error:
-        raise UsageError(f"{home.path} cannot keep a key: {error.strerror}. Nothing was done.") from error
-    if kept is keys.Place.FILE and place is not Keys.FILE:
-        say(f"No keyring works here: the {name} key is kept in {home.path / name}.key, which only you can read.")
-    return key
 
 
 def _settle(home: Home, reading: Reading, me: Member, origin: str, plain_text_on: str) -> None:
@@ -225,8 +268,9 @@ def join(
     """
     from caisey_cli.governing import At, read
     from caisey_core import enrolment
+    from caisey_core.keys import place_of
 
-    own = _empty(Home.of(home))
+    own = _empty(Home.named(home))
     text = sys.stdin.read() if invitation == "-" else invitation
     decoded = enrolment.decode("member", text)
     device, joined = _admission(own, decoded, keys, plain_text_on)
@@ -246,6 +290,7 @@ def join(
         ) from error
     _tell(own, reading.roster, me, device, "join", json)
     if not json:
+        say_where(own, place_of(own.path, DEVICE))
         say("Next: caisey endpoints")
 
 
@@ -258,9 +303,10 @@ def _admission(home: Home, invitation: Invitation, place: Keys | None, plain_tex
     from caisey_core import enrolment, keys
 
     earlier = keys.load(home.path, DEVICE) if keys.exists(home.path, DEVICE) else None
+    chosen = keys.place_of(home.path, DEVICE) if earlier else choose(home, place)
 
     def device() -> SigningKey:
-        return _kept(home, DEVICE, place)
+        return kept(home, DEVICE, chosen)
 
     work = enrolment.join("member", invitation, device, earlier=earlier, plain_text_on=plain_text_on)
     try:

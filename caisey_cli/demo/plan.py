@@ -66,6 +66,38 @@ def plan() -> Iterator[Step]:
     yield Step("The record proves itself, also against a single changed byte", _proves)
 
 
+GUIDE = """\
+You are ana, a technician,
+at ACME's front desk. The
+printer works again; look
+around. Type, then Enter:
+
+uptime
+ only reads: runs at once
+
+:check uptime
+ is repeated at the close
+
+touch /tmp/try-it
+ changes: waits for sam;
+ ^C takes it back
+
+F1  all keys and commands
+F8  closes, with the note
+^Q  leaves; the demo ends
+"""
+"""What stands beside the view a newcomer ends up in: as wide as its panel."""
+
+
+def look_around(play: Play) -> None:
+    """The view on the demo's endpoint, for as long as somebody stays."""
+    guide = play.stage.scratch / "guide.txt"
+    guide.write_text(GUIDE)
+    line = f"caisey connect {ENDPOINT} 'looking around' --ticket {TICKET} --guide {shlex.quote(str(guide))}"
+    if status := play.stage.look("ana", line):
+        raise Failed(f"{line!r} ended with status {status} instead of 0.")
+
+
 # -- setting up -------------------------------------------------------------------------------------------
 
 

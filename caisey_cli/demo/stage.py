@@ -20,6 +20,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
+from caisey_cli.local import program
 from caisey_core.errors import CaiseyError
 
 PATIENCE: Final = 30.0
@@ -218,6 +219,18 @@ class Stage:
         """Somebody types a command; what it says is told as it comes."""
         return self.begin(who, line).end()
 
+    def look(self, who: str, line: str) -> int:
+        """Somebody works on this very terminal until they leave; the status it ends with."""
+        self.tell(f"{who}$ {line}")
+        words = shlex.split(line)
+        process = subprocess.Popen(
+            [program(words[0]), *words[1:]],
+            cwd=self.scratch,
+            env=self.environment | {"CAISEY_HOME": str(self.scratch / who)},
+        )
+        self._running.append(process)
+        return process.wait()
+
     def begin(self, who: str, line: str, mark: str = "") -> Waiting:
         """Somebody types a command and does not wait for its end."""
         shown = line if len(line) < 200 else f"{line[:60]}...{line[-20:]}"
@@ -234,15 +247,6 @@ class Stage:
         )
         self._running.append(process)
         return Waiting(line, process, self.tell)
-
-
-def program(name: str) -> str:
-    """A program of this installation: beside the interpreter, else where a shell would find it."""
-    beside = Path(sys.executable).parent / name
-    found = str(beside) if beside.exists() else shutil.which(name)
-    if found is None:
-        raise Failed(f"The program {name} is not installed beside this one.", hint="Type: pip install caisey")
-    return found
 
 
 def _stop(process: subprocess.Popen[bytes]) -> None:

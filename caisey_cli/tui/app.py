@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import signal
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Final
@@ -12,8 +14,8 @@ from typing import Final
 from caisey_cli import wording
 from caisey_cli.card import card
 from caisey_cli.home import Home
-from caisey_cli.sanitize import inert
-from caisey_cli.tui import typed
+from caisey_cli.sanitize import inert, inert_block
+from caisey_cli.tui import panel, typed
 from caisey_cli.tui.bench import Asked
 from caisey_cli.tui.cards import Sheet
 from caisey_cli.tui.closing import CloseOut
@@ -23,6 +25,8 @@ from caisey_core.lifecycle import Step
 
 HELP: Final = 16
 """Columns of keys and commands in the help."""
+_LEAVING: Final = (signal.SIGTERM, signal.SIGHUP)
+"""Whoever ends the view gets their terminal back as it was."""
 
 
 class SessionApp(Frame):
@@ -50,6 +54,18 @@ class SessionApp(Frame):
         """The panel."""
         side = self._rows("side")
         side.display = not side.display
+
+    def do_guide(self, _rest: str) -> None:
+        """Beside the work, or away; where there is no room for it there, on a sheet."""
+        side, text = self._rows("side"), self.asked.guide
+        room = side.display and len(panel.guide(text, panel.WIDTH - 3)) <= side.size.height
+        if room:
+            self.guiding = not self.guiding
+            side.update()
+        else:
+            _ = self.push_screen(
+                Sheet("Guide", lambda width: _fit(inert_block(text).expandtabs(4).splitlines(), width))
+            )
 
     def do_search(self, _rest: str) -> None:
         """Begins to search; Esc ends it."""
@@ -179,14 +195,17 @@ class SessionApp(Frame):
 
     def do_cd(self, rest: str) -> None:
         """Another directory for what follows."""
-        _account, now = self.bench.place
-        self.bench.directory = typed.directory(rest, now) if rest else ""
-        _account, now = self.bench.place
-        self.say(
-            f"Commands from here on run in {inert(now or 'the home of the agent')}; each has a shell of its own, "
-            "so changes of its environment do not carry over."
-        )
-        self._rows("prompt").update()
+
+        async def work() -> str:
+            _account, now = self.bench.place
+            chosen = typed.directory(rest, now) if rest else ""
+            await self.bench.controller.move(self.bench.session, chosen)
+            return (
+                f"Commands from here on run in {inert(chosen or 'the home of the agent')}; each has a shell of its "
+                "own, so changes of its environment do not carry over."
+            )
+
+        self._do("changing the directory", work)
 
     def do_approvals(self, _rest: str) -> None:
         """What waits, everywhere."""
@@ -271,7 +290,14 @@ class Left:
 async def view(home: Home, asked: Asked) -> Left:
     """Opens the view until it is left. Raises what ended it."""
     app = SessionApp(home, asked)
-    await app.run_async()
+    loop = asyncio.get_running_loop()
+    for number in _LEAVING:
+        loop.add_signal_handler(number, app.exit)
+    try:
+        await app.run_async()
+    finally:
+        for number in _LEAVING:
+            loop.remove_signal_handler(number)
     error = app.failure or app._exception
     if error is not None:
         raise error

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Protocol, TypeVar
 
-from caisey_cli import approving, resolve
+from caisey_cli import approving, local, resolve
 from caisey_cli.approving import Waiting
 from caisey_cli.attend import Answers, Interrupts
 from caisey_cli.connecting import PAGE, Connect, Line, over_websocket
@@ -45,13 +45,17 @@ STOPPED: Final = "interrupted by the technician"
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What was typed: an endpoint to work on, or a session to watch (nothing is written then)."""
+    """What was typed: an endpoint to work on, or a session to watch (nothing is written then).
+
+    `guide` is a text that stands beside the work.
+    """
 
     endpoint: str = ""
     session: str = ""
     ticket: str = ""
     reason: str = ""
     watching: bool = False
+    guide: str = ""
 
 
 class Shown(Protocol):
@@ -106,7 +110,6 @@ class Bench:
         self.asked = asked
         self.model: Model | None = None
         self.log: LogId | None = None
-        self.directory = ""
         self._entered = False
         self._shown = shown
         self._connect = connect
@@ -179,17 +182,14 @@ class Bench:
         while page := journal.entries(self.log or "", self.model.seq, PAGE):
             for entry in page:
                 self.model.take(entry)
-        self._resumed()
         self._shown.news()
 
-    def _resumed(self) -> None:
-        """The directory of the last action is still the one."""
-        if self.model is not None and not self.directory:
-            last = [w.action.proposed for w in self.model.transcript.works.values() if w.action.proposed]
-            self.directory = last[-1].directory if last else ""
-
     async def _online(self, journal: Journal) -> None:
-        pulse = Pulse(self._connect)
+        keep = local.keeper(self.home)
+        if keep is not None:
+            await asyncio.to_thread(keep)
+            self._membership = self.home.membership()  # its relay may have moved to another port
+        pulse, lost = Pulse(self._connect), bool(self._pulse.offline)
         if not self._pulse.offline:
             self._pulse = pulse
         line = Line(
@@ -199,11 +199,14 @@ class Bench:
             connect=pulse.connect,
             notice=self._notice,
             patience=self._pace.patience,
+            keep=keep,
         )
         async with line:
             self._pulse, self._line = pulse, line
             controller = self._controller = SessionController(line, self._pace)
             await self._enter(controller)
+            if lost:
+                self._shown.say("The relay is back.")
             tasks = [asyncio.ensure_future(each) for each in (self._follow(line), self._probe(line))]
             try:
                 done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
@@ -264,7 +267,6 @@ class Bench:
                     self._shown.news()
                     await asyncio.sleep(0)
             if page:
-                self._resumed()
                 self._shown.news()
                 await asyncio.sleep(0)
                 continue
@@ -295,8 +297,9 @@ class Bench:
     @property
     def place(self) -> tuple[str, str]:
         """Account and directory of the actions to come, as far as they are known."""
-        alive = self._pulse.alive
-        return (alive.account if alive else ""), self.directory or (alive.directory if alive else "")
+        alive, model = self._pulse.alive, self.model
+        chosen = model.transcript.session.directory if model else ""
+        return (alive.account if alive else ""), chosen or (alive.directory if alive else "")
 
     @property
     def ready(self) -> bool:
@@ -353,12 +356,12 @@ class Bench:
     async def run_command(self, script: str) -> None:
         """Proposes a script; what becomes of it is on record."""
         log = self.session
-        await self.controller.propose(log, Command(script=script, directory=self.directory))
+        await self.controller.propose(log, Command(script=script))
 
     async def check(self, script: str, expect: str | None) -> Verified:
         """Runs a check to its end and puts the result on record."""
         log, desk, expectation = self.session, self.desk, Expectation(text=expect, exit=None)
-        command = Command(script=script, directory=self.directory)
+        command = Command(script=script)
         request, end = await desk.act(log, command, Answers(), check=expectation)
         if end is None:
             raise Refused(f"The check {request.code} has no end; nothing was verified.")

@@ -42,6 +42,7 @@ _SAID: Final = {
     "session.opened": ("●", "opened"),
     "endpoint.observed": ("○", "shows"),
     "note.added": ("✎", "note"),
+    "directory.changed": ("→", "cd"),
     "finding.marked": ("★", "found"),
     "outcome.verified": ("✓", "verified"),
     "session.closed": ("■", "closed"),

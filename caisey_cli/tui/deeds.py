@@ -81,6 +81,7 @@ TABLE: Final = (
         usage="[DIR]",
         writes=True,
     ),
+    Deed("guide", "The guide this view was opened with: beside the work, or away.", command="guide"),
     Deed("approvals", "What waits for another member's approval, in every session you may see.", command="approvals"),
     Deed("approve", "Approve somebody's request on its card.", command="approve", usage="CODE", needs=True),
     Deed("deny", "Deny somebody's request on its card.", command="deny", usage="CODE [REASON]", needs=True),

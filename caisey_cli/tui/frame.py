@@ -122,7 +122,9 @@ class Frame(App[None]):
         super().__init__()
         self.bench = Bench(home, asked, self, connect=connect, pace=pace)
         self.asked = asked
-        self.deeds: tuple[Deed, ...] = WATCHING if asked.watching else TABLE
+        known = WATCHING if asked.watching else TABLE
+        self.deeds: tuple[Deed, ...] = tuple(each for each in known if each.name != "guide" or asked.guide)
+        self.guiding = bool(asked.guide)
         self.failure: BaseException | None = None
         self.last = ""
         self._message: Row = ()
@@ -195,6 +197,8 @@ class Frame(App[None]):
         ]
 
     def _side(self, width: int) -> list[Row]:
+        if self.guiding:
+            return panel.guide(self.asked.guide, width)
         return panel.panel(self.bench.model, self.bench.now, width)
 
     def _messages(self, width: int) -> list[Row]:

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from typing import Final
 
 from caisey_cli import resolve, verifying, wording
-from caisey_cli.sanitize import inert
+from caisey_cli.sanitize import inert, inert_block
 from caisey_cli.transcript import Transcript
 from caisey_cli.tui.blocks import countdown, script
 from caisey_cli.tui.model import Model
 from caisey_cli.tui.tone import Row, clipped, folded, width_of
 from caisey_core.ids import request_code
-from caisey_core.kinds import EndpointObserved, Facts
+from caisey_core.kinds import Facts
 from caisey_core.lifecycle import Step
 
 WIDTH: Final = 29
@@ -35,6 +35,15 @@ class State:
             return self.word
         age = f"{self.since:.1f} s" if self.since < 1 else wording.span(int(self.since * 1000))
         return f"{self.word} {age}"
+
+
+def guide(text: str, width: int) -> list[Row]:
+    """A text that somebody has written for whoever works here; what it is indented by, its folds are."""
+    rows: list[Row] = []
+    for line in inert_block(text).expandtabs(4).splitlines():
+        indent = len(line) - len(line.lstrip())
+        rows += folded(((line or " ", ""),), width, min(indent + 1, width // 2))
+    return [*rows, ((" ", ""),), *folded(((":guide", "key"), (" puts this away", "dim")), width, 1)]
 
 
 def header(model: Model | None, endpoint: str, state: State, now: int, width: int, *, watching: bool = False) -> Row:
@@ -176,15 +185,15 @@ def _checks(transcript: Transcript, width: int) -> list[Row]:
 
 def _facts(model: Model, width: int) -> list[Row]:
     """Before and now; a machine is observed when a session opens, so that `now` may have nothing newer to tell."""
-    shown = [each for each in model.transcript.events if isinstance(each.record.body, EndpointObserved)]
-    facts = model.transcript.facts
-    if facts is None or not shown:
+    transcript = model.transcript
+    facts, observed = transcript.facts, transcript.session.observed
+    if facts is None or observed is None:
         return []
     rows = _cut(folded((("before ", "dim"), (_words(facts), "")), width, 7), 4, width)
-    last = shown[-1].record.body
-    if len(shown) > 1 and isinstance(last, EndpointObserved):
-        return rows + _cut(folded((("now    ", "dim"), (_words(last.facts), "")), width, 7), 4, width)
-    words = f"not observed again since {model.clock.minute(shown[0].received)}"
+    if transcript.facts_last is not None:
+        since = "; ".join(wording.since(facts, transcript.facts_last)) or "as before (=)"
+        return rows + _cut(folded((("now    ", "dim"), (since, "")), width, 7), 4, width)
+    words = f"not observed again since {model.clock.minute(observed.received)}"
     return rows + folded((("now    ", "dim"), (words, "dim")), width, 7)
 
 

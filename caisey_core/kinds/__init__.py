@@ -45,7 +45,14 @@ from caisey_core.kinds.machine import (
     Process,
     SessionOpened,
 )
-from caisey_core.kinds.outcomes import FindingMarked, Mode, NoteAdded, OutcomeVerified, SessionClosed
+from caisey_core.kinds.outcomes import (
+    DirectoryChanged,
+    FindingMarked,
+    Mode,
+    NoteAdded,
+    OutcomeVerified,
+    SessionClosed,
+)
 from caisey_core.kinds.words import Audience, Body, Class, Decision, How, Namespace, Outcome, Part, Role
 from caisey_core.kinds.workspace import (
     ChangeApproved,
@@ -95,6 +102,7 @@ __all__ = [
     "Class",
     "ClientAdded",
     "Decision",
+    "DirectoryChanged",
     "Disk",
     "EndpointAdmitted",
     "EndpointEnrolled",
@@ -229,6 +237,7 @@ KINDS: Final[dict[str, Kind]] = (
         _row("action.cancelled", ActionCancelled, _ACTION),
         _row("outcome.verified", OutcomeVerified, (), ("action", "finished")),
         _row("finding.marked", FindingMarked),
+        _row("directory.changed", DirectoryChanged),
         _row("session.closed", SessionClosed),
     )
     | _kinds(

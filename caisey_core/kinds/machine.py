@@ -101,7 +101,10 @@ class Previous(Part, frozen=True):
 
 
 class EndpointObserved(Body, frozen=True):
-    """The endpoint's first word in a session. `previous` makes a session deleted as a whole missed."""
+    """What the endpoint shows: its first word in a session, and again after a change.
+
+    `previous` makes a session deleted as a whole missed.
+    """
 
     facts: Facts
     previous: Previous | None

@@ -35,6 +35,15 @@ class NoteAdded(Body, frozen=True):
     text: str
 
 
+class DirectoryChanged(Body, frozen=True):
+    """Where the session's actions run from here on if they name nothing else; empty: in the home of the agent.
+
+    It decides nothing by itself: each action names its directory.
+    """
+
+    directory: str
+
+
 class SessionClosed(Body, frozen=True):
     """Ends actions, not the log. `unverified` says why changes were left without a passed check."""
 

@@ -14,7 +14,7 @@ from caisey_cli.session import Pace
 from tests.cli.memory import Agent, Front, Relay, home
 from tests.cli.story import Workspace
 
-QUICK = Pace(patience=5, crossing=0.3)
+QUICK = Pace(patience=5, crossing=0.3, looking=2)
 Work = Callable[[Desk], Awaitable[int]]
 
 

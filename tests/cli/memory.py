@@ -37,7 +37,8 @@ from caisey_core.record import JSON, Record, Writer, canonical, digest, parse
 from caisey_core.signing import SigningKey
 from tests.cli.story import Log, Workspace, facts, key, verdict
 
-ORIGIN = "http://127.0.0.1:8765"
+ORIGIN = "http://127.0.0.1:9"
+"""The discard service's port: nobody listens there, and no test elsewhere is given it."""
 INSTANCE = "2d" * 16
 INCARNATION = "1c" * 16
 
@@ -374,6 +375,9 @@ class Agent:
                 self.write(proposal.log, "action.output", piece, {"action": action}, stream)
         body = self.ends.get(self.word(action)) or finished(out, err, exit_, how)
         self.write(proposal.log, "action.finished", body, {"action": action})
+        held = self._held.get(action)
+        if held is not None and held.verdict.risk not in {Class.OBSERVE, Class.SENSITIVE} and self.observes:
+            self.observe(proposal.log)
 
 
 def finished(

@@ -150,7 +150,7 @@ class Workspace:
             nonce="f0" * 16,
         )
         self._take(root.write("workspace.founded", founded, time=self.began))
-        self._govern(root, "relay.added", RelayAdded(key=key("relay").public, url="http://127.0.0.1:8765"))
+        self._govern(root, "relay.added", RelayAdded(key=key("relay").public, url="http://127.0.0.1:9"))
         self._govern(root, "client.added", ClientAdded(id="c1", name="ACME"))
         members = [("ana", Role.ADMIN if solo else Role.TECHNICIAN)]
         members += [] if solo else [("sam", Role.ADMIN), ("lee", Role.APPROVER)]

@@ -135,7 +135,7 @@ def test_every_line_of_help_fits_a_terminal() -> None:
     [
         (("bogus",), "There is no command 'bogus'"),
         (("aprove",), "Did you mean approve"),
-        (("init",), "Missing argument"),
+        (("init",), "name was not given; nothing was founded"),
         (("show", "--lines", "many"), "--lines"),
         (("--nonsense",), "No such option"),
         (("invite",), "Missing command"),

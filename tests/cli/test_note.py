@@ -55,6 +55,7 @@ def printer() -> Story:
     story.deny("rm -rf /var/spool/cups", by="sam", after=40, reason="would delete the directory")
     story.wait(5).change("find /var/spool/cups -name 'd*' -mtime +1 -delete", approve="sam", after=25)
     story.change("systemctl restart cups", risk=Class.REVERSIBLE)
+    story.observe(disks=(full(percent=41),))
     story.at("10:14:10").check(**check, out="printer reception is idle.  enabled\n", again=first)  # type: ignore[arg-type]
     story.at("10:15:40").attest("Maria reports a printed page")
     story.at("10:16:20").close()
@@ -167,6 +168,46 @@ def test_what_the_endpoint_showed_before(facts: dict[str, Any], said: str) -> No
 
 def test_an_endpoint_that_was_never_observed() -> None:
     assert line(Story(), "Before") == "the endpoint has not said what it shows"
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "said"),
+    [
+        ({}, {}, "nothing unusual that was not there before"),
+        ({"uptime_s": 400}, {"uptime_s": 420}, "nothing unusual that was not there before"),
+        ({"failed_services": ("a.service", "b.service")}, {"failed_services": ("b.service",)},
+         "a failed no more; b still failed"),
+        ({}, {"failed_services": ("c.service",)}, "c failed"),
+        ({"failed_services": None}, {"failed_services": ()}, "nothing unusual that was not there before"),
+        ({"disks": (full("/", 40), full("/var", 100))}, {"disks": (full("/", 43), full("/var", 91))},
+         "/var 100 -> 91 % full"),
+        ({"disks": (full("/", 89),)}, {"disks": (full("/", 90),)}, "/ 89 -> 90 % full"),
+        ({"disks": (full("/", 97),)}, {"disks": (full("/", 97),)}, "/ still 97 % full"),
+        ({"memory": Memory(total=100, available=4, swap_total=0, swap_free=0)}, {}, "4 -> 62 % of memory available"),
+        ({"load_centi": (1234, 5, 5), "cpus": 2}, {"load_centi": (90, 5, 5), "cpus": 2}, "load 12.34 -> 0.90"),
+        ({"boot_time": 1_000}, {"boot_time": 3_600_000}, "restarted"),
+        ({"boot_time": 1_000}, {"boot_time": 1_900}, "nothing unusual that was not there before"),
+    ],
+)  # fmt: skip
+def test_what_the_endpoint_showed_after_the_last_change(
+    before: dict[str, Any], after: dict[str, Any], said: str
+) -> None:
+    story = Story()
+    story.observe(**before)
+    story.change("systemctl restart cups")
+    assert line(story, "After") == ""
+    story.observe(**after)
+    assert line(story, "After", cite=True) == f"{said} [2,8]"
+    story.change("systemctl restart cups")
+    assert line(story, "After") == "", "what was seen before the last change says nothing of it"
+
+
+def test_what_was_only_read_needs_no_second_look() -> None:
+    story = Story()
+    story.observe()
+    story.read("df -h")
+    story.observe()
+    assert line(story, "After") == ""
 
 
 # -- what did not run, or not well ------------------------------------------------------------------------
@@ -414,7 +455,7 @@ def test_of_a_bad_record_only_what_stands_before_it_is_told() -> None:
 def test_a_dropped_end_is_bad() -> None:
     story = printer()
     story.entries.pop()
-    assert "bad at 44: it is missing: a signed checkpoint counts 44 records" in " ".join(story.text().split())
+    assert "bad at 45: it is missing: a signed checkpoint counts 45 records" in " ".join(story.text().split())
 
 
 def test_a_record_that_may_not_stand_there_is_bad_whatever_the_report_says() -> None:

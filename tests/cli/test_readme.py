@@ -88,6 +88,7 @@ def normal(note: str) -> list[str]:
     text = re.sub(r"after \d+ s", "after N s", text)
     text = re.sub(r"the spool holds \d+ KiB", "the spool holds N KiB", text)
     text = re.sub(r"Before: .*? check failed", "Before: FACTS; check failed", text)
+    text = re.sub(r"After: .*? Verified:", "After: FACTS [1] Verified:", text)
     text = re.sub(r"Time: .*", "Time: ACCOUNT", text)
     text = re.sub(r"; \w+; exit 0", "; ACCOUNT; exit 0", text)
     text = re.sub(r"\d+ records", "N records", text)

@@ -51,7 +51,7 @@ from tests.cli.memory import Front, finished, now
 from tests.cli.story import key
 
 NONE = Answers()
-HASTE = Pace(patience=0.5, quiet=0.2, overdue=0, crossing=0.2, observing=1.2)
+HASTE = Pace(patience=0.5, quiet=0.2, overdue=0, crossing=0.2, observing=1.2, looking=0.5)
 OPENED = ["session.opened", "endpoint.observed"]
 RAN = ["action.proposed", "action.started", "action.output", "action.finished"]
 
@@ -67,15 +67,15 @@ def running(
 
     async def work(desk: Desk) -> int:
         endpoint = next(iter(desk.line.roster.endpoints.values()))
-        log, opened = await desk.enter(endpoint, ticket=ticket, session=session, reason=reason)
+        log, _opened = await desk.enter(endpoint, ticket=ticket, session=session, reason=reason, own=answers.wait)
         try:
             request, end = await desk.act(log, command(*argv), answers)
         except Refused:
-            await desk.leave(log, None, opened=opened)
+            await desk.leave(log, None)
             raise
         if end is None:
             return 0
-        await desk.leave(log, end, opened=opened)
+        await desk.leave(log, end)
         return desk.outcome(request, end)
 
     return work
@@ -749,3 +749,54 @@ async def test_empty_words_are_not(office: Office) -> None:
 
 def test_an_ordinary_command_fits() -> None:
     fit(Command(argv=("ls", "\x1b[2J"), directory="/"))
+
+
+async def test_a_changed_directory_is_where_the_session_s_commands_run(office: Office) -> None:
+    async def work(desk: Desk) -> int:
+        await desk.controller.move(await desk.join(""), "/var/spool")
+        return 0
+
+    await office.at("ana", checking("ls", expect="ls"))
+    assert await office.at("ana", work) == 0
+    assert office.kinds[-1] == "directory.changed"
+    await office.at("ana", running("ls"))
+    proposed = [each for each in office.relay.records(office.session) if each.head.kind == "action.proposed"]
+    assert [each.says(ActionProposed).directory for each in proposed] == ["/root", "/var/spool"]
+
+
+@pytest.mark.parametrize("directory", ["spool", "~", "/a\0b"])
+async def test_a_directory_that_is_no_absolute_path_is_not_recorded(office: Office, directory: str) -> None:
+    async def work(desk: Desk) -> int:
+        await desk.controller.move(await desk.join(""), directory)
+        return 0
+
+    await office.at("ana", checking("ls", expect="ls"))
+    await fails(office.at("ana", work), UsageError, "not an absolute path; nothing was changed")
+
+
+async def test_closing_waits_for_the_endpoint_to_show_itself_again(office: Office) -> None:
+    office.agent.observes = True
+
+    async def work(desk: Desk) -> int:
+        log = await desk.join("")
+        task = asyncio.create_task(desk.controller.close(log, Outcome.RESOLVED))
+        await asyncio.sleep(0)
+        office.agent.observe(log)
+        await task
+        return 0
+
+    await office.at("ana", checking("ls", expect="ls"))
+    office.agent.observes = False
+    await office.at("ana", running("tee", "x", answers=Answers(yes=True)))
+    assert office.kinds[-1] == "action.finished"
+    assert await office.at("ana", work) == 0
+    assert office.kinds[-2:] == ["endpoint.observed", "session.closed"]
+
+
+async def test_an_endpoint_that_does_not_show_itself_again_hinders_no_closing(office: Office) -> None:
+    await office.at("ana", checking("ls", expect="ls"))
+    office.agent.observes = False
+    await office.at("ana", running("tee", "x", answers=Answers(yes=True)))
+    _ = await office.at("ana", closing(Outcome.RESOLVED, "a test"))
+    assert office.kinds[-1] == "session.closed"
+    assert office.kinds.count("endpoint.observed") == 1

@@ -102,8 +102,8 @@ print(place.value)
 """
 
 
-def _kept_by(backend: str, home: Path) -> str:
-    done = subprocess.run(
+def _run(backend: str, home: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
         [sys.executable, "-c", FAKES.replace("{backend}", backend), str(home)],
         capture_output=True,
         text=True,
@@ -111,6 +111,10 @@ def _kept_by(backend: str, home: Path) -> str:
         cwd=Path(__file__).parents[2],
         check=False,
     )
+
+
+def _kept_by(backend: str, home: Path) -> str:
+    done = _run(backend, home)
     assert done.returncode == 0, done.stderr
     return done.stdout.strip()
 
@@ -137,9 +141,12 @@ def test_a_keyring_that_works_is_used(backend: str, tmp_path: Path) -> None:
         "chain(Plain(), Memory())",
     ],
 )
-def test_one_that_does_not_or_keeps_it_in_the_clear_is_not(backend: str, tmp_path: Path) -> None:
-    assert _kept_by(backend, tmp_path) == "file"
-    assert (tmp_path / "device.key").stat().st_mode & 0o777 == 0o600
+def test_one_that_does_not_or_keeps_it_in_the_clear_is_refused_and_no_file_is_made(
+    backend: str, tmp_path: Path
+) -> None:
+    done = _run(backend, tmp_path)
+    assert "UsageError: No keyring works here" in done.stderr
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_key_is_forgotten_wherever_it_lies(tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ from caisey_core.kinds import (
     ActionWithdrawn,
     Class,
     Decision,
+    DirectoryChanged,
     MemberRemoved,
     Outcome,
     Role,
@@ -346,6 +347,44 @@ def test_a_closed_session_takes_words_but_no_actions() -> None:
         story.say(by, kind, BODIES[kind])
     assert story.faults[2:] == ["the session was closed before"] * 2 + [""]
     assert story.session.closed == closing
+
+
+def change(story: Story, risk: Class = Class.REVERSIBLE) -> Record:
+    action = story.propose()
+    judged = verdict(Decision.QUORUM, risk)
+    hold = story.say("box", "action.held", held(verdict=judged), {"action": str(action.digest)})
+    body = started(story.approve(hold), by=judged)
+    story.say("box", "action.started", body, {"action": str(action.digest)})
+    return action
+
+
+@pytest.mark.parametrize("risk", list(Class))
+def test_a_machine_that_was_changed_is_to_be_observed_again(risk: Class) -> None:
+    story = Story()
+    story.say("box", "endpoint.observed", BODIES["endpoint.observed"])
+    action = change(story, risk)
+    assert not any(story.faults)
+    assert not story.session.unobserved, "what still runs has not changed all that it will"
+    say(story, "finished", action)
+    reading = risk in {Class.OBSERVE, Class.SENSITIVE}
+    assert story.session.unobserved is not reading
+    again = story.say("box", "endpoint.observed", BODIES["endpoint.observed"])
+    assert not story.session.unobserved
+    assert story.session.observed_last is not None
+    assert story.session.observed_last.record.digest == again.digest
+    assert story.session.observed is not story.session.observed_last, "what it showed first stays what it showed first"
+
+
+def test_a_directory_counts_from_where_it_was_changed_until_the_session_is_closed() -> None:
+    story = Story()
+    for directory in ("/var", "", "/srv"):
+        story.say("ana", "directory.changed", DirectoryChanged(directory=directory))
+        assert not story.fault
+        assert story.session.directory == directory
+    story.say("ana", "session.closed", SessionClosed(outcome=Outcome.RESOLVED, unverified=""))
+    story.say("ana", "directory.changed", DirectoryChanged(directory="/tmp"))
+    assert story.fault == "the session was closed before"
+    assert story.session.directory == "/srv"
 
 
 # -- faults: writers ------------------------------------------------------------------------------------------

@@ -10,37 +10,50 @@ import pytest
 from tests.e2e.world import World
 
 
-@pytest.fixture
-def world(tmp_path: Path) -> Iterator[World]:
-    """A founded workspace with a running relay and agent."""
-    world = World(tmp_path)
-    try:
-        world.found()
-        yield world
-    finally:
-        world.end()
+@pytest.fixture(scope="session")
+def founded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    """A founded workspace, to be copied."""
+    yield from _founded(World(tmp_path_factory.mktemp("founded")))
 
 
-@pytest.fixture
-def solo_world(tmp_path: Path) -> Iterator[World]:
+@pytest.fixture(scope="session")
+def founded_solo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     """The same, founded for one member."""
-    world = World(tmp_path, solo=True)
+    yield from _founded(World(tmp_path_factory.mktemp("founded-solo"), solo=True))
+
+
+def _founded(world: World) -> Iterator[World]:
     try:
         world.found()
         yield world
     finally:
         world.end()
+
+
+def _started(world: World) -> Iterator[World]:
+    try:
+        world.start()
+        yield world
+    finally:
+        world.end()
+
+
+@pytest.fixture
+def world(founded: World, tmp_path: Path) -> Iterator[World]:
+    """A workspace with a running relay and agent."""
+    yield from _started(founded.copied(tmp_path))
+
+
+@pytest.fixture
+def solo_world(founded_solo: World, tmp_path: Path) -> Iterator[World]:
+    """The same, founded for one member."""
+    yield from _started(founded_solo.copied(tmp_path))
 
 
 @pytest.fixture(scope="module")
-def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+def shared(founded: World, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     """One for all tests of a module that leave it as they found it: relay and agent running, no open session."""
-    world = World(tmp_path_factory.mktemp("shared"))
-    try:
-        world.found()
-        yield world
-    finally:
-        world.end()
+    yield from _started(founded.copied(tmp_path_factory.mktemp("shared")))
 
 
 @pytest.fixture

@@ -88,6 +88,7 @@ class Console:
             start_new_session=True,
         )
         os.close(slave)
+        self.answered = 0
         self._kept: list[bytes] = []
         self._thread = threading.Thread(target=self._read, daemon=True)
         self._thread.start()

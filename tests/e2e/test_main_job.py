@@ -80,3 +80,32 @@ def test_solo_needs_the_name_typed_and_says_so(solo_world: World, tmp_path: Path
     assert canary.exists()
     solo_world.ok("sam", "close", "--outcome", "resolved", "--unverified", "a test")
     assert "solo" in solo_world.ok("sam", "export", "last")
+
+
+def test_an_endpoint_that_was_changed_shows_itself_again_before_the_session_is_closed(
+    world: World, tmp_path: Path
+) -> None:
+    code = world.ok("ana", "request", "box", "--", "touch", str(tmp_path / "canary")).strip()
+    world.approve("sam", code)
+    (log, *_) = journals.sessions(world)
+    until(lambda: journals.kinds(world, log, "relay")[-1:] == ["endpoint.observed"])
+    world.ok("ana", "run", "box", "--", "true")
+    world.ok("ana", "close", "--outcome", "resolved", "--unverified", "a test")
+    kinds = journals.kinds(world, log)
+    assert kinds.count("endpoint.observed") == 2, "reading changes nothing that would have to be shown"
+    assert kinds.index("action.finished") < kinds.index("endpoint.observed", 2) < kinds.index("session.closed")
+    assert re.search(r"After: +\S", world.ok("ana", "export", "last"))
+
+
+def test_an_agent_that_was_killed_after_a_change_shows_the_machine_when_it_is_back(
+    world: World, tmp_path: Path
+) -> None:
+    assert world.agent is not None
+    script = f"touch {tmp_path}/canary; sleep 600"
+    code = world.ok("ana", "request", "box", "-c", script).strip()
+    world.approve("sam", code)
+    until((tmp_path / "canary").exists)
+    world.agent.kill()
+    world.start_agent()
+    (log, *_) = journals.sessions(world)
+    until(lambda: journals.kinds(world, log, "relay")[-2:] == ["action.unknown", "endpoint.observed"])

@@ -17,11 +17,11 @@ from tests.e2e.world import World, until
 
 
 @pytest.fixture(scope="module")
-def two(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+def two(founded: World, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     """`ACME/box` and `BETA/box`; ana serves ACME only, sam everybody."""
-    world = World(tmp_path_factory.mktemp("two"))
+    world = founded.copied(tmp_path_factory.mktemp("two"))
     try:
-        world.found()
+        world.start()
         world.add_endpoint("beta", "BETA", "box")
         world.start_agent("beta")
         until(lambda: len(world.shape("sam", "endpoints")["endpoints"]) == 2 or _hear(world, "sam"))

@@ -15,11 +15,11 @@ from tests.e2e.world import World
 
 
 @pytest.fixture(scope="module")
-def admins(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+def admins(founded: World, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     """sam (who has the root key) and lea are admins, ana is a technician."""
-    world = World(tmp_path_factory.mktemp("admins"))
+    world = founded.copied(tmp_path_factory.mktemp("admins"))
     try:
-        world.found()
+        world.start()
         member(world, "sam", "lea", "admin", "all")
         yield world
     finally:

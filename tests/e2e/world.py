@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -123,10 +125,12 @@ class World:
 
     @property
     def environment(self) -> dict[str, str]:
-        """The caller's, with an empty home directory and without Caisey's own variables."""
+        """The caller's, with an empty home directory, keys in files, and none of Caisey's own variables but that."""
         kept = {name: value for name, value in os.environ.items() if not name.startswith("CAISEY")}
         (self.path / "home").mkdir(exist_ok=True)
-        return kept | {"HOME": str(self.path / "home"), "PYTHONUNBUFFERED": "1"}
+        # Keys lie in the homes: no test touches a developer's own keyring.
+        own = {"HOME": str(self.path / "home"), "CAISEY_KEYS": "file"}
+        return kept | own | {"PYTHONUNBUFFERED": "1"}
 
     def home(self, who: str) -> str:
         """A program's or member's directory."""
@@ -142,6 +146,23 @@ class World:
         if not self.solo:
             member = self.ok("sam", "invite", "member", "--name", "ana", "--role", "technician", "--clients", "ACME")
             self.ok("ana", "join", member.strip())
+        self.start_agent()
+
+    def copied(self, path: Path) -> World:
+        """Another one with the same members and machines, of which nothing runs; this one is stopped by it.
+
+        To found a workspace takes a dozen processes, to copy one takes none.
+        """
+        self.end()
+        shutil.copytree(self.path, path, dirs_exist_ok=True)
+        return World(path, solo=self.solo)
+
+    def start(self) -> None:
+        """Relay and agent; the homes of a copy learn where its relay is."""
+        self.start_relay()
+        for membership in self.path.glob("*/membership.json"):
+            text = re.sub(r"http://127\.0\.0\.1:\d+", self.origin, membership.read_text())
+            membership.write_text(text)
         self.start_agent()
 
     def add_endpoint(self, home: str, client: str, name: str) -> None:

@@ -19,7 +19,7 @@ from tests.cli.conftest import Office, office, solo
 
 __all__ = ["office", "solo"]
 
-PACE = Pace(patience=3600, crossing=0.2, observing=2)
+PACE = Pace(patience=3600, crossing=0.2, observing=2, looking=2)
 ENDPOINT = "front-desk-03"
 
 

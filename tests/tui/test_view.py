@@ -129,7 +129,8 @@ async def test_what_others_approve_counts_down_and_goes_on_by_itself(office: Off
         granted = office.agent.write(hold.log, "approval.granted", body, {"hold": str(hold.digest)}, by="sam")
         office.agent.take(granted)
         await seat.until(lambda: seat.shows("approved by sam"))
-        assert seat.kinds[-1] == "action.finished"
+        await seat.until(lambda: seat.kinds[-2:] == ["action.finished", "endpoint.observed"])
+        await seat.until(lambda: "now    as before (=)" in rows(seat, "side"))
 
 
 async def test_ctrl_c_takes_back_what_waits_stops_what_runs_and_never_leaves(office: Office) -> None:

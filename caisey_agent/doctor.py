@@ -1,0 +1,147 @@
+"""What `caisey-agent doctor` looks at on an endpoint; what all programs share is `caisey_core.probing`'s."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+from caisey_agent import service
+from caisey_agent.home import KEY, AgentHome, Membership
+from caisey_agent.installing import Place
+from caisey_core import keys, probing
+from caisey_core.checkup import Check, Finding, State, failed, ok, warning
+from caisey_core.roster import Roster
+from caisey_core.signing import SigningKey
+
+SHELLS: Final = ("/bin/sh", "/bin/bash")
+_SECONDS: Final = 5
+
+
+@dataclass(slots=True)
+class Seen:
+    """What earlier checks have found for later ones."""
+
+    membership: Membership | None = None
+    key: SigningKey | None = None
+    roster: Roster | None = None
+
+
+def checks(home: AgentHome, *, user: bool) -> list[Check]:
+    """Everything there is to look at, in an order in which causes come before what they cause."""
+    seen = Seen()
+    return [
+        Check("home", partial(probing.directory, home.path)),
+        Check("workspace", partial(_membership, home, seen)),
+        Check("keyring", partial(_keyring, home)),
+        Check("key", partial(_key, home, seen), seconds=45),
+        Check("journal", partial(probing.journal, home.path / "journal.db"), seconds=60),
+        Check("roster", partial(_roster, home, seen), seconds=60),
+        Check("relay", partial(_relay, seen), seconds=30),
+        Check("shell", _shell),
+        Check("service", partial(_service, home, user)),
+        Check("running", partial(_running, home)),
+    ]
+
+
+def _membership(home: AgentHome, seen: Seen) -> Iterator[Finding]:
+    seen.membership = home.membership()
+    at = seen.membership
+    yield ok("workspace", f"{at.workspace_name} as {at.name}, {at.workspace}")
+
+
+def _keyring(home: AgentHome) -> Iterator[Finding]:
+    if keys.exists(home.path, KEY) and keys.place_of(home.path, KEY) is keys.Place.KEYRING:
+        yield from probing.keyring_backend(True)
+        yield warning("keyring", "a service has no session to open it in", "Join anew without --keyring.")
+
+
+def _key(home: AgentHome, seen: Seen) -> Iterator[Finding]:
+    if not keys.exists(home.path, KEY) and seen.membership is None:
+        return
+    seen.key = home.key()
+    yield from probing.key(home.path, KEY, seen.key)
+
+
+def _roster(home: AgentHome, seen: Seen) -> Iterator[Finding]:
+    if seen.membership is None:
+        return
+    roster, findings = probing.roster(home.path / "journal.db", seen.membership.roster, seen.membership.workspace)
+    yield from findings
+    if roster.fingerprint != seen.membership.workspace:
+        return
+    seen.roster = roster
+    if seen.key is None or any(each.state is State.FAILED for each in findings):
+        return
+    if roster.endpoint(seen.key.public) is None:
+        # An agent gets to see its own admission with its first connection; whether it is let in, the login shows.
+        yield warning("endpoint", "the roster kept here does not have this key (yet)", "Type: caisey-agent run")
+    else:
+        yield ok("endpoint", f"{seen.membership.name}, admitted")
+
+
+def _relay(seen: Seen) -> Iterator[Finding]:
+    if seen.membership is None:
+        return
+    at, known = seen.membership, seen.roster.relays if seen.roster else {}
+    relays = {str(key): each.url for key, each in known.items()}
+    yield from probing.relay(at.relay, at.plain_text_on, at.workspace, relays, seen.key)
+
+
+def _shell() -> Iterator[Finding]:
+    """The shells that actions run in do run."""
+    for shell in SHELLS:
+        if not Path(shell).exists():
+            needed = shell == SHELLS[0]
+            text = f"{shell} is not there"
+            yield failed("shell", text, "Scripts cannot run here.") if needed else ok("shell", text)
+            continue
+        done = subprocess.run(
+            [shell, "-c", "exit 7"],
+            env={"PATH": "/usr/bin:/bin"},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=_SECONDS,
+            check=False,
+        )
+        if done.returncode == 7:
+            yield ok("shell", f"{shell} runs")
+        else:
+            yield failed("shell", f"{shell} does not run: status {done.returncode}", f"Type: {shell} -c true")
+
+
+def _service(home: AgentHome, user: bool) -> Iterator[Finding]:
+    place = Place(home, user)
+    install = "Type: caisey-agent install"
+    try:
+        text = place.unit.read_text()
+    except FileNotFoundError:
+        yield warning("service", "none is installed; the agent serves only while somebody runs it", install)
+        return
+    line = next((each for each in text.splitlines() if each.startswith("ExecStart=")), "")
+    start = line.removeprefix("ExecStart=").split(" ")[0]
+    if not text.startswith(service.MARK):
+        yield warning("service", f"{place.unit} was not written by caisey-agent; it is not looked at")
+    elif shutil.which(start) is None:
+        yield failed("service", f"{place.unit} starts {start}, which is not there", install)
+    elif service.quoted(str(home.path.absolute())) not in line:
+        yield warning("service", f"{place.unit} serves another home than {home.path}", install)
+    elif not place.managed:
+        yield ok("service", f"{place.unit}; systemd does not run here")
+    elif (state := place.state()) == "active":
+        yield ok("service", f"{place.unit}, active")
+    elif state == "activating":
+        yield warning("service", "it has not reached the relay yet", f"Type: journalctl -u {service.NAME}")
+    else:
+        yield failed("service", f"it is {state or 'unknown'}", f"Type: systemctl start {service.NAME}")
+
+
+def _running(home: AgentHome) -> Iterator[Finding]:
+    if probing.held(home.path / "agent.lock"):
+        yield ok("running", "an agent runs in this home")
+    else:
+        yield warning("running", "no agent runs in this home", "Type: caisey-agent run")
