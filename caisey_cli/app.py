@@ -91,6 +91,11 @@ TABLE: Final[dict[str, tuple[Row, ...]]] = {
         Row("members", "members", "List the workspace's members, also those who were removed."),
         Row("remove", "members", "Remove a member: their connections end, and what they invited counts no more."),
         Row(
+            "audit",
+            "audit",
+            "List logins and invitations that the relay refused, the newest first; for admins of every client.",
+        ),
+        Row(
             "renew",
             "workspace",
             "Make the roster count for another 90 days; every command of an admin does so by itself.",

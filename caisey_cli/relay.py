@@ -87,6 +87,10 @@ class Relay:
         """What waits for an answer in this member's scope, the oldest first."""
         return self._get("/approvals", api.Pending).pending
 
+    def audit(self) -> str:
+        """The relay's own log, of whom it did not let in; empty where it has none. Raises `Forbidden`."""
+        return self._get("/audit", api.AuditLog).log
+
     def _get(self, path: str, shape: type[S]) -> S:
         return self._ask("GET", path, None, shape)
 

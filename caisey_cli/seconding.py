@@ -183,7 +183,7 @@ def _what(roster: Roster, change: Change) -> Rows:
 
 
 def _person(roster: Roster, body: MemberInvited | MemberAdded) -> Rows:
-    yield "name", wording.name(body.name)
+    yield "name", inert(body.name)
     yield "role", f"{body.role}: {_ROLES[body.role]}"
     yield "clients", _clients(roster, body.clients)
     if letters := strange(body.name):
@@ -201,7 +201,7 @@ def _person(roster: Roster, body: MemberInvited | MemberAdded) -> Rows:
 def _clients(roster: Roster, clients: Sequence[str]) -> str:
     if EVERY_CLIENT in clients:
         return "every client, also those to come"
-    return ", ".join(sorted(wording.name(roster.clients.get(each, each)) for each in clients)) or "no client"
+    return ", ".join(sorted(inert(roster.clients.get(each, each)) for each in clients)) or "no client"
 
 
 def _by(roster: Roster, change: Change) -> str:

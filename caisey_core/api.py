@@ -146,6 +146,15 @@ class Pending(Shape, frozen=True):
     pending: tuple[PendingShape, ...]
 
 
+class AuditLog(Shape, frozen=True):
+    """GET /v1/audit, for admins of the whole workspace: the log of whom the relay did not let in.
+
+    Empty where it has not begun.
+    """
+
+    log: str
+
+
 class Records(Shape, frozen=True):
     """GET /v1/logs/{log}/records?after=N&limit=M: entries in order; `length` is the log's."""
 

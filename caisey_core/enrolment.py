@@ -158,11 +158,15 @@ async def join(
                         return _joined(invitation, roster, log, invited, done)
                     _usable(who, grant)
                     names = _names(invited, machine)
-                    admission = _admission(roster, grant, key, device(), next(names, ""))
+                    # A used invitation is offered all the same, for a key nobody has: the relay is to hear of the try.
+                    own = SigningKey.generate() if grant.used else device()
+                    admission = _admission(roster, grant, key, own, next(names, ""))
                     link.append(LogId(roster.log or ""), [admission.sealed])
                 case Rejected(code="conflict") if grant is not None and (name := next(names, "")):
                     admission = _admission(roster, grant, key, device(), name)
                     link.append(LogId(roster.log or ""), [admission.sealed])
+                case Acknowledged() if grant is not None and grant.used:
+                    raise Refused("The relay took an invitation that was used already. Nothing was joined.")
                 case Acknowledged() if admission is not None and invited is not None:
                     return _joined(invitation, roster, log, invited, admission)
                 case Rejected(code=code, why=why):
@@ -247,7 +251,8 @@ def _admitted(log: Iterable[tuple[Record, Receipt]], grant: Grant, device: Signi
 def _usable(who: Who, grant: Grant) -> None:
     if (who == "member") != isinstance(grant.invited, MemberInvited):
         raise UsageError(f"This invitation is not for a {who}; nothing was joined.")
-    if why := spent(grant, 0):  # whether it is too late is for the relay's clock to say
+    # Whether it is too late is for the relay's clock to say.
+    if not grant.used and (why := spent(grant, 0)):
         waits = not grant.revoked and bool(grant.waits)
         raise UsageError(f"{why.rstrip('.')}; nothing was joined.", hint=_hint("waiting" if waits else ""))
 

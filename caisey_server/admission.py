@@ -29,10 +29,12 @@ from caisey_core.kinds import (
 )
 from caisey_core.record import Record, Sealed
 from caisey_core.roster import EVERY_CLIENT, Endpoint, Grant, Member, Roster, spent
-from caisey_core.signing import verify
+from caisey_core.signing import is_public_key, verify
 
 LOGIN_LIFETIME_MS = 5 * 60 * 1000
 """How far ahead a login statement may expire."""
+AUDIT = "audit"
+"""What stands for the endpoint of the relay's own log, which is on none."""
 SQL_MAX = 2**63 - 1
 """The largest integer a journal's column takes; checkpoints and cursors may name larger ones."""
 
@@ -104,30 +106,48 @@ class Directory:
 
 @dataclass(frozen=True, slots=True)
 class Door:
-    """What a login has to fit: this relay's key and port, the nonce it gave out, and its clock (ms)."""
+    """What a login has to fit: this relay's key and port, the nonce it gave out (None: none), and its clock (ms)."""
 
     relay: str
     port: int
-    challenge: str
+    challenge: str | None
     now: int
 
 
-def log_in(directory: Directory, door: Door, statement: bytes, sig: bytes) -> str | None:
-    """The key that has proved itself and is admitted; None for every other case alike."""
+@dataclass(frozen=True, slots=True)
+class Knock:
+    """A login that was looked at: the key it claims, and why it is refused; empty where that key is admitted.
+
+    The peer is told nothing of `why`; it is for the workspace's admins.
+    """
+
+    key: str
+    why: str
+
+
+def log_in(directory: Directory, door: Door, statement: bytes, sig: bytes) -> Knock:
+    """Whether a key has proved itself and is admitted."""
     try:
         said = read_login(statement)
     except BadRecord:
-        return None
-    fits = (
-        said.v == 1
-        and said.workspace == directory.roster.fingerprint != ""
-        and said.challenge == door.challenge
-        and door.now < said.expires <= door.now + LOGIN_LIFETIME_MS
-        and _is_ours(directory.roster, door, said)
-        and directory.who(said.key) is not None
-        and verify(said.key, Namespace.LOGIN, statement, sig)
-    )
-    return said.key if fits else None
+        return Knock("", "no login statement")
+    return Knock(said.key if is_public_key(said.key) else "", _unwelcome(directory, door, said, statement, sig))
+
+
+def _unwelcome(directory: Directory, door: Door, said: LoginStatement, statement: bytes, sig: bytes) -> str:
+    if said.v != 1:
+        return "another version of the login"
+    if not said.workspace == directory.roster.fingerprint != "":
+        return "another workspace"
+    if door.challenge is None or said.challenge != door.challenge:
+        return "not the challenge it was given"
+    if not door.now < said.expires <= door.now + LOGIN_LIFETIME_MS:
+        return "the statement has expired, or lasts too long"
+    if not _is_ours(directory.roster, door, said):
+        return "meant for another relay"
+    if directory.who(said.key) is None:
+        return "no such key in the roster"
+    return "" if verify(said.key, Namespace.LOGIN, statement, sig) else "the signature does not hold"
 
 
 def _is_ours(roster: Roster, door: Door, said: LoginStatement) -> bool:
@@ -152,6 +172,8 @@ def reads(roster: Roster, standing: Standing, log: str, endpoint: str | None) ->
     if endpoint is None:
         return False
     match standing:
+        case Member() if endpoint == AUDIT:
+            return audits(standing)
         case Member():
             known = roster.endpoints.get(Digest(endpoint))
             return known is not None and standing.serves(known.client)
@@ -159,6 +181,11 @@ def reads(roster: Roster, standing: Standing, log: str, endpoint: str | None) ->
             return endpoint == standing.id
         case _:
             return False
+
+
+def audits(standing: Standing) -> bool:
+    """Whether a key may read whom the relay did not let in: an admin of the whole workspace."""
+    return isinstance(standing, Member) and standing.governs and EVERY_CLIENT in standing.clients
 
 
 def shut(standing: Standing, now: int) -> Denial | None:
@@ -270,7 +297,7 @@ def opens(roster: Roster, standing: Standing, record: Record) -> Denial | None:
 def writes(standing: Standing, session: Session, record: Record) -> Denial | None:
     """Why a key that reads this session may not say this in it; None if it may."""
     kind = record.kind
-    if kind is None or kind.first:
+    if kind is None or kind.first or session.endpoint == AUDIT:
         return denial("kind")
     match standing, kind.signer:
         case Endpoint(), Signer.ENDPOINT:

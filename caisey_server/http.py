@@ -20,6 +20,7 @@ from caisey_core.record import Sealed, parse
 from caisey_core.roster import Grant, Roster
 from caisey_server import admission
 from caisey_server.admission import Denial, Standing, denial
+from caisey_server.audit import Refusal
 from caisey_server.openapi import describe, documented
 from caisey_server.reader import Reader
 from caisey_server.relay import Relay, now_ms
@@ -119,10 +120,15 @@ def _relay(request: Request) -> Relay:
 
 def _address(request: Request) -> str:
     """Where the call comes from; refuses who has tried too often."""
-    address = request.client.host if request.client else ""
+    address = _host(request)
     if _relay(request).refuses(address):
+        _relay(request).refused(Refusal(address, "", DENIALS["rate"]))
         raise _Refused(denial("rate"))
     return address
+
+
+def _host(request: Request) -> str:
+    return request.client.host if request.client else ""
 
 
 Here = Annotated[Relay, Depends(_relay)]
@@ -151,7 +157,7 @@ async def login(relay: Here, address: Address, request: Request) -> Response:
         nonce = read_login(asked.statement).challenge
     except BadRecord:
         nonce = ""
-    key = relay.log_in(asked.statement, asked.sig, nonce) if relay.redeem(nonce) else None
+    key = relay.log_in(asked.statement, asked.sig, nonce if relay.redeem(nonce) else None, address)
     if key is None:
         raise _Refused(denial("login"))
     relay.welcomes(address)
@@ -199,13 +205,14 @@ _bearer = HTTPBearer(auto_error=False, description="The token of POST /v1/login.
 
 
 async def _caller(
-    relay: Here, credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
+    relay: Here, request: Request, credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
 ) -> Standing:
     key = relay.bearer(credentials.credentials) if credentials else None
     standing = relay.directory.who(key) if key else None
     if standing is None:
         raise _Refused(denial("login", "log in first"))
     if refused := admission.shut(standing, now_ms()):
+        relay.denied(standing, refused, _host(request))
         raise _Refused(refused)
     return standing
 
@@ -236,6 +243,7 @@ async def join(relay: Here, who: Who, request: Request) -> Response:
         raise _Refused(denial("malformed", str(bad))) from bad
     result = admission.sound([record], who.key) or await relay.log.append(record.log, "", (record,), who.key)
     if isinstance(result, Denial):
+        relay.denied(who, result, _host(request))
         raise _Refused(result)
     ((digest, receipt),) = result
     return _json(
@@ -271,6 +279,14 @@ async def approvals(relay: Here, who: Who) -> Response:
     """Holds in the caller's scope that wait for another member, the oldest first."""
     known = await relay.log.ask(Reader.holds, admission.scope(relay.directory.roster, who))
     return _json(api.Pending(pending=tuple(known)))
+
+
+@router.get("/audit", **documented(api.AuditLog))
+async def audit(relay: Here, who: Who) -> Response:
+    """The relay's own log, for admins of the whole workspace."""
+    if not admission.audits(who):
+        raise _Refused(denial("scope"))
+    return _json(api.AuditLog(log=await relay.log.ask(Reader.audit)))
 
 
 @router.get("/logs/{log}/records", **documented(api.Records))

@@ -18,11 +18,12 @@ from pathlib import Path
 from typing import Concatenate, Final, ParamSpec, Protocol, TypeVar
 
 from caisey_core.frames import Checkpoint
+from caisey_core.kinds import Body
 from caisey_core.record import Record
 from caisey_core.signing import SigningKey
 from caisey_server.admission import Denial, Directory, denial
 from caisey_server.reader import Reader
-from caisey_server.requests import Append, Attest, Committed, Found, Item, Positions, Request
+from caisey_server.requests import Append, Attest, Committed, Found, Item, Positions, Request, Tell
 from caisey_server.sequencer import Sequencer
 
 P = ParamSpec("P")
@@ -107,6 +108,11 @@ class EmbeddedLog:
     def attest(self, checkpoint: Checkpoint, writer: str) -> asyncio.Future[Positions | Denial]:
         """Keeps an endpoint's checkpoint, if it agrees with the log."""
         return self._submit(Attest(checkpoint, writer), 0)
+
+    def tell(self, notes: Sequence[tuple[str, Body]]) -> None:
+        """Puts something of the relay's own on record, beside everything else; nobody waits for it."""
+        if notes:
+            _ = self._submit(Tell(tuple(notes)), 0)
 
     async def room(self) -> None:
         """Waits until not too much is waiting to be written. Append right after it."""

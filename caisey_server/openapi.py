@@ -22,6 +22,7 @@ _SHAPES: Final = (
     api.Endpoints,
     api.Sessions,
     api.Pending,
+    api.AuditLog,
     api.Records,
     api.CheckpointShape,
     api.Health,

@@ -9,10 +9,11 @@ import sqlite3
 from typing import TYPE_CHECKING, Final
 
 from caisey_core.frames import Receipt
-from caisey_core.kinds import ActionHeld, SessionOpened
+from caisey_core.ids import LogId
+from caisey_core.kinds import ActionHeld, AuditOpened, SessionOpened
 from caisey_core.record import Record, Sealed, parse
 from caisey_core.roster import Roster
-from caisey_server.admission import Session
+from caisey_server.admission import AUDIT, Session
 
 if TYPE_CHECKING:
     from sqlite_utils import Database, Migrations
@@ -67,6 +68,11 @@ def project(connection: sqlite3.Connection, record: Record, receipt: Receipt, ro
                 "INSERT INTO sessions (log, endpoint, opener, opened, closed, seq) VALUES (?, ?, ?, ?, 0, 0)",
                 (record.log, body.endpoint.id, head.key, receipt.received),
             )
+        case AuditOpened():
+            connection.execute(
+                "INSERT INTO sessions (log, endpoint, opener, opened, closed, seq) VALUES (?, ?, ?, ?, 0, 0)",
+                (record.log, AUDIT, head.key, receipt.received),
+            )
         case ActionHeld(quorum=quorum) if quorum is not None:
             connection.execute(
                 "INSERT INTO holds (hold, log, action, received) VALUES (?, ?, ?, ?)",
@@ -99,6 +105,12 @@ def session(connection: sqlite3.Connection, log: str) -> Session | None:
     """What admission has to know of a session."""
     row = connection.execute("SELECT endpoint, opener, closed FROM sessions WHERE log = ?", (log,)).fetchone()
     return None if row is None else Session(log, row[0], row[1], bool(row[2]))
+
+
+def audit(connection: sqlite3.Connection) -> LogId | None:
+    """The relay's own log, which stands among the sessions, on no endpoint; None where it has not begun."""
+    row = connection.execute("SELECT log FROM sessions WHERE endpoint = ?", (AUDIT,)).fetchone()
+    return LogId(row[0]) if row else None
 
 
 def rebuild(connection: sqlite3.Connection) -> None:

@@ -38,9 +38,11 @@ _MARK_COLUMNS: Final = """
     SELECT checkpoints.rowid, records.pos, checkpoints.seq, statement, checkpoints.sig
     FROM checkpoints JOIN records ON records.log = checkpoints.log AND records.seq = checkpoints.seq
 """
+# The relay's own log is followed by its name only.
 _IN_SCOPE: Final = """
     (:all OR {table}.log = :roster OR {table}.log IN
         (SELECT log FROM sessions WHERE endpoint IN (SELECT value FROM json_each(:endpoints))))
+    AND {table}.log NOT IN (SELECT log FROM sessions WHERE endpoint = 'audit')
 """
 
 
@@ -74,6 +76,11 @@ class Reader:
         """What admission has to know of a session."""
         with translated(self._path):
             return projections.session(self._journal.connection, log)
+
+    def audit(self) -> str:
+        """The relay's own log; empty where it has not begun."""
+        with translated(self._path):
+            return projections.audit(self._journal.connection) or ""
 
     def length(self, log: str) -> int:
         """How many records a log has."""
@@ -135,7 +142,7 @@ class Reader:
     def sessions(self, endpoints: frozenset[str] | None) -> list[SessionShape]:
         """Sessions in scope, the newest first."""
         sql = """SELECT log, endpoint, opened, opener, closed, seq FROM sessions
-                 WHERE :all OR endpoint IN (SELECT value FROM json_each(:endpoints))
+                 WHERE (:all OR endpoint IN (SELECT value FROM json_each(:endpoints))) AND endpoint <> 'audit'
                  ORDER BY opened DESC, rowid DESC"""
         with translated(self._path):
             return [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 import time
 from collections import OrderedDict
@@ -12,9 +13,11 @@ from typing import Final
 from caisey_core import frames
 from caisey_core.api import ChallengeIssued
 from caisey_core.connection import is_loopback
-from caisey_core.signing import SigningKey
+from caisey_core.roster import Grant
+from caisey_core.signing import SigningKey, fingerprint
 from caisey_server import admission
-from caisey_server.admission import Directory, Door
+from caisey_server.admission import Denial, Directory, Door, Standing
+from caisey_server.audit import QUIET, Refusal, Tally
 from caisey_server.fanout import Follower, Hub
 from caisey_server.home import Home
 from caisey_server.limits import Addresses, Bucket
@@ -99,6 +102,8 @@ class Relay:
         self.port = 0
         self._challenges: OrderedDict[str, int] = OrderedDict()
         self._tokens: OrderedDict[str, tuple[str, int]] = OrderedDict()
+        self._tally = Tally()
+        self._settling: asyncio.TimerHandle | None = None
         self._here = Addresses(_LOGINS, _LOGINS_AT_ONCE_HERE)
         self._away = Addresses(_LOGINS, _LOGINS_AT_ONCE)
 
@@ -125,10 +130,41 @@ class Relay:
     def _bucket(self, address: str) -> Bucket:
         return (self._here if is_loopback(address) else self._away).of(address)
 
-    def log_in(self, statement: bytes, sig: bytes, challenge: str) -> str | None:
-        """The key that has proved itself with this challenge; None for every other case alike."""
+    def log_in(self, statement: bytes, sig: bytes, challenge: str | None, address: str) -> str | None:
+        """The key that has proved itself with this challenge; None for every other case alike.
+
+        A challenge of None was not given out, and nothing fits it.
+        """
         door = Door(self.key.public, self.port, challenge, now_ms())
-        return admission.log_in(self.directory, door, statement, sig)
+        knock = admission.log_in(self.directory, door, statement, sig)
+        if knock.why:
+            self.refused(Refusal(address, fingerprint(knock.key) if knock.key else "", knock.why))
+            return None
+        return knock.key
+
+    def denied(self, standing: Standing, why: Denial, address: str) -> None:
+        """Notes that an invitation did not let in whoever holds it. Of anybody else this notes nothing."""
+        # A name in use is no refusal: another one is tried.
+        if isinstance(standing, Grant) and why.code not in {"conflict", "rate", "store"}:
+            self.refused(Refusal(address, fingerprint(standing.key) if standing.key else "", why.why, standing.digest))
+
+    def refused(self, refusal: Refusal) -> None:
+        """Puts a refusal on record, now or with those like it."""
+        self.log.tell(self._tally.take(refusal, monotonic(), now_ms()))
+        if self._settling is None:
+            self._settling = asyncio.get_running_loop().call_later(QUIET, self._settle)
+
+    def _settle(self) -> None:
+        self._settling = None
+        self.log.tell(self._tally.settle(monotonic()))
+        if self._tally.waiting:
+            self._settling = asyncio.get_running_loop().call_later(QUIET, self._settle)
+
+    def close(self) -> None:
+        """Puts on record what was only counted so far."""
+        if self._settling is not None:
+            self._settling.cancel()
+        self.log.tell(self._tally.settle(monotonic(), all_=True))
 
     def challenge(self) -> ChallengeIssued:
         """A nonce to sign, good once and for a minute."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from caisey_core.frames import Checkpoint, Entry, Receipt
 from caisey_core.ids import Digest
+from caisey_core.kinds import Body
 from caisey_core.record import Record
 from caisey_server.admission import Directory
 
@@ -37,7 +38,14 @@ class Attest:
     writer: str
 
 
-Request = Append | Found | Attest
+@dataclass(frozen=True, slots=True)
+class Tell:
+    """What the relay itself has to say, by kind and body; it stands in the audit log."""
+
+    notes: tuple[tuple[str, Body], ...]
+
+
+Request = Append | Found | Attest | Tell
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,13 +20,13 @@ from caisey_core.errors import BadRecord, JournalError
 from caisey_core.frames import Checkpoint, CheckpointStatement, Entry, Receipt, read_checkpoint
 from caisey_core.ids import Digest
 from caisey_core.journal import Journal
-from caisey_core.kinds import GOVERNING, Namespace, SessionOpened
-from caisey_core.record import Record, canonical, parse
+from caisey_core.kinds import GOVERNING, AuditOpened, Namespace, SessionOpened
+from caisey_core.record import Record, Writer, canonical, parse
 from caisey_core.roster import Roster, fold
 from caisey_core.signing import SigningKey, verify
 from caisey_server import admission, projections
-from caisey_server.admission import SQL_MAX, Denial, Directory, Session, denial
-from caisey_server.requests import Append, Attest, Committed, Found, Item, Positions, Request
+from caisey_server.admission import AUDIT, SQL_MAX, Denial, Directory, Session, denial
+from caisey_server.requests import Append, Attest, Committed, Found, Item, Positions, Request, Tell
 
 ATTEST_EVERY: Final = 256
 """Records of a log after which the relay signs how far it has come."""
@@ -62,6 +62,7 @@ class Sequencer:
         self.trouble = ""
         self._key = key
         self._clock = clock
+        self._scribe: Writer | None = None
         self.incarnation = journal.setting("incarnation") or secrets.token_hex(16)
         # Written at every start: whether the journal takes writes is not to be found out by the first append.
         journal.set("incarnation", self.incarnation)
@@ -94,7 +95,7 @@ class Sequencer:
         return results, Committed(tuple(draft.items), draft.marked, changed)
 
     def _abandon(self, why: str) -> None:
-        self.trouble = why
+        self.trouble, self._scribe = why, None
         try:
             # A COMMIT that failed can leave its transaction open.
             if self.journal.connection.in_transaction:
@@ -110,6 +111,8 @@ class Sequencer:
                 return self._found(connection, draft, request.records)
             case Attest():
                 return self._witness(connection, draft, request)
+            case Tell():
+                return self._tell(connection, draft, request)
 
     # -- appends ------------------------------------------------------------------------------------------
 
@@ -243,6 +246,24 @@ class Sequencer:
             places.append((record.digest, receipt))
         draft.ends[log] = end
         return tuple(places)
+
+    # -- the relay's own log ------------------------------------------------------------------------------
+
+    def _tell(self, connection: sqlite3.Connection, draft: Draft, request: Tell) -> Positions | Denial:
+        """Writes to the audit log, and begins it; before there is a workspace there is nobody to read it."""
+        workspace = draft.directory.roster.fingerprint
+        if not workspace:
+            return denial("scope")
+        records: list[Record] = []
+        if self._scribe is None:
+            log = projections.audit(connection)
+            self._scribe = Writer(self._key, log)
+            if log is None:
+                opened = AuditOpened(workspace=workspace, nonce=secrets.token_hex(16))
+                records.append(self._scribe.write("audit.opened", opened, time=draft.now))
+        records += [self._scribe.write(kind, body, time=draft.now) for kind, body in request.notes]
+        end = self._end(connection, draft, records[0].log)
+        return self._place(connection, draft, AUDIT, records, end, max(draft.now, end.received))
 
     # -- checkpoints --------------------------------------------------------------------------------------
 

@@ -124,8 +124,8 @@ async def _run(
     home: Home, key: SigningKey, listen: Listen, listening: socket.socket, tls: ssl.SSLContext | None
 ) -> None:
     log = await EmbeddedLog.open(home.journal, key, now_ms)
+    relay = Relay(home, key, log)
     try:
-        relay = Relay(home, key, log)
         relay.port = listening.getsockname()[1]
         scheme = "http" if listen.tls_cert is None else "https"
         host = f"[{listen.host}]" if ":" in listen.host else listen.host
@@ -141,6 +141,7 @@ async def _run(
             asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, again)
         await _Server(_config(relay, tls), ready).serve(sockets=[listening])
     finally:
+        relay.close()
         await log.close()
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Final
 
 from caisey_server import admission
-from caisey_server.admission import Standing
+from caisey_server.admission import AUDIT, Standing
 from caisey_server.log import EmbeddedLog
 from caisey_server.reader import PAGE_BYTES, Mark, Reader
 from caisey_server.requests import Item
@@ -90,7 +90,9 @@ class Source:
     async def sweep(self, standing: Standing, pos: int) -> tuple[list[Item], int, bool]:
         """A page of what comes next in every log a key may read."""
         roster = self.log.directory.roster
-        page = self.tail.sweep(pos, lambda item: admission.reads(roster, standing, item.log, item.endpoint))
+        page = self.tail.sweep(
+            pos, lambda item: item.endpoint != AUDIT and admission.reads(roster, standing, item.log, item.endpoint)
+        )
         if page is not None:
             return page
         return await self.log.ask(Reader.sweep, roster.log or "", admission.scope(roster, standing), pos)

@@ -18,12 +18,13 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from caisey_core import frames
 from caisey_core.errors import BadRecord
-from caisey_core.frames import Frame
+from caisey_core.frames import DENIALS, Frame
 from caisey_core.kinds import BODY_LIMIT, HEAD_LIMIT
 from caisey_core.record import Record, parse
 from caisey_core.roster import Endpoint, Member
 from caisey_server import admission
 from caisey_server.admission import Denial, Session, denial
+from caisey_server.audit import Refusal
 from caisey_server.fanout import Follower
 from caisey_server.limits import Bucket
 from caisey_server.lines import EveryLog, OneLog
@@ -69,10 +70,13 @@ async def _log_in(relay: Relay, websocket: WebSocket) -> str | None:
     except (TimeoutError, BadRecord):
         login = None
     if relay.refuses(address):
+        relay.refused(Refusal(address, "", DENIALS["rate"]))
         await websocket.send_bytes(frames.encode(_denied(0, denial("rate"))))
         await websocket.close(1013, "too many logins")
         return None
-    key = relay.log_in(login.statement, login.sig, nonce) if isinstance(login, frames.Login) else None
+    key = relay.log_in(login.statement, login.sig, nonce, address) if isinstance(login, frames.Login) else None
+    if not isinstance(login, frames.Login):
+        relay.refused(Refusal(address, "", "no login statement"))
     if key is None:
         await websocket.send_bytes(frames.encode(_denied(0, denial("login"))))
         await websocket.close(1008, "login")
@@ -97,6 +101,7 @@ class _Peer:
 
     def __init__(self, relay: Relay, websocket: WebSocket, key: str) -> None:
         self._relay, self._websocket, self._key = relay, websocket, key
+        self._address = websocket.client.host if websocket.client else ""
         self._ended: asyncio.Future[tuple[int, str]] = asyncio.get_running_loop().create_future()
         self._going = asyncio.Semaphore(_AT_ONCE)
         self._bytes = Bucket(_BYTES, _BYTES)
@@ -196,6 +201,7 @@ class _Peer:
         self._going.release()
         result = done.result()
         if isinstance(result, Denial):
+            self._relay.denied(self._follower.standing, result, self._address)
             self._follower.post(_denied(id_, result))
         else:
             self._follower.post(frames.Appended(id=id_, log=log, receipts=result))
@@ -211,6 +217,7 @@ class _Peer:
         log, roster = self._relay.log, self._relay.directory.roster
         standing = self._follower.standing
         if refused := admission.shut(standing, now_ms()):
+            self._relay.denied(standing, refused, self._address)
             return _denied(0, refused)
         session: Session | None = None
         if frame.log != roster.log:

@@ -113,13 +113,7 @@ def invite_member(
     until = now_ms() + 1000 * expires
 
     def make(roster: Roster, key: SigningKey) -> Invited:
-        if (
-            not own.rooted
-            and backup_of(own) is not None
-            and roster.root != key.public
-            and not roster.seconders(key.public)
-        ):
-            root_key(own, None)  # says where the backup is
+        _says_where_the_root_is(own, roster, key)
         return inviting.invite_member(
             roster,
             key,
@@ -134,9 +128,14 @@ def invite_member(
     _invitation(_governed(own, _governing_key(own, root_file, passphrase_file, second=second), make), json)
 
 
-def _governing_key(
-    own: Home, root_file: Path | None = None, passphrase_file: Path | None = None, *, second: bool
-) -> SigningKey:
+def _says_where_the_root_is(own: Home, roster: Roster, key: SigningKey) -> None:
+    """Raises `UsageError` where only the root key could do this, and its backup is what there is of it."""
+    alone = roster.root != key.public and not roster.seconders(key.public)
+    if alone and not own.rooted and backup_of(own) is not None:
+        root_key(own, None)
+
+
+def _governing_key(own: Home, root_file: Path | None, passphrase_file: Path | None, *, second: bool) -> SigningKey:
     """The root key where it is at hand and may be used, else this admin's own."""
     by_root = not second and (root_file is not None or own.rooted)
     return root_key(own, root_file, passphrase_file) if by_root else own.key()
@@ -242,6 +241,8 @@ def _line(row: dict[str, Any]) -> str:
 def rotate(
     invitation: CodeArgument,
     expires: ExpiresOption = "24h",  # type: ignore[assignment]
+    root_file: RootOption = None,
+    passphrase_file: PassphraseOption = None,
     second: SecondOption = False,
     home: HomeOption = None,
     json: JsonOption = False,
@@ -260,9 +261,13 @@ def rotate(
     relay = own.membership().relay
     until = now_ms() + 1000 * expires
     grant = inviting.rotatable(current(own, own.key()), invitation, now_ms())
-    key = _governing_key(own, second=second) if isinstance(grant.invited, MemberInvited) else own.key()
+    key = own.key()
+    if isinstance(grant.invited, MemberInvited):
+        key = _governing_key(own, root_file, passphrase_file, second=second)
 
     def make(roster: Roster, key: SigningKey) -> Invited:
+        if isinstance(grant.invited, MemberInvited):
+            _says_where_the_root_is(own, roster, key)
         still = inviting.rotatable(roster, inviting.invitation_code(grant), now_ms())
         return inviting.rotate(roster, key, still, relay=relay, expires=until, now=now_ms())
 

@@ -32,6 +32,7 @@ from caisey_core.kinds.actions import (
     Quorum,
     Verdict,
 )
+from caisey_core.kinds.audit import AdmissionRefused, AuditOpened, LoginRefused
 from caisey_core.kinds.machine import (
     Disk,
     EndpointObserved,
@@ -90,9 +91,11 @@ __all__ = [
     "ActionStarted",
     "ActionUnknown",
     "ActionWithdrawn",
+    "AdmissionRefused",
     "ApprovalDenied",
     "ApprovalGranted",
     "Audience",
+    "AuditOpened",
     "Body",
     "ChangeApproved",
     "ChangeDenied",
@@ -117,6 +120,7 @@ __all__ = [
     "Kind",
     "Limits",
     "LoggedIn",
+    "LoginRefused",
     "MemberAdded",
     "MemberAdmitted",
     "MemberInvited",
@@ -156,6 +160,7 @@ class Signer(StrEnum):
     MEMBER = "member"
     TECHNICIAN = "technician"
     ENDPOINT = "endpoint"
+    RELAY = "relay"
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,7 +177,7 @@ class Kind:
     @property
     def first(self) -> bool:
         """Whether it begins a log."""
-        return self.name in {"workspace.founded", "session.opened"}
+        return self.name in {"workspace.founded", "session.opened", "audit.opened"}
 
 
 Row = tuple[str, type[Body] | None, tuple[str, ...], tuple[str, ...]]
@@ -262,6 +267,13 @@ KINDS: Final[dict[str, Kind]] = (
         _row("action.output", None, _ACTION),
         _row("action.finished", ActionFinished, _ACTION),
         _row("action.unknown", ActionUnknown, _ACTION),
+    )
+    | _kinds(
+        Signer.RELAY,
+        Namespace.RECORD,
+        _row("audit.opened", AuditOpened),
+        _row("login.refused", LoginRefused),
+        _row("admission.refused", AdmissionRefused),
     )
 )
 """Every kind this version knows, by name."""

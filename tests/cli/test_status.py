@@ -142,7 +142,7 @@ print(*[each for each in opened if each.startswith(sys.argv[0]) or "home" in eac
         "keyring",
         "socket",
     }
-    assert files.split() == [str(place / known.FILE)]
+    assert files.split() == [str(place / known.FILE), str(place / known.LOCAL / known.FILE)]
 
 
 def test_it_costs_a_small_part_of_what_help_does(tmp_path: Path) -> None:

@@ -22,8 +22,10 @@ from caisey_core.kinds import (
     ActionStarted,
     ActionUnknown,
     ActionWithdrawn,
+    AdmissionRefused,
     ApprovalDenied,
     ApprovalGranted,
+    AuditOpened,
     Body,
     ChangeApproved,
     ChangeDenied,
@@ -47,6 +49,7 @@ from caisey_core.kinds import (
     Judged,
     Limits,
     LoggedIn,
+    LoginRefused,
     MemberAdded,
     MemberAdmitted,
     MemberInvited,
@@ -182,6 +185,18 @@ BODIES: dict[str, Body | bytes] = {
         truncated=False,
     ),
     "action.unknown": ActionUnknown(why="The agent ended while it ran."),
+    "audit.opened": AuditOpened(workspace="SHA256:fingerprint", nonce="n"),
+    "login.refused": LoginRefused(
+        address="192.0.2.7", key="SHA256:fingerprint", why="no such key in the roster", count=17, since=NOW
+    ),
+    "admission.refused": AdmissionRefused(
+        address="2001:db8::7",
+        key="SHA256:fingerprint",
+        grant="78" * 32,
+        why="the invitation was used",
+        count=1,
+        since=NOW,
+    ),
 }
 """Every kind's sample; `test_golden` checks that none is missing."""
 

@@ -122,6 +122,38 @@ def test_an_invitation_of_somebody_else_s(shared: World, tmp_path: Path) -> None
     assert join(shared, "caisey-agent", tmp_path / "mine", made).returncode == 0
 
 
+def test_every_refusal_is_on_record_for_the_admins(shared: World, tmp_path: Path) -> None:
+    made = {
+        name: shared.shape("sam", "invite", "endpoint", "--client", "ACME", "--name", f"{name}-pc")
+        for name in ("used", "revoked")
+    }
+    late = ("endpoint", "--client", "ACME", "--name", "expired-pc", "--expires", "1h", "--home", shared.home("sam"))
+    expired = shared.off_clock("caisey", -7200, "invite", *late).stdout.strip()
+    shared.ok("sam", "revoke", "revoked-pc")
+    assert join(shared, "caisey-agent", tmp_path / "good", made["used"]["invitation"]).returncode == 0
+    known = decode("endpoint", made["used"]["invitation"])
+    unknown = encode("endpoint", Invitation(known.relay, known.workspace, known.version, known.digest, bytes(32)))
+    bad = {
+        "the invitation was used": made["used"]["invitation"],
+        "the invitation was revoked": made["revoked"]["invitation"],
+        "the invitation has expired": expired,
+        "no such key in the roster": unknown,
+    }
+    for number, text in enumerate(bad.values()):
+        assert join(shared, "caisey-agent", tmp_path / str(number), text).returncode == USAGE
+    rows = shared.shape("sam", "audit")["refusals"]
+    assert [each["received"] for each in rows] == sorted((each["received"] for each in rows), reverse=True)
+    by = {(each["why"], each["what"]): each for each in rows}
+    for why, name in (("was used", "used"), ("was revoked", "revoked"), ("has expired", "expired")):
+        (row,) = [each for (said, what), each in by.items() if said.endswith(why) and f"ACME/{name}-pc" in what]
+        assert (row["kind"], row["address"], row["count"]) == ("invitation", "127.0.0.1", 1)
+        assert row["key"].startswith("SHA256:")
+    assert any(each["kind"] == "login" and each["why"] == "no such key in the roster" for each in rows)
+    assert "ACME/used-pc" in shared.ok("sam", "audit", "--limit", "9")
+    told(shared.caisey("ana", "audit"), REFUSED, "Only an admin may do this")
+    assert shared.shape("sam", "sessions")["sessions"] == [], "it is kept nowhere else"
+
+
 def test_what_the_help_says_may_be_typed(shared: World) -> None:
     """A machine by its short name, as everywhere else; a time as `run --timeout` takes it."""
     assert shared.ok("sam", "invite", "endpoint", "--client", "ACME", "--name", "soon", "--expires", "90s")

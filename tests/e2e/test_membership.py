@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.running import Running
+from tests.e2e.running import Running, console
 from tests.e2e.telling import REFUSED, UNKNOWN, USAGE, told
 from tests.e2e.test_connect import Window
 from tests.e2e.world import World, until
@@ -101,3 +101,14 @@ def test_any_command_of_an_admin_renews_a_roster_that_is_due(tmp_path: Path) -> 
         assert world.shape("sam")["roster_expires"] == after["roster_expires"], "once is enough"
     finally:
         world.end()
+
+
+def test_on_a_terminal_the_name_is_typed(world: World) -> None:
+    for typed, gone in (("bob", False), ("ana", True)):
+        with console(world, "sam", "remove", "ana", "--reason", "left") as asked:
+            asked.shows("Type the name to remove them")
+            assert "ana, technician: their live connections end" in asked.screen
+            asked.type(f"{typed}\n")
+            assert asked.wait() == (0 if gone else USAGE), asked.screen
+        (ana,) = [each for each in world.shape("sam", "members")["members"] if each["name"] == "ana"]
+        assert bool(ana["removed"]) is gone

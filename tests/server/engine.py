@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from caisey_core.record import Record, Writer
+from caisey_core.record import Record, Writer, parse
 from caisey_core.signing import SigningKey
 from caisey_server.admission import Denial
-from caisey_server.requests import Append, Committed, Found, Positions, Request
+from caisey_server.audit import Note
+from caisey_server.requests import Append, Committed, Found, Positions, Request, Tell
 from caisey_server.sequencer import Sequencer
 from tests.server.world import World
 
@@ -39,6 +40,12 @@ class Engine:
     def append(self, records: Sequence[Record], *, expect: str | None = None) -> Positions | Denial:
         """One append in a transaction of its own."""
         return self.commit(self.request(records, expect=expect))[0]
+
+    def tell(self, notes: tuple[Note, ...]) -> list[str]:
+        """What the relay itself has to say; the kinds that were written."""
+        places = self.places(self.commit(Tell(notes))[0])
+        kinds = {item.digest: parse(item.entry.sealed).head.kind for item in self.committed[-1].items}
+        return [kinds[digest] for digest, _ in places]
 
     def request(self, records: Sequence[Record], *, expect: str | None = None) -> Append:
         """An append by the records' writer; the roster's head is expected unless something else is said."""

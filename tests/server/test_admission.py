@@ -349,7 +349,8 @@ def login(
 ) -> str | None:
     """The outcome of a login that differs in something."""
     data = canonical(LoginStatement(**(GOOD | {"key": device.public} | dict(changed))))  # type: ignore[arg-type]
-    return admission.log_in(DIRECTORY, DOOR, data, device.sign(namespace, data))
+    knock = admission.log_in(DIRECTORY, DOOR, data, device.sign(namespace, data))
+    return None if knock.why else knock.key
 
 
 @pytest.mark.parametrize("name", ["ana", "sam", "desk", "desk grant", "root"])
@@ -378,6 +379,7 @@ def test_the_relay_knows_its_own_origins(origin: str) -> None:
         {"workspace": "SHA256:other"},
         {"workspace": ""},
         {"challenge": "other"},
+        {"challenge": ""},
         {"expires": NOW},
         {"expires": NOW + admission.LOGIN_LIFETIME_MS + 1},
         {"key": WORLD.tom.public},
@@ -393,6 +395,13 @@ def test_a_signature_for_something_else_is_no_login(namespace: Namespace) -> Non
     assert login(WORLD.ana, namespace) is None
 
 
+def test_a_challenge_that_was_not_given_out_fits_nothing() -> None:
+    door = replace(DOOR, challenge=None)
+    for challenge in ("", "nonce", "None"):
+        data = canonical(LoginStatement(**(GOOD | {"challenge": challenge})))  # type: ignore[arg-type]
+        assert admission.log_in(DIRECTORY, door, data, WORLD.ana.sign(Namespace.LOGIN, data)).why
+
+
 @pytest.mark.parametrize("name", ["eve", "relay"])
 def test_a_stranger_does_not_log_in(name: str) -> None:
     assert login(key(name)) is None
@@ -400,7 +409,7 @@ def test_a_stranger_does_not_log_in(name: str) -> None:
 
 def test_nobody_logs_in_before_the_workspace_is_founded() -> None:
     data = b"{}"
-    assert admission.log_in(Directory.of(Roster()), DOOR, data, b"") is None
+    assert admission.log_in(Directory.of(Roster()), DOOR, data, b"").why
 
 
 def test_roles_of_the_world_are_what_the_tables_assume() -> None:

@@ -340,6 +340,7 @@ def test_the_document_names_every_shape_and_asks_for_a_token_where_one_is_needed
         if any("security" in each for each in operations.values())
     }
     assert guarded == {
+        "/v1/audit",
         "/v1/join",
         "/v1/endpoints",
         "/v1/sessions",

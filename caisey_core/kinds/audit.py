@@ -1,0 +1,37 @@
+"""What the relay itself puts on record for the admins: whom it did not let in."""
+
+from __future__ import annotations
+
+from caisey_core.kinds.words import Body
+
+
+class AuditOpened(Body, frozen=True):
+    """First record of a workspace's audit log, signed by its relay. `workspace` is the root's fingerprint."""
+
+    workspace: str
+    nonce: str
+
+
+class LoginRefused(Body, frozen=True):
+    """Logins that were refused: `count` of them since `since`, all for the same reason.
+
+    `key` is the fingerprint of the key that was claimed, which nobody has proved to hold; empty where none was named.
+    Without an address they came from several, too many to be told apart.
+    """
+
+    address: str
+    key: str
+    why: str
+    count: int
+    since: int
+
+
+class AdmissionRefused(Body, frozen=True):
+    """Uses of an invitation that were refused, counted likewise. `key` is the invitation's, `grant` its digest."""
+
+    address: str
+    key: str
+    grant: str
+    why: str
+    count: int
+    since: int
