@@ -30,7 +30,9 @@ def read(home: str) -> dict[str, Any]:
     """What was kept; nothing where there is no such file, or one that cannot be read or is of another version."""
     try:
         with open(f"{home}/{FILE}", "rb") as file:  # noqa: PTH123
-            found = json.loads(file.read(LIMIT))
+            if os.fstat(file.fileno()).st_size > LIMIT:  # nobody of ours wrote that
+                return {}
+            found = json.loads(file.read())
     except (OSError, ValueError, RecursionError):
         return {}
     return found if isinstance(found, dict) and found.get("v") == VERSION else {}

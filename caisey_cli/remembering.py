@@ -1,6 +1,6 @@
 """The journal in short, kept for TAB and prompts (`known`): by each line to the relay at its end, and by what reads.
 
-Only sessions that have grown since are folded again, and only those that are open.
+Only sessions that have grown since are read again, and only those that are open are folded.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from caisey_core.roster import Roster
 CLOSED: Final = 100
 """Closed sessions that TAB still knows."""
 COMMAND: Final = 60
+_SHORT: Final = 16
 JOURNAL: Final = "journal.db"
 """The home's journal; what is known of others is not kept."""
 
@@ -30,16 +31,19 @@ JOURNAL: Final = "journal.db"
 def remember(
     home: Path, journal: Journal, roster: Roster, me: str, *, found: list[Known] | None = None, heard: bool = False
 ) -> None:
-    """Keeps what is in the journal; never fails a command. `me` is the member's id, `heard`: the relay was there."""
+    """Keeps what is in the journal; never fails a command. `me` is the member's id, `heard`: the relay was there.
+
+    `found`: every session of the journal, where the caller has them.
+    """
     with contextlib.suppress(OSError, CaiseyError, ValueError):
         old = known.read(str(home))
         now = int(time.time() * 1000)
-        listed = resolve.sessions(journal, roster) if found is None else found
+        kept, past = _sessions(journal, roster, me, found, old)
         known.keep(
             str(home),
-            {"at": now, "heard": now if heard else known.number(old, "heard")}
+            {"at": now, "heard": now if heard else known.number(old, "heard"), "me": me}
             | _names(roster, me)
-            | {"sessions": _sessions(journal, roster, me, listed, old), "unsent": len(journal.unsent())},
+            | {"sessions": kept, "past": past, "unsent": len(journal.unsent())},
         )
 
 
@@ -55,26 +59,42 @@ def _names(roster: Roster, me: str) -> dict[str, Any]:
 
 
 def _sessions(
-    journal: Journal, roster: Roster, me: str, listed: list[Known], old: dict[str, Any]
-) -> dict[str, dict[str, Any]]:
-    before = old.get("sessions")
-    before = before if isinstance(before, dict) else {}
-    closed, kept = 0, {}
-    for each in listed:
-        closed += each.closed or each.unreadable
-        if (each.closed or each.unreadable) and closed > CLOSED:
-            continue
-        mark = [roster.version, journal.length(each.log), each.closed]
-        earlier = before.get(each.log)
-        if isinstance(earlier, dict) and earlier.get("mark") == mark:
-            kept[str(each.log)] = earlier
+    journal: Journal, roster: Roster, me: str, found: list[Known] | None, old: dict[str, Any]
+) -> tuple[dict[str, dict[str, Any]], list[str]]:
+    """The sessions to keep, the newest first, and the beginnings of the ids of those closed long ago."""
+    before = {
+        log: each for log, each in (old.get("sessions") or {}).items() if isinstance(each, dict) and old.get("me") == me
+    }
+    fresh = {log: each for log, each in before.items() if each.get("mark") == _mark(journal, roster, log)}
+    past = set(known.texts(old, "past"))
+    if found is None:
+        rest = {roster.log, *fresh}
+        found = resolve.sessions(journal, roster, skip=lambda log: log in rest or log[:_SHORT] in past)
+    told = fresh | {
+        each.log: _session(journal, roster, me, each)
+        for each in found
+        if each.log not in fresh and each.log[:_SHORT] not in past
+    }
+    kept: dict[str, dict[str, Any]] = {}
+    closed = 0
+    for log, each in sorted(told.items(), key=lambda item: known.number(item[1], "opened"), reverse=True):
+        closed += bool(each.get("closed"))
+        if each.get("closed") and closed > CLOSED:
+            past.add(log[:_SHORT])
         else:
-            kept[str(each.log)] = {"mark": mark} | _session(journal, roster, me, each)
-    return kept
+            kept[str(log)] = each
+    return kept, sorted(past)
+
+
+def _mark(journal: Journal, roster: Roster, log: str) -> list[int]:
+    """Another one when there may be something else to tell of a session."""
+    return [roster.version, journal.length(log)]
 
 
 def _session(journal: Journal, roster: Roster, me: str, each: Known) -> dict[str, Any]:
     told = {
+        "mark": _mark(journal, roster, each.log),
+        "opened": each.opened,
         "code": each.code,
         "endpoint": inert(each.endpoint),
         "ticket": inert(each.ticket),

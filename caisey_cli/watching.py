@@ -372,13 +372,15 @@ def _item(desk: Desk, request: Request, action: Action, *, fresh: bool) -> Item:
 
 def _now(desk: Desk, item: Item, action: Action) -> Item:
     """The item as it stands: who has approved, whether this member may, until when it is held."""
-    why_not = ""
-    try:
-        desk.controller.approvable(item.request)
-    except Refused as refused:
-        why_not = inert(str(refused))
     names = _names(desk, action.approvers)
     quorum = action.held.quorum if action.held else None
+    why_not = ""
+    if item.row.own:
+        why_not = "Your own request: another member has to approve it."
+    elif quorum is not None and desk.line.member.role not in quorum.roles:
+        why_not = f"Your role may not approve it; it wants {wording.needed(quorum)}."
+    elif "you" in names:
+        why_not = "You have approved it."
     missing = max(0, quorum.members - len(action.approvers)) if quorum else 0
     more = f"; {missing} more needed" if missing else "; the endpoint has not started it yet"
     return replace(

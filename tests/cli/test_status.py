@@ -15,11 +15,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from caisey_cli import known
+from caisey_cli import known, remembering
 from caisey_cli.desk import Desk
 from caisey_cli.glance import asked as meant
 from caisey_cli.glance import line, plain, shape
 from caisey_core.errors import Exit
+from caisey_core.frames import Entry
+from caisey_core.kinds import Outcome
 from tests.cli.conftest import Office
 from tests.cli.test_app import BIN, caisey
 from tests.cli.test_approvals import asked
@@ -191,3 +193,35 @@ async def test_each_line_to_the_relay_keeps_it_at_its_end(office: Office) -> Non
     assert re.fullmatch(r"touch x \(ana\)", words)
     await office.at("sam", look)
     assert known.read(str(office.home("sam").path))["sessions"] == theirs["sessions"]
+
+
+async def test_only_what_has_grown_is_read_again_and_what_closed_long_ago_is_let_go(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(remembering, "CLOSED", 2)
+
+    async def work(desk: Desk) -> int:
+        (endpoint,) = desk.line.roster.endpoints.values()
+        for number in range(6):
+            log = await desk.controller.open(endpoint, ticket=str(number))
+            if number:
+                await desk.controller.close(log, Outcome.RESOLVED)
+        return 0
+
+    await office.at("ana", work)
+    home = office.home("ana")
+    kept = known.read(str(home.path))
+    assert [each["ticket"] for each in known.sessions(kept)] == ["5", "4", "0"]
+    assert len(kept["past"]) == 3
+    with home.journal() as journal:
+        roster, reads = home.roster(journal), list[Any]()
+        entries = journal.entries
+
+        def watched(*rest: Any, **more: Any) -> list[Entry]:
+            reads.append(rest)
+            return entries(*rest, **more)
+
+        monkeypatch.setattr(journal, "entries", watched)
+        remembering.remember(home.path, journal, roster, "m-ana")
+        assert reads == []
+    assert known.read(str(home.path))["sessions"] == kept["sessions"]

@@ -136,7 +136,7 @@ async def test_an_item_is_decided_as_it_was_shown(office: Office) -> None:
         async with seated(office, "ana") as ana:
             await ana.until(lambda: own.action in ana.watch.items)
             mine = ana.watch.items[own.action]
-            assert "your own request" in mine.why_not
+            assert "Your own request" in mine.why_not
             with pytest.raises(Refused, match="your own"):
                 await ana.watch.decide(mine, grant=True)
 

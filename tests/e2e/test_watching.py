@@ -87,6 +87,16 @@ def ask(world: World, *command: str, reason: str = "because") -> str:
     return world.ok("ana", "request", "box", "--reason", reason, "--", *command).strip()
 
 
+def decide(window: Raw, key: str) -> None:
+    """Opens the card, reads it to its end, and decides."""
+    window.press("Enter")
+    window.shows("d deny")
+    window.press("NPage", "NPage")
+    window.shows("a approve")
+    time.sleep(0.6)  # a key pressed in the midst of others is not taken for an answer
+    window.press(key)
+
+
 def bells(raw: bytes) -> int:
     """How often it rang; a BEL that only ends a sequence (the screen library's own) is none."""
     return re.sub(rb"\x1b\][^\x07\x1b]*\x07", b"", raw).count(b"\x07")
@@ -103,10 +113,7 @@ def test_a_request_appears_and_rings_once_and_a_key_runs_it(tidy: World, tmp_pat
         assert re.search(r"\d+:\d\d left", screen)
         assert 'ana: "the spool; is full"' in screen
         until(lambda: bells(window.raw))
-        window.press("Enter")
-        window.shows("a approve")
-        time.sleep(0.6)  # a key pressed at once is not taken for an answer
-        window.press("a")
+        decide(window, "a")
         window.shows("approved by you")
         until(canary.exists)
         window.shows("Nothing waits")
@@ -145,13 +152,17 @@ def test_a_long_command_says_how_much_of_it_is_folded(tidy: World, tmp_path: Pat
         code = ask(tidy, "touch", *(f"/tmp/file-{n}" for n in range(80)), "/THE-END")
         assert "more rows of the command, folded; Enter shows it" in window.shows(code)
         window.press("Enter")
+        assert "a approve" not in window.shows("more to read before it can be approved")
+        time.sleep(0.6)
+        window.press("a")
         window.shows("command .*bytes")
 
         def further() -> bool:
             window.press("NPage")
-            return "THE-END" in window.screen
+            return "THE-END" in window.screen and "a approve" in window.screen
 
         until(further)
+        assert code in tidy.ok("ana", "approvals"), "and the key before it decided nothing"
 
 
 @tmux
@@ -162,30 +173,21 @@ def test_what_is_destructive_wants_the_endpoints_name_and_a_no_its_reason(tidy: 
     with watcher(tidy, tmp_path) as window:
         code = ask(tidy, "rm", str(victim))
         window.shows(f"{code}.*destructive")
-        window.press("Enter")
-        window.shows("a approve")
-        time.sleep(0.6)
-        window.press("a")
+        decide(window, "a")
         window.shows(r"Type the endpoint's name \(box\)")
         window.type("bax")
         window.shows("not the endpoint's name")
         assert victim.exists()
         window.escape("not the endpoint's name")
         window.shows("nothing was decided")
-        window.press("Enter")
-        window.shows("a approve")
-        time.sleep(0.6)
-        window.press("a")
+        decide(window, "a")
         window.shows(r"Type the endpoint's name \(box\)")
         window.type("BOX")
         until(lambda: not victim.exists())
 
         code = ask(tidy, "rm", str(other))
         window.shows(f"{code}.*destructive")
-        window.press("Enter")
-        window.shows("d deny")
-        time.sleep(0.6)
-        window.press("d")
+        decide(window, "d")
         window.shows(f"Deny {code}: why")
         window.type("not today")
         window.shows('denied by you: "not today"')
