@@ -23,7 +23,7 @@ from msgspec import structs
 
 from benchmarks.table import Timing, row
 from caisey_cli.tui.app import SessionApp
-from caisey_cli.tui.bench import Asked
+from caisey_cli.tui.opening import Asked
 from tests.cli.memory import Agent, Relay, home
 from tests.cli.story import Workspace
 

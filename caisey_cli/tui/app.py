@@ -7,19 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from caisey_cli import wording
-from caisey_cli.card import card
-from caisey_cli.home import Home
 from caisey_cli.sanitize import inert
 from caisey_cli.tui import typed
-from caisey_cli.tui.bench import Asked
 from caisey_cli.tui.cards import Sheet
-from caisey_cli.tui.closing import CloseOut
 from caisey_cli.tui.frame import Frame
+from caisey_cli.tui.opening import Asked, Opening
 from caisey_cli.tui.tone import folded
-from caisey_core.lifecycle import Step
+
+if TYPE_CHECKING:
+    from caisey_cli.home import Home
 
 HELP: Final = 16
 """Columns of keys and commands in the help."""
@@ -125,6 +123,9 @@ class SessionApp(Frame):
 
     def do_close(self, rest: str) -> None:
         """The close-out."""
+        from caisey_cli.tui.closing import CloseOut
+
+        assert not isinstance(self.bench, Opening)  # noqa: S101  (a deed that writes does not begin before)
         outcome, reason = typed.closing(rest)
 
         def done(closed: str | None) -> None:
@@ -224,6 +225,9 @@ class SessionApp(Frame):
         word = "Approve" if grant else "Deny"
 
         async def work() -> str:
+            from caisey_cli.card import card
+            from caisey_core.lifecycle import Step
+
             desk, request, action = await self.bench.meant(code, grant=grant)
             transcript = desk.transcript(request.log)
 
@@ -291,6 +295,8 @@ def _farewell(app: SessionApp, code: str) -> str:
         return ""
     if app.bench.closed:
         return f"Session {code} is closed. The note: caisey export {code}"
+    from caisey_cli import wording
+
     active = len(model.transcript.session.active)
     more = f" {wording.count(active, 'action')} not over yet." if active else ""
     place = inert(model.transcript.endpoint)
