@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 import typer
 from typer.core import TyperGroup
 
+from caisey_cli.coercing import lighten
 from caisey_cli.commands import HomeOption, JsonOption
 from caisey_core.errors import CaiseyError, Exit, UsageError
 
@@ -120,7 +121,7 @@ class Table(TyperGroup):
         import_module(f"caisey_cli.commands.{row.module}").register(app)
         group: Any = typer.main.get_command(app)
         made: Command | None = group.commands.get(cmd_name)
-        return made
+        return lighten(made) if made is not None else None
 
     def resolve_command(self, ctx: Context, args: list[str]) -> tuple[str | None, Command | None, list[str]]:
         """The command that was typed. Raises `UsageError` for none, with what may have been meant."""
@@ -230,7 +231,7 @@ def _run(arguments: list[str]) -> int:
         from typer._completion_classes import completion_init
 
         completion_init()
-    command = typer.main.get_command(build())
+    command = lighten(typer.main.get_command(build()))
     try:
         result = command.main(arguments, prog_name="caisey", standalone_mode=False)
     except typer.Abort:
