@@ -252,7 +252,3 @@ def _nobody_reads() -> int:
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
     sys.stdout = sys.__stdout__ or sys.stdout
     return PIPE_CLOSED
-
-
-if __name__ == "__main__":
-    main()

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from caisey_cli.session import Pace
     from caisey_cli.tui.opening import Asked
 
-# It stays for good: no collection has to go through it again, which would hold up a key for as long as 50 ms.
+# It stays for good: no collection has to go through it, which would hold up a key.
 gc.freeze()
 
 

@@ -8,10 +8,10 @@ import pytest
 from textual.events import Paste
 
 from caisey_cli.tui.app import left
-from caisey_cli.tui.opening import Asked
 from caisey_cli.tui.cards import Sheet
 from caisey_cli.tui.closing import CloseOut
 from caisey_cli.tui.deeds import TABLE, WATCHING
+from caisey_cli.tui.opening import Asked
 from caisey_core.kinds import (
     ActionProposed,
     ActionWithdrawn,
