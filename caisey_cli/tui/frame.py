@@ -151,6 +151,7 @@ class Frame(App[None]):
     def on_mount(self) -> None:
         """Begins to follow the session, once the frame is on the screen."""
         self.query_one("#side").display = self.size.width >= _NARROW
+        self.line.entered = self.on_input_submitted
         self.line.focus()
         self.set_interval(0.5, self._tick)
         self.call_after_refresh(lambda: self.run_worker(self._run(), exit_on_error=False))
@@ -256,6 +257,8 @@ class Frame(App[None]):
         place = f"{inert(where)}:{inert(directory)}" if directory else inert(where)
         place = place if len(place) <= 40 else f"…{place[-39:]}"
         ok = not self.bench.why_not()
+        if self.bench.model is None:
+            return ((f" {place} $ ", "dim"),)
         return ((f" {place} ", "dim"), ("$ " if ok else "(reading only) ", "key" if ok else "warn"))
 
     def _footer(self, width: int) -> list[Row]:
