@@ -41,7 +41,7 @@ def header(model: Model, endpoint: str, state: State, now: int, width: int, *, w
     while True:
         middle = [each for each in (*parts, code) if each]
         left: Row = (*place, *(piece for each in middle for piece in (("   ", ""), *each)))
-        if width_of(left) + width_of(right) < width or not parts:
+        if width_of(left) + width_of(right) + 2 <= width or not parts:
             break
         parts.pop(0)
     left = clipped(left, max(4, width - width_of(right) - 1))
