@@ -56,10 +56,11 @@ class _Palette(Provider):
             yield DiscoveryHit(_title(deed), self._done(deed), help=deed.help)
 
     async def search(self, query: str) -> Hits:
-        """Those that fit."""
+        """Those that fit; those whose name does before those whose help does."""
         matcher = self.matcher(query)
         for deed in self._deeds:
-            if (score := matcher.match(f"{_title(deed)} {deed.help}")) > 0:
+            named, helped = matcher.match(_title(deed)), matcher.match(deed.help)
+            if (score := 1 + named if named > 0 else helped / (1 + helped)) > 0:
                 yield Hit(score, _title(deed), self._done(deed), help=deed.help)
 
     @property
