@@ -38,7 +38,7 @@ EVIL = {
     "clipboard": "\x1b]52;c;UFdORUQ=\x07",
     "colour": "\x1b[38;5;201mPINK",
     "cursor": "\x1b[13;37H",
-    "mode": "\x1b[?1049l",
+    "mode": "\x1b[?1007h",
     "report": "\x1b[6n",
     "device": "\x1bP$qm\x1b\\",
     "C1": "\u009b2J\u009d2;PWNED\u009c\u0090q\u0085",
@@ -84,7 +84,7 @@ def test_not_one_byte_of_what_an_endpoint_writes_reaches_the_terminal_as_it_is(w
         until(lambda: finished(world, log) == count + 1)
         view.type(f":check --expect nothing printf '{spelled(evil)}'\r")
         view.shows("The check failed")
-        world.ok("sam", "note", "-s", _code(world), f"from sam {evil.replace(chr(0), '')}")
+        world.ok("ana", "note", "-s", _code(world), f"noted {evil.replace(chr(0), '')}")
         until(lambda: "note.added" in journals.kinds(world, log))
         for key in ("\x1b[5~", "\x1b[5~", "\x1b[17~", "\x1b[15~", "\x1b[19~"):  # PgUp PgUp F6 F5 F8
             view.type(key)
