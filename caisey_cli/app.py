@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 import typer
 from typer.core import TyperGroup
 
+from caisey_cli.coercing import lighten
 from caisey_cli.commands import HomeOption, JsonOption
 from caisey_core.errors import CaiseyError, Exit, UsageError
 
@@ -151,7 +152,7 @@ class Table(TyperGroup):
         import_module(f"caisey_cli.commands.{row.module}").register(app)
         group: Any = typer.main.get_command(app)
         made: Command | None = group.commands.get(cmd_name)
-        return made
+        return lighten(made) if made is not None else None
 
     def resolve_command(self, ctx: Context, args: list[str]) -> tuple[str | None, Command | None, list[str]]:
         """The command that was typed. Raises `UsageError` for none, with what may have been meant."""
@@ -252,7 +253,7 @@ def _run(arguments: list[str]) -> int:
     from caisey_cli import output
     from caisey_cli.sanitize import inert
 
-    command = typer.main.get_command(build())
+    command = lighten(typer.main.get_command(build()))
     try:
         result = command.main(arguments, prog_name="caisey", standalone_mode=False)
     except typer.Abort:

@@ -17,7 +17,7 @@ import pytest
 
 from tests.e2e import journals
 from tests.e2e.running import Running, console
-from tests.e2e.test_connect import Window
+from tests.e2e.windows import Window
 from tests.e2e.world import World, until
 
 pytestmark = pytest.mark.timeout(180)
