@@ -123,8 +123,9 @@ class World:
 
     @property
     def environment(self) -> dict[str, str]:
-        """The caller's, with an empty home directory and without Caisey's own variables."""
-        kept = {name: value for name, value in os.environ.items() if not name.startswith("CAISEY")}
+        """The caller's, with an empty home directory and without Caisey's own variables or a test runner's window."""
+        foreign = ("CAISEY", "COLUMNS", "LINES")
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(foreign)}
         (self.path / "home").mkdir(exist_ok=True)
         return kept | {"HOME": str(self.path / "home"), "PYTHONUNBUFFERED": "1"}
 
