@@ -14,7 +14,7 @@ from caisey_agent import service
 from caisey_agent.home import KEY, AgentHome, Membership
 from caisey_agent.installing import Place
 from caisey_core import keys, probing
-from caisey_core.checkup import Check, Finding, State, failed, ok, warning
+from caisey_core.checkup import Check, Finding, failed, ok, warning
 from caisey_core.roster import Roster
 from caisey_core.signing import SigningKey
 
@@ -72,16 +72,9 @@ def _roster(home: AgentHome, seen: Seen) -> Iterator[Finding]:
         return
     roster, findings = probing.roster(home.path / "journal.db", seen.membership.roster, seen.membership.workspace)
     yield from findings
-    if roster.fingerprint != seen.membership.workspace:
-        return
-    seen.roster = roster
-    if seen.key is None or any(each.state is State.FAILED for each in findings):
-        return
-    if roster.endpoint(seen.key.public) is None:
-        # An agent gets to see its own admission with its first connection; whether it is let in, the login shows.
-        yield warning("endpoint", "the roster kept here does not have this key (yet)", "Type: caisey-agent run")
-    else:
-        yield ok("endpoint", f"{seen.membership.name}, admitted")
+    # Bodies of admissions are withheld from endpoints: whether this key is still admitted, the login shows.
+    if roster.fingerprint == seen.membership.workspace:
+        seen.roster = roster
 
 
 def _relay(seen: Seen) -> Iterator[Finding]:

@@ -140,6 +140,11 @@ def read(path: Path) -> SigningKey:
         if status.st_uid != os.geteuid() or stat.S_IMODE(status.st_mode) & 0o077:
             raise UsageError(f"Others can read the key {path}; it was not used.", hint=f"Type: chmod 600 {path}")
         return SigningKey.from_openssh(path.read_bytes())
+    except UsageError as error:
+        if error.hint:
+            raise
+        hint = "Restore it from a backup, or join anew in another --home."
+        raise UsageError(f"The key {path} is damaged: {error} Nothing was done.", hint=hint) from error
     except OSError as error:
         raise UsageError(f"The key {path} cannot be read: {error.strerror}. Nothing was done.") from error
 
