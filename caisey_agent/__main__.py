@@ -10,6 +10,7 @@ import typer
 
 from caisey_agent import administration
 from caisey_agent.administration import HomeOption
+from caisey_core.checkup import plain
 from caisey_core.errors import CaiseyError, Exit
 
 app = typer.Typer(
@@ -68,11 +69,11 @@ def join(
             plain_text_on=plain_text_on,
         )
     )
-    print(f"workspace  {joined.roster.name}")
+    print(f"workspace  {plain(joined.roster.name)}")
     print(f"root       {joined.roster.fingerprint}")
     for relay, added in joined.roster.relays.items():
-        print(f"relay      {added.url} {fingerprint(relay)}")
-    print(f"endpoint   {joined.invited.name} {fingerprint(key.public)}")
+        print(f"relay      {plain(added.url)} {fingerprint(relay)}")
+    print(f"endpoint   {plain(joined.invited.name)} {fingerprint(key.public)}")
     print(f"home       {own.path}")
     sys.stdout.flush()
     where = "the keyring" if use_keyring else f"{own.path / KEY}.key, which only its owner can read"
@@ -179,11 +180,11 @@ def status(
     if as_json:
         print(json.dumps(shown))
         return
-    print(f"workspace  {member.workspace_name}{' (solo)' if roster.solo else ''}")
+    print(f"workspace  {plain(member.workspace_name)}{' (solo)' if roster.solo else ''}")
     print(f"root       {member.workspace}")
     for key, added in roster.relays.items():
-        print(f"relay      {added.url} {fingerprint(key)}")
-    print(f"endpoint   {member.name} {shown['key']}")
+        print(f"relay      {plain(added.url)} {fingerprint(key)}")
+    print(f"endpoint   {plain(member.name)} {shown['key']}")
     print(f"home       {own.path}")
     print(f"roster     version {roster.version}")
     print(f"sessions   {shown['sessions']}")
