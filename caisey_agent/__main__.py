@@ -35,8 +35,8 @@ def join(
     import asyncio
 
     from caisey_agent.home import KEY, AgentHome, Membership
-    from caisey_core import enrolment, keys
-    from caisey_core.errors import UsageError
+    from caisey_core import enrolment, keyring, keys
+    from caisey_core.errors import Refused, UsageError
     from caisey_core.kinds import EndpointInvited
     from caisey_core.signing import SigningKey, fingerprint
 
@@ -48,12 +48,26 @@ def join(
         )
     text = sys.stdin.read() if invitation == "-" else invitation
     decoded = enrolment.decode("endpoint", text)
-    key = keys.load(own.path, KEY) if keys.exists(own.path, KEY) else SigningKey.generate()
-    joined = asyncio.run(enrolment.join("endpoint", decoded, lambda: key, plain_text_on=plain_text_on))
+    earlier = keys.load(own.path, KEY) if keys.exists(own.path, KEY) else None
+    if earlier is None and use_keyring and (why := keyring.trouble()):
+        raise keys.no_keyring(why, hint="To keep the key in a file that only its owner can read, leave --keyring out.")
+
+    def device() -> SigningKey:
+        """Kept before the invitation is used, so that no answer that is lost leaves an admission without a key."""
+        if earlier is None:
+            place = keys.Place.KEYRING if use_keyring else keys.Place.FILE
+            keys.keep(own.path, KEY, SigningKey.generate(), place)
+        return keys.load(own.path, KEY)
+
+    try:
+        joined = asyncio.run(enrolment.join("endpoint", decoded, device, earlier=earlier, plain_text_on=plain_text_on))
+    except (UsageError, Refused):
+        if earlier is None:
+            keys.forget(own.path, KEY)
+        raise
     if not isinstance(joined.invited, EndpointInvited):
         raise UsageError("This invitation is not for an endpoint; nothing was joined.")
-    if not keys.exists(own.path, KEY):
-        keys.keep(own.path, KEY, key, keys.Place.KEYRING if use_keyring else keys.Place.FILE)
+    key = keys.load(own.path, KEY)
     with own.journal() as journal:
         journal.place(joined.log)
     own.keep(

@@ -119,7 +119,7 @@ def _invitation(who: Who, made: Invited, json: bool) -> None:
         return
     data(text)
     program = "caisey-agent join" if who == "endpoint" else "caisey join"
-    then = ", then: caisey-agent run" if who == "endpoint" else ""
+    then = ", then: caisey-agent install" if who == "endpoint" else ""
     where = "On the machine, as the user the agent runs as" if who == "endpoint" else f"{inert(made.name)} types"
     say(f"{where}: {program} INVITATION{then}")
     say(f"It is good once, until {moment(made.expires)}; who holds it can join as {inert(made.name)}.")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -68,9 +70,7 @@ def init(
         raise Refused("The workspace was founded, but this device is no member of it.", hint="Tell whoever founded it.")
     _settle(own, reading, me, answers.origin, plain_text_on)
     _tell(own, reading.roster, me, device, "init", json, relay_key=info.key)
-    if answers.backup is not None:
-        write_backup(own, root, answers.backup, answers.passphrase)
-        say_safe(answers.backup)
+    answers = replace(answers, backup=_backed_up(own, root, answers))
     if not (asked or json):
         say_where(own, answers.place)
     if not json:
@@ -153,6 +153,19 @@ def _claimed(http: Relay, claim: str, records: list[Sealed]) -> None:
                 raise
             say(f"  {inert(str(error))}")
             claim = _ask_claim()
+
+
+def _backed_up(home: Home, root: SigningKey, answers: Answers) -> Path | None:
+    """Writes the root key's backup where one was wanted; where it is, None for nowhere. The workspace stands anyhow."""
+    if answers.backup is None:
+        return None
+    try:
+        write_backup(home, root, answers.backup, answers.passphrase)
+    except UsageError as error:
+        say(inert(f"\nThe workspace is founded, but its root key is not backed up: {error}"))
+        return None
+    say_safe(answers.backup)
+    return answers.backup
 
 
 def _ask_claim() -> str:
