@@ -80,7 +80,7 @@ def _ask(home: Home, given: Given) -> Answers:
 
     login = os.environ.get("LOGNAME") or os.environ.get("USER") or "admin"
     name = given.name or asking.line(
-        "Name of the workspace", f"{login}'s workspace", lambda typed: named("workspace", typed, slash=True)
+        "Name of the workspace", f"{login.capitalize()} IT", lambda typed: named("workspace", typed, slash=True)
     )
     solo = given.solo
     if not solo:

@@ -408,6 +408,21 @@ def test_a_service_that_starts_what_is_not_there(shared: World) -> None:
         assert said in found["service"][1]
 
 
+def test_a_key_that_the_service_is_handed_is_the_one_looked_at(shared: World) -> None:
+    config = {"XDG_CONFIG_HOME": str(shared.path / "handed")}
+    with broken(shared, "agent") as copy:
+        key = (copy / "endpoint.key").rename(shared.path / "kept 100%")
+        words = [BIN / "caisey-agent", "install", "--user", "--home", str(copy), "--key-file", str(key)]
+        subprocess.run(words, env=shared.environment | config, capture_output=True, timeout=60, check=True)
+        _, found = doctor(shared, copy.name, "--user", program="caisey-agent", **config)
+        assert found["key"][0] == "ok"
+        assert f"in {key}, handed to the service" in found["key"][1]
+        assert found["login"][0] == "ok"
+        key.unlink()
+        _, found = doctor(shared, copy.name, "--user", program="caisey-agent", **config)
+        assert found["key"][0] == "failed"
+
+
 def test_keys_in_a_keyring_that_is_none_are_said(shared: World) -> None:
     with broken(shared, "ana") as copy:
         (copy / "device.key").unlink()
