@@ -412,7 +412,7 @@ def test_a_key_that_the_service_is_handed_is_the_one_looked_at(shared: World) ->
     config = {"XDG_CONFIG_HOME": str(shared.path / "handed")}
     with broken(shared, "agent") as copy:
         key = (copy / "endpoint.key").rename(shared.path / "kept 100%")
-        words = [BIN / "caisey-agent", "install", "--user", "--home", str(copy), "--key-file", str(key)]
+        words = [str(BIN / "caisey-agent"), "install", "--user", "--home", str(copy), "--key-file", str(key)]
         subprocess.run(words, env=shared.environment | config, capture_output=True, timeout=60, check=True)
         _, found = doctor(shared, copy.name, "--user", program="caisey-agent", **config)
         assert found["key"][0] == "ok"
