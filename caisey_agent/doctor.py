@@ -13,7 +13,7 @@ from typing import Final
 from caisey_agent import service
 from caisey_agent.home import KEY, AgentHome, Membership
 from caisey_agent.installing import Place
-from caisey_core import keys, probing
+from caisey_core import keys, probing, reaching
 from caisey_core.checkup import Check, Finding, failed, ok, warning
 from caisey_core.roster import Roster
 from caisey_core.signing import SigningKey, fingerprint
@@ -103,7 +103,7 @@ def _relay(seen: Seen) -> Iterator[Finding]:
         return
     at, known = seen.membership, seen.roster.relays if seen.roster else {}
     relays = {str(key): each.url for key, each in known.items()}
-    yield from probing.relay(at.relay, at.plain_text_on, at.workspace, relays, seen.key)
+    yield from reaching.relay(at.relay, at.plain_text_on, at.workspace, relays, seen.key)
 
 
 def _shell() -> Iterator[Finding]:
