@@ -71,7 +71,7 @@ TABLE: Final[dict[str, tuple[Row, ...]]] = {
         Row("verify", "reading", "Check a session's records, from their stored bytes."),
     ),
     "Workspace": (
-        Row("init", "workspace", "Found a workspace on a relay; you become its first admin."),
+        Row("init", "init", "Found a workspace on a relay; you become its first admin."),
         Row(
             "invite endpoint",
             "invitations",

@@ -179,7 +179,7 @@ def _invitation(made: Invited, json: bool) -> None:
         names = " or ".join(inert(each) for each in made.seconders)
         say(f"It admits nobody yet: within 24 hours {names} types: caisey approve {request}")
     program = "caisey join" if member else "caisey-agent join"
-    then = "" if member else ", then: caisey-agent run"
+    then = "" if member else ", then: caisey-agent install"
     where = f"{name} types" if member else "On the machine, as the user the agent runs as"
     say(f"{where}: {program} INVITATION{then}")
     if uses > 1:
