@@ -219,7 +219,7 @@ class Watch:
                     key,
                     journal,
                     connect=bell.connect,
-                    notice=self._notice,
+                    notice=lambda text: self._notice(inert(text)),
                     patience=self._pace.patience,
                 )
                 try:

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from caisey_cli.approving import Waiting
+from caisey_cli.desk import Desk
 from caisey_cli.happenings import Request
 from caisey_cli.hooks import AT_ONCE, QUEUE, Hooks, facts
 from caisey_cli.ringing import LIMIT, body, ring
@@ -20,6 +21,7 @@ from caisey_cli.watching import Came, Change, Item, LeftOut, Moved, Over, Watch
 from caisey_core.errors import Refused, Unreachable
 from caisey_core.frames import Hold
 from caisey_core.ids import Digest, LogId, request_code
+from caisey_core.link import Broken
 from tests.cli.conftest import Office
 from tests.cli.memory import Front, now
 from tests.cli.test_approvals import asked, deciding
@@ -151,6 +153,24 @@ async def test_nothing_is_decided_while_the_relay_is_away(office: Office) -> Non
         with pytest.raises(Unreachable, match="nothing was decided"):
             await seat.watch.decide(item, grant=True)
     assert "approval.granted" not in office.kinds
+
+
+async def test_the_relays_own_words_are_made_inert(office: Office) -> None:
+    async with seated(office) as seat:
+        for peer in list(office.relay.peers):
+            peer.queue.put_nowait(Broken("\x1b]2;PWNED\x07"))
+        await seat.until(lambda: any("PWNED" in each for each in seat.said))
+        assert all(each.isprintable() for each in seat.said)
+
+    async def work(desk: Desk) -> int:
+        for peer in list(office.relay.peers):
+            peer.queue.put_nowait(Broken("\x1b]2;PWNED\x07"))
+        await desk.line.until(lambda: "PWNED" in front.talk, 5)
+        return 0
+
+    front = Front()
+    await office.at("ana", work, front)
+    assert "\\u{1b}]2;PWNED" in front.talk
 
 
 async def test_expiry_is_told_without_the_endpoint(office: Office) -> None:
