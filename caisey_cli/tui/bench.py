@@ -23,8 +23,8 @@ from caisey_cli.home import Home
 from caisey_cli.sanitize import inert
 from caisey_cli.session import Command, Pace, SessionController
 from caisey_cli.tui.model import Model
-from caisey_cli.tui.panel import State
 from caisey_cli.tui.pulse import EVERY, Pulse
+from caisey_cli.tui.standing import PROBE, State
 from caisey_core.errors import CaiseyError, Refused, Unreachable, UsageError
 from caisey_core.ids import Digest, LogId, session_code, spoken
 from caisey_core.journal import Journal
@@ -126,21 +126,20 @@ class Bench:
             while True:
                 try:
                     await self._online(journal)
-                except Unreachable as error:
-                    if self.model is None:
-                        raise
-                    self._lost(error, "offline, read-only")
                 except CaiseyError as error:
                     if self.model is None:
                         raise
-                    self._lost(error, "offline, read-only")
-                    await asyncio.Event().wait()
+                    hopeless = not isinstance(error, Unreachable)
+                    self._lost(error, hopeless=hopeless)
+                    if hopeless:
+                        await asyncio.Event().wait()
                 await asyncio.sleep(AGAIN)
 
-    def _lost(self, error: CaiseyError, word: str) -> None:
+    def _lost(self, error: CaiseyError, *, hopeless: bool) -> None:
+        """What the journal holds can be read on."""
         if not self._pulse.offline:
             self._shown.say(inert(f"{error} {error.hint}".strip()), "bad")
-        self._pulse.offline = word
+        self._pulse.offline, self._pulse.hopeless = inert(str(error)), hopeless
         self._line = self._controller = None
         self._shown.news()
 
@@ -229,7 +228,7 @@ class Bench:
             endpoint = resolve.endpoint(line.roster, self.asked.endpoint, line.member)
             log, opened = await self.desk.enter(endpoint, ticket=self.asked.ticket, reason=self.asked.reason)
             self._shown.say(f"Session {session_code(log)} is {'open' if opened else 'resumed'}.")
-        self._entered = True
+        self._entered = self._pulse.entered = True
         self._begin(log, line.roster)
         self._heard_from(controller)
 
@@ -272,10 +271,14 @@ class Bench:
             await line.until(lambda seq=seq: line.logs[log].length > seq, 1.0)  # type: ignore[misc]
 
     async def _probe(self, line: Line) -> None:
+        """Asks for signs of life: the agent through its worker; where nothing comes, the relay by what it must answer."""
         endpoint = self.controller.endpoint(self.log or LogId(""))
         while True:
-            with contextlib.suppress(Unreachable):
+            try:
                 await line.alive(endpoint.id, endpoint.name)
+            except Unreachable:
+                if self._pulse.ready and not await line.answers(PROBE):
+                    self._pulse.relay_silent = self._pulse.ready
             self._shown.news()
             await asyncio.sleep(EVERY)
 
@@ -284,8 +287,7 @@ class Bench:
     @property
     def state(self) -> State:
         """Of relay and agent."""
-        state = self._pulse.state()
-        return State("opening the session", "busy") if self._pulse.ready and not self._entered else state
+        return self._pulse.state()
 
     @property
     def now(self) -> int:
@@ -321,11 +323,15 @@ class Bench:
             return "You are watching: nothing is written from here."
         if self.closed:
             return "The session is closed: it can only be read. ^Q leaves."
-        if self._controller is None or self.log is None or self.model is None:
-            return f"Not connected yet ({self.state.text}): nothing was sent."
-        if not self._pulse.ready:
-            return f"The relay is away ({self.state.text}): nothing was sent. It is tried again by itself."
+        state = self.state
+        if self._controller is None or self.log is None or self.model is None or not state.writes:
+            return f"Nothing was sent ({state.text}). {state.cause}".strip()
         return ""
+
+    def why_not_run(self) -> str:
+        """Why no command can be proposed now: nothing that is queued is ever run later."""
+        state = self.state
+        return self.why_not() or ("" if state.runs else f"Nothing was sent ({state.text}). {state.cause}")
 
     # -- what the technician does -------------------------------------------------------------------------
 
@@ -350,14 +356,21 @@ class Bench:
         assert self.log is not None  # noqa: S101
         return self.log
 
+    @property
+    def _workplace(self) -> LogId:
+        """The session, where commands can be proposed in it. Raises `Refused` where they cannot."""
+        if why := self.why_not_run():
+            raise Refused(why)
+        return self.session
+
     async def run_command(self, script: str) -> None:
         """Proposes a script; what becomes of it is on record."""
-        log = self.session
+        log = self._workplace
         await self.controller.propose(log, Command(script=script, directory=self.directory))
 
     async def check(self, script: str, expect: str | None) -> Verified:
         """Runs a check to its end and puts the result on record."""
-        log, desk, expectation = self.session, self.desk, Expectation(text=expect, exit=None)
+        log, desk, expectation = self._workplace, self.desk, Expectation(text=expect, exit=None)
         command = Command(script=script, directory=self.directory)
         request, end = await desk.act(log, command, Answers(), check=expectation)
         if end is None:

@@ -208,7 +208,10 @@ class Frame(App[None]):
             return [clipped(((f" {'; '.join(slow)} ...", "busy"),), width)]
         if self._message:
             return folded(((" ", ""), *self._message), width, 1)[:3]
-        return [clipped(self._underway(), width)] if self._underway() else []
+        if self._underway():
+            return [clipped(self._underway(), width)]
+        state = self.bench.state
+        return folded(((" ", ""), (state.cause, state.tone)), width, 1)[:3] if state.cause else []
 
     def _underway(self) -> Row:
         """What runs, where its block may have been scrolled away by its output."""
@@ -349,7 +352,7 @@ class Frame(App[None]):
             self.line.value = ""
             self.do(deed, rest.strip())
             return
-        if why := self.bench.why_not():
+        if why := self.bench.why_not_run():
             self.say(why, "warn")
             return
         self.line.remember(text)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import Final
 
 from caisey_cli import resolve, verifying, wording
@@ -11,6 +10,7 @@ from caisey_cli.sanitize import inert
 from caisey_cli.transcript import Transcript
 from caisey_cli.tui.blocks import countdown, script
 from caisey_cli.tui.model import Model
+from caisey_cli.tui.standing import State
 from caisey_cli.tui.tone import Row, clipped, folded, width_of
 from caisey_core.ids import request_code
 from caisey_core.kinds import EndpointObserved, Facts
@@ -18,23 +18,6 @@ from caisey_core.lifecycle import Step
 
 WIDTH: Final = 29
 _LABEL: Final = 11
-
-
-@dataclass(frozen=True, slots=True)
-class State:
-    """How things stand with relay and agent, in words; `since` in seconds, None where there is none to tell."""
-
-    word: str
-    tone: str
-    since: float | None = None
-
-    @property
-    def text(self) -> str:
-        """`live 0.3 s`."""
-        if self.since is None:
-            return self.word
-        age = f"{self.since:.1f} s" if self.since < 1 else wording.span(int(self.since * 1000))
-        return f"{self.word} {age}"
 
 
 def header(model: Model | None, endpoint: str, state: State, now: int, width: int, *, watching: bool = False) -> Row:
