@@ -44,8 +44,8 @@ _USUAL: Final = frozenset(
         *("MANPAGER", "NO_COLOR", "PAGER", "PATH", "SYSTEMD_COLORS", "SYSTEMD_PAGER", "TERM"),
     }
 )
-_FULL: Final = 90
-_TIGHT: Final = 10
+FULL: Final = 90
+TIGHT: Final = 10
 # Images that are full by design.
 _IMAGES: Final = frozenset({"squashfs", "iso9660", "erofs", "cramfs", "udf"})
 
@@ -320,14 +320,14 @@ def unusual(facts: Facts) -> list[str]:
     """What of the facts asks for attention."""
     found = []
     if facts.failed_services:
-        found.append(listed((name(_unit(each)) for each in facts.failed_services), 6) + " failed")
-    full = [each for each in _fullest(facts) if each.used_percent >= _FULL]
+        found.append(listed((name(unit(each)) for each in facts.failed_services), 6) + " failed")
+    full = [each for each in fullest(facts) if each.used_percent >= FULL]
     found += [f"{name(each.mount)} {each.used_percent} % full" for each in full]
-    free = _free(facts)
-    if free is not None and free < _TIGHT:
+    free = memory_free(facts)
+    if free is not None and free < TIGHT:
         found.append(f"only {free} % of memory available")
     if facts.load_centi and facts.cpus and facts.load_centi[0] > 200 * facts.cpus:
-        found.append(f"load {_load(facts)} on {count(facts.cpus, 'CPU')}")
+        found.append(f"load {load(facts)} on {count(facts.cpus, 'CPU')}")
     if facts.uptime_s is not None and facts.uptime_s < 3600:
         found.append(f"up for only {span(1000 * facts.uptime_s)}")
     return found
@@ -335,12 +335,12 @@ def unusual(facts: Facts) -> list[str]:
 
 def usual(facts: Facts) -> str:
     """What was measured, where nothing asks for attention; what is not known is said."""
-    services, fullest, free = facts.failed_services, _fullest(facts), _free(facts)
+    services, disks, free = facts.failed_services, fullest(facts), memory_free(facts)
     parts = [
         "failed services not known" if services is None else "no failed service",
-        f"disks at most {fullest[0].used_percent} % full" if fullest else "disks not known",
+        f"disks at most {disks[0].used_percent} % full" if disks else "disks not known",
         "memory not known" if free is None else f"{free} % of memory available",
-        f"load {_load(facts)}" if facts.load_centi else "load not known",
+        f"load {load(facts)}" if facts.load_centi else "load not known",
         "uptime not known" if facts.uptime_s is None else f"up {_uptime(facts.uptime_s)}",
     ]
     return ", ".join(parts)
@@ -352,11 +352,13 @@ def machine(facts: Facts) -> str:
     return ", ".join(parts)
 
 
-def _unit(text: str) -> str:
+def unit(text: str) -> str:
+    """A service without its suffix."""
     return text.removesuffix(".service")
 
 
-def _fullest(facts: Facts) -> list[Disk]:
+def fullest(facts: Facts) -> list[Disk]:
+    """The file systems that are fullest, each once."""
     found = sorted((each for each in facts.disks or () if each.fstype not in _IMAGES), key=_by_fill)
     # A device that is mounted in several places is one file system; `tmpfs` is no device.
     once = {each.device if each.device.startswith("/dev/") else each.mount: each for each in reversed(found)}
@@ -367,12 +369,14 @@ def _by_fill(disk: Disk) -> tuple[int, str]:
     return -disk.used_percent, disk.mount
 
 
-def _free(facts: Facts) -> int | None:
+def memory_free(facts: Facts) -> int | None:
+    """Per cent of memory that is available."""
     memory = facts.memory
     return 100 * memory.available // memory.total if memory and memory.total else None
 
 
-def _load(facts: Facts) -> str:
+def load(facts: Facts) -> str:
+    """The load of the last minute."""
     load = facts.load_centi[0] if facts.load_centi else 0
     return f"{load // 100}.{load % 100:02}"
 

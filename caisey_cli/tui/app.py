@@ -17,28 +17,32 @@ from caisey_cli.tui import typed
 from caisey_cli.tui.bench import Asked
 from caisey_cli.tui.cards import Sheet
 from caisey_cli.tui.closing import CloseOut
-from caisey_cli.tui.frame import Frame
+from caisey_cli.tui.deeds import Deed
+from caisey_cli.tui.going import Going
 from caisey_cli.tui.tone import folded
 from caisey_core.lifecycle import Step
 
-HELP: Final = 16
+HELP: Final = 20
 """Columns of keys and commands in the help."""
 
 
-class SessionApp(Frame):
+class SessionApp(Going):
     """See the module."""
 
     def do_help(self, _rest: str) -> None:
         """Keys and commands."""
         texts = [
-            f"{each.shown:<4}{':' + each.command if each.command else '':<{HELP - 4}}"
-            f"{each.usage + ': ' if each.usage else ''}{each.help}"
+            f"{each.keys:<8}{':' + each.command if each.command else '':<{HELP - 8}}"
+            f"{each.usage + ': ' if each.usage else ''}{each.help}{_there(each)}"
             for each in self.deeds
+            if each.keys or each.command
         ]
         more = [
             f"{'^P':<{HELP}}Every command by name.",
-            f"{'PgUp PgDn':<{HELP}}Scroll. Up and Down: what was typed before.",
-            f"{'Tab':<{HELP}}To the transcript and back; there: arrows mark a block, Enter folds it, / searches",
+            f"{'PgUp PgDn':<{HELP}}Scroll. Up and Down: what was typed before. Right takes what is proposed in grey.",
+            f"{'Tab':<{HELP}}Completes what is typed; in an empty line: to the transcript and back.",
+            f"{'^A ^E ^W ^U ^K':<{HELP}}As in a shell; ^Y puts back what was deleted, Alt-B and Alt-F go by words.",
+            f"{'there':<{HELP}}Arrows mark a block; 1 to 6 go to what answers the six questions.",
             "",
             "Whatever does not begin with a colon runs on the endpoint, in a shell of its own.",
             "Signs: ✓ ended well  ✗ failed  ▶ running  ◷ held  ⊘ denied, refused or expired  ↩ taken back  ? unknown",
@@ -50,47 +54,6 @@ class SessionApp(Frame):
         """The panel."""
         side = self._rows("side")
         side.display = not side.display
-
-    def do_search(self, _rest: str) -> None:
-        """Begins to search; Esc ends it."""
-        self._searching, self._draft = True, self.line.value
-        self.line.value = ""
-        self.line.focus()
-        self._rows("prompt").update()
-        self.say("Enter finds the next one above; Esc ends the search.")
-
-    def on_key(self, event: object) -> None:
-        """Esc ends a search and takes the mark away."""
-        if getattr(event, "key", "") != "escape" or len(self.screen_stack) > 1:
-            return
-        if self._searching:
-            self._searching, self.line.value = False, self._draft
-            self._rows("prompt").update()
-        self._message = ()
-        self.transcript.sought, self.transcript.marked = "", None
-        self.transcript.refresh()
-        self.line.focus()
-        self._rows("message").update()
-
-    def do_approval(self, _rest: str) -> None:
-        """The next action that waits."""
-        model = self.bench.model
-        waiting = model.waiting() if model else []
-        if model is None or not waiting:
-            self.say("Nothing waits for an answer in this session. :approvals lists the others'.")
-            return
-        at = self.transcript.marked
-        order = [n for work in waiting if (n := model.block_of(work.action.digest)) is not None]
-        chosen = next((n for n in order if at is not None and n > at), order[0])
-        self.transcript.go(chosen)
-        work = model.work(chosen)
-        if (
-            work is not None
-            and work.action.held is not None
-            and work.action.held.quorum is None
-            and not self.bench.why_not()
-        ):
-            self._card(work.action)
 
     def do_fold(self, _rest: str) -> None:
         """Folds or unfolds."""
@@ -104,24 +67,6 @@ class SessionApp(Frame):
             return
         model.turn(at)
         self.transcript.show(model)
-
-    def do_failure(self, _rest: str) -> None:
-        """The failure above."""
-        model = self.bench.model
-        self._above("Nothing has failed in this session.", lambda work: model is not None and model.failed(work))
-
-    def do_change(self, _rest: str) -> None:
-        """The change above."""
-        self._above("Nothing was changed in this session.", lambda work: work.changed)
-
-    def _above(self, none: str, wanted: Callable[..., bool]) -> None:
-        model, view = self.bench.model, self.transcript
-        count = len(model.blocks) if model else 0
-        at = model.above(view.marked if view.marked is not None else count, wanted) if model and count else None
-        if at is None:
-            self.say(none)
-        else:
-            view.go(at)
 
     def do_close(self, rest: str) -> None:
         """The close-out."""
@@ -252,6 +197,11 @@ class SessionApp(Frame):
             return ""
 
         self._do(f"fetching {inert(code)}", work)
+
+
+def _there(deed: Deed) -> str:
+    keys = " or ".join(each.replace("slash", "/").capitalize() for each in (deed.there, deed.there_back) if each)
+    return f" In the transcript: {keys}." if keys else ""
 
 
 def _fit(lines: list[str], width: int, indent: int = 5) -> list[str]:

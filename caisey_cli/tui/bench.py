@@ -13,20 +13,23 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Protocol, TypeVar
 
-from caisey_cli import approving, resolve
+from caisey_cli import approving, resolve, wording
 from caisey_cli.approving import Waiting
 from caisey_cli.attend import Answers, Interrupts
 from caisey_cli.connecting import PAGE, Connect, Line, over_websocket
 from caisey_cli.desk import Desk, Verified
+from caisey_cli.evidence import attestor
 from caisey_cli.happenings import Request
 from caisey_cli.home import Home
 from caisey_cli.sanitize import inert
 from caisey_cli.session import Command, Pace, SessionController
+from caisey_cli.tui import history
 from caisey_cli.tui.model import Model
 from caisey_cli.tui.pulse import EVERY, Pulse
 from caisey_cli.tui.standing import PROBE, State
 from caisey_core.errors import CaiseyError, Refused, Unreachable, UsageError
-from caisey_core.ids import Digest, LogId, session_code, spoken
+from caisey_core.frames import Entry, read_checkpoint
+from caisey_core.ids import Digest, LogId, request_code, session_code, spoken
 from caisey_core.journal import Journal
 from caisey_core.kinds import Expectation, Outcome
 from caisey_core.lifecycle import Action, Step
@@ -113,6 +116,8 @@ class Bench:
         self._pace = pace
         self._pulse = Pulse(connect)
         self._line: Line | None = None
+        self._journal: Journal | None = None
+        self._others: list[tuple[str, str]] = []
         self._controller: SessionController | None = None
         self._membership = home.membership()
         self._key = home.key()
@@ -122,6 +127,7 @@ class Bench:
     async def run(self) -> None:
         """Follows the session until it is cancelled. Raises what ended it before there was anything to show."""
         with self.home.journal() as journal:
+            self._journal = journal
             self._read(journal)
             while True:
                 try:
@@ -271,7 +277,7 @@ class Bench:
             await line.until(lambda seq=seq: line.logs[log].length > seq, 1.0)  # type: ignore[misc]
 
     async def _probe(self, line: Line) -> None:
-        """Asks for signs of life: the agent through its worker; where nothing comes, the relay by what it must answer."""
+        """Asks the agent for a sign of life, through its worker; where none comes, the relay whether it is there."""
         endpoint = self.controller.endpoint(self.log or LogId(""))
         while True:
             try:
@@ -281,6 +287,40 @@ class Bench:
                     self._pulse.relay_silent = self._pulse.ready
             self._shown.news()
             await asyncio.sleep(EVERY)
+
+    # -- what the journal has besides ---------------------------------------------------------------------
+
+    def entry(self, seq: int) -> Entry | None:
+        """A record of the session with its body, as the journal keeps it; None where it does not."""
+        if self._journal is None or self.log is None:
+            return None
+        found = self._journal.entries(self.log, seq - 1, 1)
+        return found[0] if found and found[0].receipt.seq == seq else None
+
+    def attested(self) -> list[tuple[str, int]]:
+        """Who has signed how long the session is."""
+        if self._journal is None or self.log is None or self.model is None:
+            return []
+        endpoint = self.model.transcript.session.endpoint
+        named = attestor(self.model.transcript.roster, endpoint.key if endpoint else "")
+        said = [read_checkpoint(each.statement) for each in self._journal.checkpoints(self.log)]
+        return sorted({named(each.key): each.seq for each in sorted(said, key=lambda each: each.seq)}.items())
+
+    def earlier(self) -> list[str]:
+        """What this device has run before, the newest last."""
+        return history.earlier(self._journal, self._key.public) if self._journal is not None else []
+
+    def codes(self) -> list[tuple[str, str]]:
+        """Requests that wait, as far as they are known here: this session's, and those that were last listed."""
+        waiting = self.model.waiting() if self.model is not None else []
+        mine = [(request_code(each.action.digest), wording.command(each, 40)) for each in waiting]
+        return [*mine, *(each for each in self._others if each[0] not in dict(mine))]
+
+    def checks(self) -> list[str]:
+        """This session's checks, as they are typed after `:check`."""
+        found = self.model.transcript.checks if self.model is not None else []
+        lines = [history.typed(each.command) for each in found if each.command is not None]
+        return [each.removeprefix(":check ") for each in lines if each.startswith(":check ")]
 
     # -- how things stand ---------------------------------------------------------------------------------
 
@@ -427,7 +467,9 @@ class Bench:
     async def approvals(self) -> list[Waiting]:
         """What really waits."""
         desk = self.desk
-        return await approving.waiting(desk, await self.pending())
+        found = await approving.waiting(desk, await self.pending())
+        self._others = [(each.code, each.command) for each in found]
+        return found
 
     async def meant(self, code: str, *, grant: bool) -> tuple[Desk, Request, Action]:
         """Somebody's request that may be decided."""

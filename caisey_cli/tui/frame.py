@@ -22,7 +22,7 @@ from caisey_cli import resolve, wording
 from caisey_cli.card import card
 from caisey_cli.connecting import Connect, over_websocket
 from caisey_cli.home import Home
-from caisey_cli.sanitize import inert, inert_block
+from caisey_cli.sanitize import inert
 from caisey_cli.session import Pace
 from caisey_cli.tui import panel, typed
 from caisey_cli.tui.bench import FOREVER, Asked, Bench
@@ -30,6 +30,7 @@ from caisey_cli.tui.blocks import script
 from caisey_cli.tui.cards import Sheet
 from caisey_cli.tui.closing import CloseOut
 from caisey_cli.tui.command_line import CommandLine
+from caisey_cli.tui.completing import Known
 from caisey_cli.tui.deeds import TABLE, WATCHING, Deed, meant
 from caisey_cli.tui.lines import Rows
 from caisey_cli.tui.scroll import TranscriptView
@@ -114,6 +115,11 @@ class Frame(App[None]):
             for each in TABLE
             if each.key
         ),
+        *(
+            Binding(each.back, f"deed('{each.name}', True)", each.help, show=False, priority=True)
+            for each in TABLE
+            if each.back
+        ),
         Binding("pageup", "page(-1)", "Up", show=False),
         Binding("pagedown", "page(1)", "Down", show=False),
     ]
@@ -130,18 +136,18 @@ class Frame(App[None]):
         self._searching = False
         self._draft = ""
         self._cards: set[Digest] = set()
-        self._told_closed = False
+        self._remembered = False
 
     def compose(self) -> ComposeResult:
         """Header, transcript and side panel, message, command line, footer."""
         yield Rows(self._header, "header")
         with Horizontal(id="middle"):
             yield TranscriptView(lambda: self.bench.now, "transcript")
-            yield Rows(self._side, "side")
+            yield Rows(self._side, "side", clicked=self._clicked)
         yield Rows(self._messages, "message")
         with Horizontal(id="entry"):
             yield Rows(lambda _width: [self._prompt()], "prompt")
-            yield CommandLine([each.command for each in self.deeds if each.command], "line")
+            yield CommandLine(self._known, "line")
         yield Rows(self._footer, "footer")
 
     def on_mount(self) -> None:
@@ -196,6 +202,16 @@ class Frame(App[None]):
 
     def _side(self, width: int) -> list[Row]:
         return panel.panel(self.bench.model, self.bench.now, width)
+
+    def _clicked(self, y: int, width: int) -> None:
+        """A row of the panel was: the question in it is gone to."""
+        number = panel.question_at(self.bench.model, self.bench.now, width, y)
+        if number is not None:
+            self.action_question(number)
+
+    def action_question(self, number: int) -> None:
+        """Goes to a question's answer; see `going`."""
+        raise NotImplementedError
 
     def _messages(self, width: int) -> list[Row]:
         now = monotonic()
@@ -269,11 +285,31 @@ class Frame(App[None]):
         self.news()
 
     def _remember(self) -> None:
-        """What was run in this session before can be run again."""
-        if not self.line.history and self.bench.model is not None:
-            for work in self.bench.model.transcript.works.values():
-                if work.action.proposed is not None and work.action.proposed.script:
-                    self.line.remember(work.action.proposed.script)
+        """What was run before, on any endpoint, can be run again."""
+        if not self._remembered and self.bench.model is not None:
+            self._remembered = True
+            self.line.history[:0] = self.bench.earlier()
+
+    def _known(self) -> Known:
+        """What TAB can choose from."""
+        return Known(self.deeds, self.line.history, self.bench.codes(), self.bench.checks())
+
+    def on_command_line_offered(self, event: CommandLine.Offered) -> None:
+        """TAB has several to choose from: they are shown, the chosen one marked."""
+        if not event.found:
+            self._message = ()
+        else:
+            pieces: list[Piece] = [(f"{len(event.found)}: ", "dim")]
+            first = max(0, (event.chosen or 0) - 2)
+            for n, each in enumerate(event.found[first : first + 12], first):
+                shown = wording.cut(each.shown, 60)
+                pieces += [(shown, "mark" if n == event.chosen else ""), ("   ", "")]
+            self._message = tuple(pieces)
+        self._rows("message").update()
+
+    def seek(self, text: str, step: int) -> None:
+        """Searches; see `going`."""
+        raise NotImplementedError
 
     # -- cards that the records call for ------------------------------------------------------------------
 
@@ -337,10 +373,11 @@ class Frame(App[None]):
         """A line was typed."""
         text = event.value
         if self._searching:
-            if not self.transcript.seek(text):
-                self.say(f"Not found: {inert(text)}" if text else "Type what to search for; Esc ends the search.")
+            self.seek(text, -1)
             return
         if not text.strip():
+            if self.transcript.marked is not None:
+                self.action_deed("record")
             return
         if text.startswith(":"):
             word, _, rest = text[1:].strip().partition(" ")
@@ -360,38 +397,27 @@ class Frame(App[None]):
         self._propose(text)
 
     def on_command_line_pasted(self, event: CommandLine.Pasted) -> None:
-        """Several lines were pasted: shown as one action before anything is sent."""
+        """More than the line shows was pasted: shown as one action before anything is sent."""
+        from caisey_cli.tui.pasting import question
+
         text = event.text
-        if self._searching or self.bench.why_not():
-            self.say(self.bench.why_not() or "One line can be searched for.", "warn")
+        if self._searching or (why := self.bench.why_not_run()):
+            self.say("One line can be searched for." if self._searching else why, "warn")
             return
-        lines = inert_block(text).expandtabs(4).split("\n")
+        if "\0" in text:
+            self.say("What was pasted holds a NUL character, which no program can be given; nothing was sent.", "bad")
+            return
 
         def answered(answer: str | None) -> None:
-            if answer is None:
+            if answer == "e":
+                self.line.take(text)
+            elif answer is None:
                 self.say("What was pasted was thrown away; nothing was sent.")
             else:
+                self.line.take("")
                 self._propose(text)
 
-        _ = self.push_screen(
-            Sheet(
-                f"Pasted: {wording.count(len(lines), 'line')}, {len(text)} characters, one action",
-                lambda width: [
-                    f"{'  | ' if not at else '  : '}{line[at : at + width - 4]}"
-                    for line in lines
-                    for at in range(0, max(1, len(line)), width - 4)
-                ],
-                ask=(
-                    ("y", "key"),
-                    (" send it as one script   ", ""),
-                    ("n", "key"),
-                    (" or ", "dim"),
-                    ("Esc", "key"),
-                    (" throw it away", ""),
-                ),
-            ),
-            answered,
-        )
+        _ = self.push_screen(question(text), answered)
 
     def _propose(self, script: str) -> None:
         self._message = ()
@@ -422,12 +448,12 @@ class Frame(App[None]):
 
     # -- deeds --------------------------------------------------------------------------------------------
 
-    def action_deed(self, name: str) -> None:
-        """A key was pressed."""
+    def action_deed(self, name: str, back: bool = False) -> None:
+        """A key was pressed; `back`: the one that does it in the other direction."""
         deed = next((each for each in self.deeds if each.name == name), None)
         if deed is None or (len(self.screen_stack) > 1 and name not in {"stop", "leave"}):
             return
-        self.do(deed, "")
+        self.do(deed, "", back=back)
 
     def begin(self, deed: Deed) -> None:
         """It was chosen in the palette: what needs more than its name is put into the command line."""
@@ -438,7 +464,7 @@ class Frame(App[None]):
         else:
             self.do(deed, "")
 
-    def do(self, deed: Deed, rest: str) -> None:
+    def do(self, deed: Deed, rest: str, *, back: bool = False) -> None:
         """Does it."""
         if deed.writes and (why := self.bench.why_not()):
             self.say(why, "warn")
@@ -447,7 +473,7 @@ class Frame(App[None]):
         else:
             self._message = ()
             try:
-                getattr(self, f"do_{deed.name}")(rest)
+                getattr(self, f"do_{deed.name}{'_back' if back else ''}")(rest)
             except CaiseyError as error:
                 self.say(inert(f"{error} {error.hint}".strip()), "bad")
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from caisey_cli import resolve, verifying, wording
+from caisey_cli import observing, resolve, verifying, wording
+from caisey_cli.observing import Mark
 from caisey_cli.sanitize import inert
 from caisey_cli.transcript import Transcript
 from caisey_cli.tui.blocks import countdown, script
@@ -13,7 +14,7 @@ from caisey_cli.tui.model import Model
 from caisey_cli.tui.standing import State
 from caisey_cli.tui.tone import Row, clipped, folded, width_of
 from caisey_core.ids import request_code
-from caisey_core.kinds import EndpointObserved, Facts
+from caisey_core.kinds import Facts
 from caisey_core.lifecycle import Step
 
 WIDTH: Final = 29
@@ -158,18 +159,36 @@ def _checks(transcript: Transcript, width: int) -> list[Row]:
 
 
 def _facts(model: Model, width: int) -> list[Row]:
-    """Before and now; a machine is observed when a session opens, so that `now` may have nothing newer to tell."""
-    shown = [each for each in model.transcript.events if isinstance(each.record.body, EndpointObserved)]
-    facts = model.transcript.facts
-    if facts is None or not shown:
+    """Before and now, with what has changed since; how often and when it was observed."""
+    shown = observing.observations(model.transcript)
+    if not shown:
         return []
-    rows = _cut(folded((("before ", "dim"), (_words(facts), "")), width, 7), 4, width)
-    last = shown[-1].record.body
-    if len(shown) > 1 and isinstance(last, EndpointObserved):
-        return rows + _cut(folded((("now    ", "dim"), (_words(last.facts), "")), width, 7), 4, width)
-    words = f"not observed again since {model.clock.minute(shown[0].received)}"
-    return rows + folded((("now    ", "dim"), (words, "dim")), width, 7)
+    (first, before), (last, now) = shown[0], shown[-1]
+    at = model.clock.minute(first.received)
+    rows = _cut(folded((("before ", "dim"), (_words(before), "")), width, 7), 4, width)
+    if len(shown) == 1:
+        return rows + folded((("now    ", "dim"), (f"not observed again since {at}", "dim")), width, 7)
+    facts = observing.compare(before, now)
+    rows += _cut(folded((("now    ", "dim"), (_words(now) if not facts else "", "")), width, 7), 3, width)
+    for each in facts[:6]:
+        tone = "bad" if each.bad else "good"
+        sign = {Mark.SAME: "=", Mark.NEW: "+", Mark.GONE: "-" if each.bad else "✓", Mark.CHANGED: "Δ"}[each.mark]
+        text = f"{each.text} (=)" if each.mark is Mark.SAME else each.text
+        rows += _cut(
+            folded(((f" {sign} ", tone), (text, tone if each.mark is not Mark.SAME else "")), width, 3), 2, width
+        )
+    if len(facts) > 6:
+        rows.append(((f"   and {len(facts) - 6} more", "dim"),))
+    times = f"{len(shown)} times, {at} and {model.clock.minute(last.received)} [{last.seq}]"
+    return rows + folded(((f"   {times}", "dim"),), width, 3)
 
 
 def _words(facts: Facts) -> str:
     return "; ".join(wording.unusual(facts)) or wording.usual(facts)
+
+
+def question_at(model: Model | None, now: int, width: int, y: int) -> int | None:
+    """The number of the question that stands in a row of the panel."""
+    rows = panel(model, now, width)
+    text = "".join(words for words, _ in rows[y]) if y < len(rows) else ""
+    return int(text[0]) if re.match(r"[1-6] [a-z]", text) else None

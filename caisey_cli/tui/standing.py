@@ -1,4 +1,4 @@
-"""How things stand between technician, relay and agent: from signs of life to one word, its cause, and what may be done.
+"""How things stand with relay and agent: from signs of life to one word, its cause, and what may be done.
 
 | word | rule |
 |---|---|

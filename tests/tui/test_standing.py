@@ -9,7 +9,7 @@ from caisey_cli.tui.tone import TONES
 from caisey_core.link import PROBE_SECONDS
 
 NOW = 1000.0
-THERE = {"began": 0.0, "ever": True, "entered": True}
+THERE: dict[str, object] = {"began": 0.0, "ever": True, "entered": True}
 HEARD = THERE | {"heard": NOW - 0.3}
 RULES: list[tuple[dict[str, object], str, str, bool, bool]] = [
     ({"began": NOW - 0.1}, "connecting", "", False, False),

@@ -101,6 +101,9 @@ async def test_a_key_that_was_on_its_way_decides_nothing(office: Office) -> None
     async with seated(office) as seat:
         await seat.type("tee /etc/x")
         await seat.until(lambda: isinstance(seat.app.screen, Sheet))
+        card = seat.app.screen
+        assert isinstance(card, Sheet)
+        card.calm_from_now()
         await seat.pilot.press("y")
         await seat.pilot.pause()
         assert isinstance(seat.app.screen, Sheet)
@@ -163,11 +166,9 @@ async def test_several_lines_are_one_action_shown_before_it_is_sent(office: Offi
 
 async def test_one_line_that_is_pasted_stays_in_the_line(office: Office) -> None:
     async with seated(office) as seat:
-        seat.app.line.post_message(Paste("echo " + "x" * 10_000))
-        await seat.until(lambda: len(seat.app.line.value) == 10_005)
-        await seat.press("enter")
-        await seat.until(lambda: "action.finished" in seat.kinds)
-        assert len(said(office, "action.proposed")[0].says(ActionProposed).script) == 10_005
+        seat.app.line.post_message(Paste("ls /a"))
+        await seat.until(lambda: seat.app.line.value == "ls /a")
+        assert "action.proposed" not in seat.kinds
 
 
 # -- commands ---------------------------------------------------------------------------------------------
@@ -338,7 +339,7 @@ async def test_search_unfolds_what_it_finds(office: Office) -> None:
         await seat.press("f3", *"line 500", "enter")
         await seat.until(lambda: seat.shows("line 500"))
         await seat.press("escape")
-        assert seat.app.transcript.sought == ""
+        assert seat.app.transcript.search.text == ""
 
 
 # -- the relay's absence ----------------------------------------------------------------------------------
