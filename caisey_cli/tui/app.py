@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Final
 
-from caisey_cli import wording
+from caisey_cli import resolve, wording
 from caisey_cli.card import card
 from caisey_cli.home import Home
 from caisey_cli.sanitize import inert
@@ -19,7 +19,8 @@ from caisey_cli.tui.cards import Sheet
 from caisey_cli.tui.closing import CloseOut
 from caisey_cli.tui.deeds import Deed
 from caisey_cli.tui.going import Going
-from caisey_cli.tui.tone import folded
+from caisey_cli.tui.tone import Row, folded
+from caisey_core.kinds import Class
 from caisey_core.lifecycle import Step
 
 HELP: Final = 20
@@ -171,6 +172,8 @@ class SessionApp(Going):
         async def work() -> str:
             desk, request, action = await self.bench.meant(code, grant=grant)
             transcript = desk.transcript(request.log)
+            grave = grant and action.held is not None and action.held.verdict.risk is Class.DESTRUCTIVE
+            name = resolve.short(desk.controller.endpoint(request.log).name) if grave else ""
 
             def answered(answer: str | None) -> None:
                 if answer is None:
@@ -182,14 +185,8 @@ class SessionApp(Going):
                 Sheet(
                     f"{word} {request.code}?",
                     lambda width: card(transcript, request.action, self.bench.now, width=width).lines,
-                    ask=(
-                        ("y", "key"),
-                        (f" {word.lower()}   ", ""),
-                        ("n", "key"),
-                        (" or ", "dim"),
-                        ("Esc", "key"),
-                        (" decide nothing", ""),
-                    ),
+                    ask=_deciding(word, name),
+                    name=name,
                     over=lambda: desk.controller.session(request.log).actions[request.action].step is not Step.HELD,
                 ),
                 answered,
@@ -197,6 +194,19 @@ class SessionApp(Going):
             return ""
 
         self._do(f"fetching {inert(code)}", work)
+
+
+def _deciding(word: str, name: str) -> Row:
+    """What is asked under somebody else's request; a destructive one takes the endpoint's name."""
+    if name:
+        return (
+            ("It destroys. ", "bad"),
+            (f"Type the endpoint's name ({inert(name)}) to approve it; ", ""),
+            ("Esc", "key"),
+            (" decides nothing", ""),
+        )
+    nothing: Row = (("n", "key"), (" or ", "dim"), ("Esc", "key"), (" decide nothing", ""))
+    return (("y", "key"), (f" {word.lower()}   ", ""), *nothing)
 
 
 def _there(deed: Deed) -> str:

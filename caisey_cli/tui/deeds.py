@@ -16,7 +16,8 @@ class Deed:
 
     `back` is the key that does it in the other direction. `there`: a key that does it while the transcript has the
     keys, `there_back` the other way. `command` is typed after a colon, with `usage` after it; a `needs` one does
-    nothing without. `writes`: only in an open session of one's own.
+    nothing without. `writes`: only in an open session of one's own. `wide`: in the
+    footer only where there is room for all of them.
     """
 
     name: str
@@ -28,6 +29,7 @@ class Deed:
     usage: str = ""
     needs: bool = False
     writes: bool = False
+    wide: bool = False
     back: str = ""
     there: str = ""
     there_back: str = ""
@@ -60,7 +62,9 @@ TABLE: Final = (
         "waiting",
         back="shift+f4",
     ),
-    Deed("fold", "Fold or unfold the output that is marked, else the last.", "f5", "F5", "fold", there="space"),
+    Deed(
+        "fold", "Fold or unfold the output that is marked, else the last.", "f5", "F5", "fold", wide=True, there="space"
+    ),
     Deed(
         "failure",
         "Go to the failure above (shift: below): failed, denied, refused, expired or unknown.",
@@ -88,6 +92,7 @@ TABLE: Final = (
         "record",
         "record",
         "[NUMBER]",
+        wide=True,
         there="enter",
     ),
     Deed(

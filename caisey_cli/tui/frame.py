@@ -100,13 +100,18 @@ class Frame(App[None]):
     #line {{ width: 1fr; background: {BACKGROUND}; border: none; padding: 0; }}
     #footer {{ height: 1; }}
     Input {{ background: {BACKGROUND}; border: none; height: 1; padding: 0 1; }}
-    Sheet {{ align: center middle; background: {BACKGROUND} 60%; }}
+    Sheet, RecordSheet, Recall {{ align: center middle; background: {BACKGROUND} 60%; }}
     #sheet {{ width: 96; max-width: 100%; height: auto; max-height: 100%; background: {RAISED}; padding: 0 1;
         border: solid #e8c07d; }}
     #sheet Rows, #sheet Input {{ background: {RAISED}; }}
     #sheet-body {{ height: auto; scrollbar-size-vertical: 1; background: {RAISED}; }}
+    #close-middle {{ height: 1fr; }}
     #close-note {{ height: 1fr; scrollbar-size-vertical: 1; }}
-    #close-open {{ max-height: 10; }}
+    #close-open {{ height: auto; max-height: 50%; scrollbar-size-vertical: 1; border-top: solid {RULE}; }}
+    CloseOut.beside #close-middle {{ layout: horizontal; }}
+    CloseOut.beside #close-note {{ width: 1fr; height: 100%; }}
+    CloseOut.beside #close-open {{ width: 46; height: 100%; max-height: 100%; border-top: none;
+        border-left: solid {RULE}; }}
     CommandPalette > Vertical {{ max-width: 90; }}
     """
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -253,13 +258,11 @@ class Frame(App[None]):
         return ((f" {place} ", "dim"), ("$ " if ok else "(reading only) ", "key" if ok else "warn"))
 
     def _footer(self, width: int) -> list[Row]:
-        keys = [(each.shown, each.footer) for each in self.deeds if each.footer and each.shown]
-        row: list[Piece] = [(" ", "")]
-        for key, word in [*keys, ("^P", "all"), (":", "commands")]:
-            more: list[Piece] = [(key, "key"), (f" {word}  ", "dim")]
-            if width_of((*row, *more)) <= width + 2:
-                row += more
-        return [tuple(row)]
+        every = [each for each in self.deeds if each.footer and each.shown]
+        whole = _keys([(each.shown, each.footer) for each in every])
+        if width_of(whole) <= width + 2:
+            return [whole]
+        return [_keys([(each.shown, each.footer) for each in every if not each.wide], width + 2)]
 
     def say(self, text: str, tone: str = "") -> None:
         """A sentence over the command line, until the next one; inert."""
@@ -451,6 +454,9 @@ class Frame(App[None]):
     def action_deed(self, name: str, back: bool = False) -> None:
         """A key was pressed; `back`: the one that does it in the other direction."""
         deed = next((each for each in self.deeds if each.name == name), None)
+        if deed is not None and name == "close" and isinstance(self.screen, CloseOut):
+            self.screen.action_close_session()
+            return
         if deed is None or (len(self.screen_stack) > 1 and name not in {"stop", "leave"}):
             return
         self.do(deed, "", back=back)
@@ -481,6 +487,16 @@ class Frame(App[None]):
         """Scrolls the transcript."""
         view = self.transcript
         view.scroll_relative(y=step * max(1, view.size.height - 1), animate=False)
+
+
+def _keys(keys: list[tuple[str, str]], width: int | None = None) -> Row:
+    """Keys with their words, as many as fit."""
+    row: list[Piece] = [(" ", "")]
+    for key, word in [*keys, ("^P", "all"), (":", "commands")]:
+        more: list[Piece] = [(key, "key"), (f" {word}  ", "dim")]
+        if width is None or width_of((*row, *more)) <= width:
+            row += more
+    return tuple(row)
 
 
 async def _silently(work: Awaitable[None]) -> str:
