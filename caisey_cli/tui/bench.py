@@ -60,8 +60,8 @@ class Asked:
 class Shown(Protocol):
     """What the bench tells the view."""
 
-    def say(self, text: str, tone: str = "") -> None:
-        """A sentence; inert."""
+    def say(self, text: str, tone: str = "", *, passing: bool = False) -> None:
+        """A sentence; inert. `passing`: true only for as long as things stand as they do."""
 
     def news(self) -> None:
         """The model has changed."""
@@ -144,7 +144,7 @@ class Bench:
     def _lost(self, error: CaiseyError, *, hopeless: bool) -> None:
         """What the journal holds can be read on."""
         if not self._pulse.offline:
-            self._shown.say(inert(f"{error} {error.hint}".strip()), "bad")
+            self._shown.say(inert(f"{error} {error.hint}".strip()), "bad", passing=True)
         self._pulse.offline, self._pulse.hopeless = inert(str(error)), hopeless
         self._line = self._controller = None
         self._shown.news()
@@ -220,7 +220,7 @@ class Bench:
                 await asyncio.gather(*tasks, return_exceptions=True)
 
     def _notice(self, text: str) -> None:
-        self._shown.say(inert(text), "warn")
+        self._shown.say(inert(text), "warn", passing=True)
 
     async def _enter(self, controller: SessionController) -> None:
         line = controller.line
@@ -233,7 +233,7 @@ class Bench:
         else:
             endpoint = resolve.endpoint(line.roster, self.asked.endpoint, line.member)
             log, opened = await self.desk.enter(endpoint, ticket=self.asked.ticket, reason=self.asked.reason)
-            self._shown.say(f"Session {session_code(log)} is {'open' if opened else 'resumed'}.")
+            self._shown.say(f"Session {session_code(log)} is {'open' if opened else 'resumed'}.", passing=True)
         self._entered = self._pulse.entered = True
         self._begin(log, line.roster)
         self._heard_from(controller)
@@ -281,7 +281,7 @@ class Bench:
         endpoint = self.controller.endpoint(self.log or LogId(""))
         while True:
             try:
-                await line.alive(endpoint.id, endpoint.name)
+                self.controller.heard(endpoint, await line.alive(endpoint.id, endpoint.name))
             except Unreachable:
                 if self._pulse.ready and not await line.answers(PROBE):
                     self._pulse.relay_silent = self._pulse.ready

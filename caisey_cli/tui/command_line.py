@@ -46,6 +46,13 @@ class CommandLine(Input):
         Binding("ctrl+y", "yank", "Put back what was deleted", show=False),
     ]
 
+    class Entered(Message):
+        """Enter: what was typed. The line is empty already: what is typed next is no part of it."""
+
+        def __init__(self, text: str) -> None:
+            super().__init__()
+            self.text = text
+
     class Pasted(Message):
         """Several lines, or more than the line shows, or characters that nobody can see, were pasted."""
 
@@ -86,6 +93,20 @@ class CommandLine(Input):
         self._at = None
         if text.isprintable() and text.strip() and (not self.history or self.history[-1] != text):
             self.history.append(text)
+
+    async def action_submit(self) -> None:
+        """What is searched for stays; everything else is handed over."""
+        text = self.value
+        if not self.searching:
+            self.value = ""
+        self.post_message(self.Entered(text))
+
+    def give_back(self, text: str) -> None:
+        """What could not be sent stands in the line again; behind what has been typed since, in the history."""
+        if self.value:
+            self.remember(text)
+        else:
+            self.take(text)
 
     def take(self, text: str) -> None:
         """Puts a line there, to be edited or sent."""

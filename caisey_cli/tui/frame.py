@@ -16,7 +16,6 @@ from textual.binding import Binding, BindingType
 from textual.command import DiscoveryHit, Hit, Hits, Provider
 from textual.containers import Horizontal
 from textual.css.query import NoMatches
-from textual.widgets import Input
 
 from caisey_cli import resolve, wording
 from caisey_cli.card import card
@@ -39,6 +38,8 @@ from caisey_core.errors import CaiseyError
 from caisey_core.ids import Digest, request_code
 from caisey_core.lifecycle import Action, Step
 
+_LEFT: Final = (NoMatches, ScreenStackError, IndexError)
+"""What looking for a widget raises while the view is being left."""
 _LATER: Final = 0.5
 """Seconds after which whatever takes longer is said to."""
 _NARROW: Final = 76
@@ -142,6 +143,8 @@ class Frame(App[None]):
         self._draft = ""
         self._cards: set[Digest] = set()
         self._remembered = False
+        self._word = ""
+        self._of_state = False
 
     def compose(self) -> ComposeResult:
         """Header, transcript and side panel, message, command line, footer."""
@@ -227,11 +230,14 @@ class Frame(App[None]):
         ]
         if slow:
             return [clipped(((f" {'; '.join(slow)} ...", "busy"),), width)]
+        state = self.bench.state
+        if state.word != self._word:  # what was said of another state is not true any more
+            self._word = state.word
+            self._message = () if self._of_state else self._message
         if self._message:
             return folded(((" ", ""), *self._message), width, 1)[:3]
         if self._underway():
             return [clipped(self._underway(), width)]
-        state = self.bench.state
         return folded(((" ", ""), (state.cause, state.tone)), width, 1)[:3] if state.cause else []
 
     def _underway(self) -> Row:
@@ -264,18 +270,18 @@ class Frame(App[None]):
             return [whole]
         return [_keys([(each.shown, each.footer) for each in every if not each.wide], width + 2)]
 
-    def say(self, text: str, tone: str = "") -> None:
-        """A sentence over the command line, until the next one; inert."""
-        self.last = text
+    def say(self, text: str, tone: str = "", *, passing: bool = False) -> None:
+        """A sentence over the command line, until the next one; inert. `passing`: until things stand otherwise."""
+        self.last, self._of_state = text, passing
         self._message = ((text, tone),)
-        with suppress(NoMatches, ScreenStackError):
+        with suppress(*_LEFT):
             if isinstance(self.screen, CloseOut):
                 self.screen.say(text, tone)
             self._rows("message").update()
 
     def news(self) -> None:
         """Records have come."""
-        with suppress(NoMatches, ScreenStackError):  # when the view is left its widgets go one by one
+        with suppress(*_LEFT):  # when the view is left its widgets go one by one
             self.transcript.show(self.bench.model)
             self._remember()
             self._cards_now()
@@ -372,32 +378,36 @@ class Frame(App[None]):
 
     # -- what is typed ------------------------------------------------------------------------------------
 
-    def on_input_submitted(self, event: Input.Submitted) -> None:
+    def on_command_line_entered(self, event: CommandLine.Entered) -> None:
         """A line was typed."""
-        text = event.value
+        text = event.text
         if self._searching:
             self.seek(text, -1)
-            return
-        if not text.strip():
+        elif not text.strip():
             if self.transcript.marked is not None:
                 self.action_deed("record")
-            return
-        if text.startswith(":"):
-            word, _, rest = text[1:].strip().partition(" ")
-            deed = meant(word, self.deeds)
-            if isinstance(deed, str):
-                self.say(inert(deed), "warn")
-                return
+        elif text.startswith(":"):
+            self._command(text)
+        elif why := self.bench.why_not_run():
+            self.say(why, "warn", passing=True)
+            self.line.give_back(text)
+        else:
             self.line.remember(text)
-            self.line.value = ""
-            self.do(deed, rest.strip())
-            return
-        if why := self.bench.why_not_run():
-            self.say(why, "warn")
+            self._propose(text)
+
+    def _command(self, text: str) -> None:
+        word, _, rest = text[1:].strip().partition(" ")
+        deed = meant(word, self.deeds)
+        if isinstance(deed, str):
+            self.say(inert(deed), "warn")
+            self.line.give_back(text)
             return
         self.line.remember(text)
-        self.line.value = ""
-        self._propose(text)
+        if deed.writes and (why := self.bench.why_not()):
+            self.say(why, "warn", passing=True)
+            self.line.give_back(text)
+        else:
+            self.do(deed, rest.strip())
 
     def on_command_line_pasted(self, event: CommandLine.Pasted) -> None:
         """More than the line shows was pasted: shown as one action before anything is sent."""
@@ -473,7 +483,7 @@ class Frame(App[None]):
     def do(self, deed: Deed, rest: str, *, back: bool = False) -> None:
         """Does it."""
         if deed.writes and (why := self.bench.why_not()):
-            self.say(why, "warn")
+            self.say(why, "warn", passing=True)
         elif deed.needs and not rest:
             self.say(f"Type: :{deed.command} {deed.usage}", "warn")
         else:

@@ -140,3 +140,26 @@ async def test_it_is_edited_as_in_a_shell(office: Office) -> None:
         assert line.value == ""
         await seat.press("ctrl+y", "ctrl+a", "alt+f", "Z")
         assert line.value == "xls /Zetc /y"
+
+
+async def test_lines_typed_at_once_are_all_taken(office: Office) -> None:
+    async with seated(office) as seat:
+        for number in range(8):
+            await seat.pilot.press(*f":note {number}", "enter")
+        await seat.until(lambda: seat.kinds.count("note.added") == 8)
+
+
+async def test_what_cannot_be_sent_stands_in_the_line_again(office: Office) -> None:
+    async with seated(office) as seat:
+        await seat.until(lambda: "live" in rows(seat, "header"))
+        office.relay.drop()
+        await seat.until(lambda: "reconnecting" in rows(seat, "header"))
+        for line in ("ls /x", ":note y", ":nonsense"):
+            await seat.type(line)
+            assert seat.app.line.value == line
+            seat.app.line.take("")
+        seat.app.line.take("something else")
+        seat.app.line.give_back("ls /x")
+        assert seat.app.line.value == "something else"
+        await seat.press("up")
+        assert seat.app.line.value == "ls /x"
