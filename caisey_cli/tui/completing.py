@@ -23,7 +23,6 @@ class Known:
     history: Sequence[str] = ()
     codes: Sequence[tuple[str, str]] = ()
     checks: Sequence[str] = ()
-    records: int = 0
 
 
 @dataclass(frozen=True, slots=True)

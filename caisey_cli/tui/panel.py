@@ -85,7 +85,12 @@ def answers(model: Model) -> list[tuple[str, str, str]]:
     proposed = _joined(
         (str(len(steps)), ""), (steps.count(Step.DENIED), "denied"), (steps.count(Step.REFUSED), "refused")
     )
-    approval = _joined((steps.count(Step.HELD), "waiting"), (given, "given"), (steps.count(Step.DENIED), "denied"))
+    approval = _joined(
+        (steps.count(Step.HELD), "waiting"),
+        (given, "given"),
+        (steps.count(Step.DENIED), "denied"),
+        (steps.count(Step.EXPIRED), "expired"),
+    )
     results = f"{over} of {len(ran)}" + (f", {unknown} unknown" if unknown else "") if ran else "none yet"
     verified, tone = _verified(transcript)
     return [

@@ -78,9 +78,7 @@ class RecordSheet(ModalScreen[int]):
             if each.label == TEXT:
                 rows += _hard(each.text, max(8, width - 4))
                 continue
-            indent = max(LABEL, len(each.label) + 1)
-            text: Row = ((each.text, "bad" if each.bad else ""),)
-            rows += folded(((f"{each.label:<{indent}}", "dim"), *text), width, min(indent, width // 2)) or [()]
+            rows += _labelled(each.label, each.text, "bad" if each.bad else "", width)
         return rows
 
     def _foot(self, width: int) -> list[Row]:
@@ -116,6 +114,14 @@ class RecordSheet(ModalScreen[int]):
     def action_leave(self) -> None:
         """Back to the transcript, where this record stands."""
         _ = self.dismiss(self.seq)
+
+
+def _labelled(label: str, text: str, tone: str, width: int) -> list[Row]:
+    """A label with its text beside it; a word that is wider than the room (a digest) begins there all the same."""
+    indent = min(max(LABEL, len(label) + 1), width // 2)
+    parts = [part for word in text.split(" ") for part in (chop_cells(word, width - indent) or [""])]
+    rows = folded(((" ".join(parts), tone),), width - indent) or [()]
+    return [((f"{label if not n else '':<{indent}}", "dim"), *row) for n, row in enumerate(rows)]
 
 
 def _bar(text: str) -> Row:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import pytest
 
 from caisey_cli.tui.standing import GONE, PROBE, STALE, Signs, state
@@ -44,6 +47,13 @@ def test_each_state_has_its_word_its_cause_and_its_rule(
 def test_the_words_are_all_different() -> None:
     words = {state(Signs(**signs), NOW).word for signs, *_ in RULES}  # type: ignore[arg-type]
     assert len(words) == 10
+
+
+def test_each_word_is_explained_to_the_technician() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "first-day.md").read_text().split("## When something is away")[1]
+    words = {state(Signs(**signs), NOW).word for signs, *_ in RULES}  # type: ignore[arg-type]
+    named = set(re.findall(r"`([a-z ]+?)(?: [\d.]+ s)?`", page))
+    assert words == named
 
 
 def test_what_is_worse_hides_what_is_better() -> None:
