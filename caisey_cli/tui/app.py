@@ -36,7 +36,6 @@ class SessionApp(Going):
             f"{each.keys:<8}{':' + each.command if each.command else '':<{HELP - 8}}"
             f"{each.usage + ': ' if each.usage else ''}{each.help}{_there(each)}"
             for each in self.deeds
-            if each.keys or each.command
         ]
         more = [
             f"{'^P':<{HELP}}Every command by name.",
@@ -210,7 +209,11 @@ def _deciding(word: str, name: str) -> Row:
 
 
 def _there(deed: Deed) -> str:
-    keys = " or ".join(each.replace("slash", "/").capitalize() for each in (deed.there, deed.there_back) if each)
+    keys = " or ".join(
+        {"slash": "/", "space": "Space", "enter": "Enter"}.get(each, each)
+        for each in (deed.there, deed.there_back)
+        if each
+    )
     return f" In the transcript: {keys}." if keys else ""
 
 

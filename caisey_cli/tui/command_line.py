@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import ClassVar, Final
 
 from textual.binding import Binding, BindingType
-from textual.events import Paste
+from textual.events import Key, Paste
 from textual.message import Message
 from textual.suggester import Suggester
 from textual.widgets import Input
@@ -180,6 +180,16 @@ class CommandLine(Input):
     def action_yank(self) -> None:
         """What was deleted last stands here again."""
         self.insert_text_at_cursor(self._killed)
+
+    async def _on_key(self, event: Key) -> None:
+        """Keys are done in the order they were pressed: left to bubble, Enter would come after what is typed next."""
+        mine = self._bindings.key_to_bindings.get(event.key)
+        if mine is None:
+            await super()._on_key(event)
+            return
+        event.stop()
+        event.prevent_default()
+        await self.run_action(mine[0].action)
 
     def _on_paste(self, event: Paste) -> None:
         text = event.text.rstrip("\r\n")

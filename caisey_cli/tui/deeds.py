@@ -37,7 +37,10 @@ class Deed:
     @property
     def keys(self) -> str:
         """Its keys as they are written in the help."""
-        return f"{self.shown} ⇧{self.shown}" if self.back else self.shown
+        there = " ".join(
+            each.replace("slash", "/").replace("space", "Space") for each in (self.there, self.there_back) if each
+        )
+        return f"{self.shown} S-{self.shown}" if self.back else self.shown or there
 
 
 TABLE: Final = (
@@ -53,7 +56,7 @@ TABLE: Final = (
         "[TEXT]",
         there="slash",
     ),
-    Deed("hit", "The next place that was searched for, upwards; the other key: downwards.", there="n", there_back="N"),
+    Deed("hit", "The next place that was searched for, above and below.", there="n", there_back="N"),
     Deed(
         "approval",
         "Go to what waits for an answer (its card, if it is yours to give), else to what was decided.",
