@@ -119,6 +119,7 @@ class CommandLine(Input):
         if self.searching:
             self.post_message(self.Stepped(step))
             return
+        _ = self._known()
         count = len(self.history)
         at = (count if self._at is None else self._at) + step
         if not 0 <= at <= count or (self._at is None and step > 0):

@@ -283,7 +283,6 @@ class Frame(App[None]):
         """Records have come."""
         with suppress(*_LEFT):  # when the view is left its widgets go one by one
             self.transcript.show(self.bench.model)
-            self._remember()
             self._cards_now()
             for name in ("header", "side", "prompt", "message"):
                 self._rows(name).update()
@@ -292,15 +291,17 @@ class Frame(App[None]):
         if self.bench.model is not None:
             self.bench.model.touch_moving()
         self.news()
+        self._remember()
 
     def _remember(self) -> None:
-        """What was run before, on any endpoint, can be run again."""
+        """What was run before, on any endpoint, can be run again; read once the view stands, or when it is needed."""
         if not self._remembered and self.bench.model is not None:
             self._remembered = True
             self.line.history[:0] = self.bench.earlier()
 
     def _known(self) -> Known:
         """What TAB can choose from."""
+        self._remember()
         return Known(self.deeds, self.line.history, self.bench.codes(), self.bench.checks())
 
     def on_command_line_offered(self, event: CommandLine.Offered) -> None:

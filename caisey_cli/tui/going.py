@@ -229,4 +229,4 @@ class Going(Frame):
 
         if self.asked.watching:
             return
-        _ = self.push_screen(Recall(self.line.history, self.line.value), chosen)
+        _ = self.push_screen(Recall(self._known().history, self.line.value), chosen)

@@ -90,7 +90,8 @@ def state(signs: Signs, now: float) -> State:
         cause = "The relay holds the connection and answers nothing. Everything here can be read; nothing can be sent."
         return State("relay gone", "bad", now - signs.missed, cause)
     if not signs.entered:
-        return State("opening", "busy", None, "The session is being opened.")
+        waited = now - signs.began
+        return State("opening", "busy", waited if waited > _SAID_AFTER else None, "The session is being opened.")
     return _agent(signs, now)
 
 

@@ -17,7 +17,8 @@ HEARD = THERE | {"heard": NOW - 0.3}
 RULES: list[tuple[dict[str, object], str, str, bool, bool]] = [
     ({"began": NOW - 0.1}, "connecting", "", False, False),
     ({"began": NOW - 3}, "connecting 3 s", "has not answered yet", False, False),
-    ({"began": 0.0, "ever": True}, "opening", "being opened", False, False),
+    ({"began": NOW - 0.2, "ever": True}, "opening", "being opened", False, False),
+    ({"began": NOW - 4, "ever": True}, "opening 4 s", "being opened", False, False),
     (THERE, "asking", "agent is being asked", True, True),
     (HEARD, "live 0.3 s", "", True, True),
     (THERE | {"heard": NOW - STALE}, "live 12 s", "", True, True),
