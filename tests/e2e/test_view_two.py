@@ -50,3 +50,23 @@ def test_two_terminals_of_one_member_and_one_of_another(world: World, window: Wi
     finally:
         second.end()
         third.end()
+
+
+def test_what_destroys_is_approved_by_the_endpoints_name(world: World, tmp_path: Path) -> None:
+    canary = tmp_path / "canary"
+    canary.touch()
+    code = world.ok("ana", "request", "box", "--", "rm", "-rf", str(canary)).strip()
+    opened = Window(world, tmp_path / "tmux", "sam", "connect", "box", "helping")
+    try:
+        opened.shows(r"live \d")
+        opened.type(f":approve {code}")
+        opened.shows("It destroys. Type the endpoint's name .box.")
+        opened.type("y")
+        opened.shows("That is not the endpoint's name")
+        assert canary.exists()
+        opened.press("C-u")
+        opened.type("box")
+        opened.shows(f"{code} was started")
+        until(lambda: not canary.exists())
+    finally:
+        opened.end()

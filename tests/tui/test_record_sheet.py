@@ -151,3 +151,15 @@ async def test_enter_in_an_empty_line_opens_what_is_marked(office: Office) -> No
         await seat.until(lambda: "action.finished" in seat.kinds)
         await seat.press("f6", "enter")
         assert shown(seat).seq == 3
+
+
+async def test_a_click_on_a_number_opens_the_record(office: Office) -> None:
+    async with seated(office) as seat:
+        await seat.type("ls /a")
+        await seat.until(lambda: "action.finished" in seat.kinds and seat.shows("exit 0"))
+        view = seat.app.transcript
+        lines = [view.render_line(y).text for y in range(view.size.height)]
+        at = next(n for n, text in enumerate(lines) if "[3]" in text)
+        await seat.pilot.click("#transcript", offset=(lines[at].index("[3]") + 1, at))
+        await seat.until(lambda: isinstance(seat.app.screen, RecordSheet))
+        assert shown(seat).seq == 3
