@@ -9,10 +9,11 @@ from typing import Final
 
 from caisey_cli.sanitize import inert
 from caisey_cli.tui.deeds import Deed
-from caisey_core.kinds import Outcome
 
 MOST: Final = 40
-_OPTIONS: Final = {"check": ("--expect ",), "close": (*(f"{each} " for each in Outcome), "--unverified ")}
+OUTCOMES: Final = ("resolved", "mitigated", "unresolved", "escalated")
+"""`caisey_core.kinds.Outcome`, which the first paint must not import."""
+_OPTIONS: Final = {"check": ("--expect ",), "close": (*(f"{each} " for each in OUTCOMES), "--unverified ")}
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
-from caisey_cli.tui.blocks import Block
 from caisey_cli.tui.tone import Row
+
+if TYPE_CHECKING:
+    from caisey_cli.tui.blocks import Block
 
 
 @dataclass(frozen=True, slots=True, order=True)

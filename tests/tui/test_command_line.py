@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from caisey_cli.tui.completing import Known, candidates, common
+from caisey_cli.tui.completing import OUTCOMES, Known, candidates, common
 from caisey_cli.tui.deeds import TABLE
 from caisey_cli.tui.history import earlier
 from caisey_cli.tui.recalling import Recall, matching
 from caisey_core.journal import Journal
+from caisey_core.kinds import Outcome
 from tests.cli.conftest import Office
 from tests.cli.story import key
 from tests.tui.conftest import rows, seated
@@ -163,3 +164,7 @@ async def test_what_cannot_be_sent_stands_in_the_line_again(office: Office) -> N
         assert seat.app.line.value == "something else"
         await seat.press("up")
         assert seat.app.line.value == "ls /x"
+
+
+def test_the_outcomes_offered_are_those_there_are() -> None:
+    assert list(OUTCOMES) == [each.value for each in Outcome]
