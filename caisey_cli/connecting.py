@@ -157,6 +157,7 @@ class Line:
         self._peer = connect(self._link, membership.plain_text_on)
         self._home_log = LogId(membership.roster)
         self._roster_current = False
+        self._caught_up = 0
         self._ready_once = False
         self._away_since: float | None = None
         self._failure: BaseException | None = None
@@ -393,6 +394,13 @@ class Line:
         self._peer.flush()
         return await self.until(lambda: self._answers.pop(request, None), PROBE_SECONDS + 2)
 
+    async def answers(self, seconds: float) -> bool:
+        """Whether the relay itself says anything: it is asked for what is new in the roster."""
+        known = self._caught_up
+        self._link.ask_again(self._home_log)
+        self._peer.flush()
+        return bool(await self.until(lambda: self._caught_up > known, seconds))
+
     # -- what arrives -------------------------------------------------------------------------------------
 
     def _take(self, event: Event) -> None:
@@ -414,6 +422,7 @@ class Line:
                         self._placed.add(record.digest)
             case CaughtUp(log=log) if log == self._home_log:
                 self._roster_current = True
+                self._caught_up += 1
             case CaughtUp(log=log) if log in self.logs:
                 self.logs[LogId(log)].current = True
             case Acknowledged(id=id_) | Rejected(id=id_) if id_ in self._offered:

@@ -117,6 +117,10 @@ class SessionController:
             self._alive[endpoint.id] = (alive, asked)
         return alive
 
+    def heard(self, endpoint: Endpoint, alive: Alive) -> None:
+        """A sign of life that somebody else has just asked for; an agent that was started anew is another instance."""
+        self._alive[endpoint.id] = (alive, monotonic())
+
     async def open(self, endpoint: Endpoint, *, ticket: str = "", reason: str = "") -> LogId:
         """Opens a session on an endpoint that answers. Raises `Unreachable` before anything is recorded."""
         await self.alive(endpoint)

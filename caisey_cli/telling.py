@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from caisey_cli import clocks, minutes, six, verifying, wording
+from caisey_cli import clocks, minutes, observing, six, verifying, wording
 from caisey_cli.evidence import caveats
 from caisey_cli.minutes import Account
+from caisey_cli.observing import Mark
 from caisey_cli.transcript import WITHHELD, Transcript, Work
 from caisey_cli.wording import Clock, count
 from caisey_core.chain import Report, State
@@ -57,8 +58,9 @@ def after(transcript: Transcript) -> list[Line]:
     before, facts = transcript.facts, transcript.facts_last
     if before is None or facts is None:
         return [Line("After", f"what the endpoint showed is {WITHHELD}", (last.seq,))]
-    words = "; ".join(wording.since(before, facts)) or "nothing unusual that was not there before"
-    return [Line("After", words, (first.seq, last.seq))]
+    compared = observing.compare(before, facts)
+    words = "; ".join(f"{'still ' if each.mark is Mark.SAME else ''}{each.text}" for each in compared)
+    return [Line("After", words or "nothing unusual that was not there before", (first.seq, last.seq))]
 
 
 def checked(transcript: Transcript) -> Line:

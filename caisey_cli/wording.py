@@ -44,12 +44,8 @@ _USUAL: Final = frozenset(
         *("MANPAGER", "NO_COLOR", "PAGER", "PATH", "SYSTEMD_COLORS", "SYSTEMD_PAGER", "TERM"),
     }
 )
-_FULL: Final = 90
-_MOVED: Final = 5
-"""Points by which a disk's filling has to move to be told of."""
-_BOOT_MS: Final = 60_000
-"""The time of boot is worked out from the clock, and moves a little with it."""
-_TIGHT: Final = 10
+FULL: Final = 90
+TIGHT: Final = 10
 # Images that are full by design.
 _IMAGES: Final = frozenset({"squashfs", "iso9660", "erofs", "cramfs", "udf"})
 
@@ -324,14 +320,14 @@ def unusual(facts: Facts) -> list[str]:
     """What of the facts asks for attention."""
     found = []
     if facts.failed_services:
-        found.append(listed((name(_unit(each)) for each in facts.failed_services), 6) + " failed")
-    full = [each for each in _fullest(facts) if each.used_percent >= _FULL]
+        found.append(listed((name(unit(each)) for each in facts.failed_services), 6) + " failed")
+    full = [each for each in fullest(facts) if each.used_percent >= FULL]
     found += [f"{name(each.mount)} {each.used_percent} % full" for each in full]
-    free = _free(facts)
-    if free is not None and free < _TIGHT:
+    free = memory_free(facts)
+    if free is not None and free < TIGHT:
         found.append(f"only {free} % of memory available")
-    if _loaded(facts):
-        found.append(f"load {_load(facts)} on {count(facts.cpus or 0, 'CPU')}")
+    if facts.load_centi and facts.cpus and facts.load_centi[0] > 200 * facts.cpus:
+        found.append(f"load {load(facts)} on {count(facts.cpus, 'CPU')}")
     if facts.uptime_s is not None and facts.uptime_s < 3600:
         found.append(f"up for only {span(1000 * facts.uptime_s)}")
     return found
@@ -339,56 +335,15 @@ def unusual(facts: Facts) -> list[str]:
 
 def usual(facts: Facts) -> str:
     """What was measured, where nothing asks for attention; what is not known is said."""
-    services, fullest, free = facts.failed_services, _fullest(facts), _free(facts)
+    services, disks, free = facts.failed_services, fullest(facts), memory_free(facts)
     parts = [
         "failed services not known" if services is None else "no failed service",
-        f"disks at most {fullest[0].used_percent} % full" if fullest else "disks not known",
+        f"disks at most {disks[0].used_percent} % full" if disks else "disks not known",
         "memory not known" if free is None else f"{free} % of memory available",
-        f"load {_load(facts)}" if facts.load_centi else "load not known",
+        f"load {load(facts)}" if facts.load_centi else "load not known",
         "uptime not known" if facts.uptime_s is None else f"up {_uptime(facts.uptime_s)}",
     ]
     return ", ".join(parts)
-
-
-def since(before: Facts, after: Facts) -> list[str]:
-    """What became, between two looks at a machine, of what asks for attention or did."""
-    return [*_services(before, after), *_disks(before, after), *_strain(before, after)]
-
-
-def _services(before: Facts, after: Facts) -> list[str]:
-    if before.failed_services is None or after.failed_services is None:
-        return []
-    was, now = before.failed_services, after.failed_services
-    groups = (
-        ([each for each in was if each not in now], "failed no more"),
-        ([each for each in now if each not in was], "failed"),
-        ([each for each in now if each in was], "still failed"),
-    )
-    return [f"{listed((name(_unit(each)) for each in group), 6)} {word}" for group, word in groups if group]
-
-
-def _disks(before: Facts, after: Facts) -> list[str]:
-    was = {each.mount: each.used_percent for each in before.disks or ()}
-    found = []
-    for disk in _fullest(after, all_of_them=True):
-        then, now = was.get(disk.mount, disk.used_percent), disk.used_percent
-        if abs(then - now) >= _MOVED or (then >= _FULL) != (now >= _FULL):
-            found.append(f"{name(disk.mount)} {then} -> {now} % full")
-        elif now >= _FULL:
-            found.append(f"{name(disk.mount)} still {now} % full")
-    return found
-
-
-def _strain(before: Facts, after: Facts) -> list[str]:
-    found = []
-    one, other = _free(before), _free(after)
-    if one is not None and other is not None and min(one, other) < _TIGHT:
-        found.append(f"{one} -> {other} % of memory available")
-    if before.load_centi and after.load_centi and (_loaded(before) or _loaded(after)):
-        found.append(f"load {_load(before)} -> {_load(after)}")
-    if before.boot_time is not None and after.boot_time is not None and after.boot_time - before.boot_time > _BOOT_MS:
-        found.append("restarted")
-    return found
 
 
 def machine(facts: Facts) -> str:
@@ -397,33 +352,33 @@ def machine(facts: Facts) -> str:
     return ", ".join(parts)
 
 
-def _unit(text: str) -> str:
+def unit(text: str) -> str:
+    """A service without its suffix."""
     return text.removesuffix(".service")
 
 
-def _fullest(facts: Facts, *, all_of_them: bool = False) -> list[Disk]:
+def fullest(facts: Facts) -> list[Disk]:
+    """The file systems that are fullest, each once."""
     found = sorted((each for each in facts.disks or () if each.fstype not in _IMAGES), key=_by_fill)
     # A device that is mounted in several places is one file system; `tmpfs` is no device.
     once = {each.device if each.device.startswith("/dev/") else each.mount: each for each in reversed(found)}
-    return sorted(once.values(), key=_by_fill)[: None if all_of_them else 4]
+    return sorted(once.values(), key=_by_fill)[:4]
 
 
 def _by_fill(disk: Disk) -> tuple[int, str]:
     return -disk.used_percent, disk.mount
 
 
-def _free(facts: Facts) -> int | None:
+def memory_free(facts: Facts) -> int | None:
+    """Per cent of memory that is available."""
     memory = facts.memory
     return 100 * memory.available // memory.total if memory and memory.total else None
 
 
-def _load(facts: Facts) -> str:
+def load(facts: Facts) -> str:
+    """The load of the last minute."""
     load = facts.load_centi[0] if facts.load_centi else 0
     return f"{load // 100}.{load % 100:02}"
-
-
-def _loaded(facts: Facts) -> bool:
-    return bool(facts.load_centi and facts.cpus and facts.load_centi[0] > 200 * facts.cpus)
 
 
 def _uptime(seconds: int) -> str:

@@ -182,6 +182,11 @@ class Link:
             if self.ready:
                 self._ask(log)
 
+    def ask_again(self, log: LogId) -> None:
+        """Asks for what a followed log has that is new; the relay answers with `CaughtUp` where there is nothing."""
+        if self.ready and log in self._follows:
+            self._ask(log)
+
     def follow_all(self, cursor: str) -> None:
         """Follows every log in scope from a cursor, now and after every reconnect."""
         self._everything, self.cursor = True, cursor

@@ -14,33 +14,38 @@ from typing import TYPE_CHECKING, Final
 from caisey_cli.sanitize import inert, inert_block
 from caisey_cli.tui import opening, typed
 from caisey_cli.tui.cards import Sheet
-from caisey_cli.tui.frame import SIDE, Frame
+from caisey_cli.tui.deeds import Deed
+from caisey_cli.tui.frame import SIDE
+from caisey_cli.tui.going import Going
 from caisey_cli.tui.opening import Asked, Opening
-from caisey_cli.tui.tone import folded
+from caisey_cli.tui.tone import Row, folded
 
 if TYPE_CHECKING:
     from caisey_cli.home import Home
 
-HELP: Final = 16
+
+HELP: Final = 20
 """Columns of keys and commands in the help."""
 _LEAVING: Final = (signal.SIGTERM, signal.SIGHUP)
 """Whoever ends the view gets their terminal back as it was."""
 
 
-class SessionApp(Frame):
+class SessionApp(Going):
     """See the module."""
 
     def do_help(self, _rest: str) -> None:
         """Keys and commands."""
         texts = [
-            f"{each.shown:<4}{':' + each.command if each.command else '':<{HELP - 4}}"
-            f"{each.usage + ': ' if each.usage else ''}{each.help}"
+            f"{each.keys:<8}{':' + each.command if each.command else '':<{HELP - 8}}"
+            f"{each.usage + ': ' if each.usage else ''}{each.help}{_there(each)}"
             for each in self.deeds
         ]
         more = [
             f"{'^P':<{HELP}}Every command by name.",
-            f"{'PgUp PgDn':<{HELP}}Scroll. Up and Down: what was typed before.",
-            f"{'Tab':<{HELP}}To the transcript and back; there: arrows mark a block, Enter folds it, / searches",
+            f"{'PgUp PgDn':<{HELP}}Scroll. Up and Down: what was typed before. Right takes what is proposed in grey.",
+            f"{'Tab':<{HELP}}Completes what is typed; in an empty line: to the transcript and back.",
+            f"{'^A ^E ^W ^U ^K':<{HELP}}As in a shell; ^Y puts back what was deleted, Alt-B and Alt-F go by words.",
+            f"{'there':<{HELP}}Arrows mark a block; 1 to 6 go to what answers the six questions.",
             "",
             "Whatever does not begin with a colon runs on the endpoint, in a shell of its own.",
             "Signs: ✓ ended well  ✗ failed  ▶ running  ◷ held  ⊘ denied, refused or expired  ↩ taken back  ? unknown",
@@ -65,47 +70,6 @@ class SessionApp(Frame):
                 Sheet("Guide", lambda width: _fit(inert_block(text).expandtabs(4).splitlines(), width))
             )
 
-    def do_search(self, _rest: str) -> None:
-        """Begins to search; Esc ends it."""
-        self._searching, self._draft = True, self.line.value
-        self.line.value = ""
-        self.line.focus()
-        self._rows("prompt").update()
-        self.say("Enter finds the next one above; Esc ends the search.")
-
-    def on_key(self, event: object) -> None:
-        """Esc ends a search and takes the mark away."""
-        if getattr(event, "key", "") != "escape" or len(self.screen_stack) > 1:
-            return
-        if self._searching:
-            self._searching, self.line.value = False, self._draft
-            self._rows("prompt").update()
-        self._message = ()
-        self.transcript.sought, self.transcript.marked = "", None
-        self.transcript.refresh()
-        self.line.focus()
-        self._rows("message").update()
-
-    def do_approval(self, _rest: str) -> None:
-        """The next action that waits."""
-        model = self.bench.model
-        waiting = model.waiting() if model else []
-        if model is None or not waiting:
-            self.say("Nothing waits for an answer in this session. :approvals lists the others'.")
-            return
-        at = self.transcript.marked
-        order = [n for work in waiting if (n := model.block_of(work.action.digest)) is not None]
-        chosen = next((n for n in order if at is not None and n > at), order[0])
-        self.transcript.go(chosen)
-        work = model.work(chosen)
-        if (
-            work is not None
-            and work.action.held is not None
-            and work.action.held.quorum is None
-            and not self.bench.why_not()
-        ):
-            self._card(work.action)
-
     def do_fold(self, _rest: str) -> None:
         """Folds or unfolds."""
         model, at = self.bench.model, self.transcript.marked
@@ -118,24 +82,6 @@ class SessionApp(Frame):
             return
         model.turn(at)
         self.transcript.show(model)
-
-    def do_failure(self, _rest: str) -> None:
-        """The failure above."""
-        model = self.bench.model
-        self._above("Nothing has failed in this session.", lambda work: model is not None and model.failed(work))
-
-    def do_change(self, _rest: str) -> None:
-        """The change above."""
-        self._above("Nothing was changed in this session.", lambda work: work.changed)
-
-    def _above(self, none: str, wanted: Callable[..., bool]) -> None:
-        model, view = self.bench.model, self.transcript
-        count = len(model.blocks) if model else 0
-        at = model.above(view.marked if view.marked is not None else count, wanted) if model and count else None
-        if at is None:
-            self.say(none)
-        else:
-            view.go(at)
 
     def do_close(self, rest: str) -> None:
         """The close-out."""
@@ -262,15 +208,7 @@ class SessionApp(Frame):
                 Sheet(
                     f"{word} {request.code}?",
                     lambda width: card(transcript, request.action, self.bench.now, width=width).lines,
-                    ask=(
-                        *(
-                            ((f"It is destructive. Type the endpoint's name ({inert(name)}) to approve it; ", ""),)
-                            if name
-                            else (("y", "key"), (f" {word.lower()}   ", ""), ("n", "key"), (" or ", "dim"))
-                        ),
-                        ("Esc", "key"),
-                        (" decide nothing", ""),
-                    ),
+                    ask=_deciding(word, name),
                     name=name,
                     over=lambda: desk.controller.session(request.log).actions[request.action].step is not Step.HELD,
                 ),
@@ -279,6 +217,28 @@ class SessionApp(Frame):
             return ""
 
         self._do(f"fetching {inert(code)}", work)
+
+
+def _deciding(word: str, name: str) -> Row:
+    """What is asked under somebody else's request; a destructive one takes the endpoint's name."""
+    if name:
+        return (
+            ("It destroys. ", "bad"),
+            (f"Type the endpoint's name ({inert(name)}) to approve it; ", ""),
+            ("Esc", "key"),
+            (" decides nothing", ""),
+        )
+    nothing: Row = (("n", "key"), (" or ", "dim"), ("Esc", "key"), (" decide nothing", ""))
+    return (("y", "key"), (f" {word.lower()}   ", ""), *nothing)
+
+
+def _there(deed: Deed) -> str:
+    keys = " or ".join(
+        {"slash": "/", "space": "Space", "enter": "Enter"}.get(each, each)
+        for each in (deed.there, deed.there_back)
+        if each
+    )
+    return f" In the transcript: {keys}." if keys else ""
 
 
 def _fit(lines: list[str], width: int, indent: int = 5) -> list[str]:

@@ -12,20 +12,24 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final, Protocol, TypeVar
 
-from caisey_cli import approving, local, resolve
+from caisey_cli import approving, local, resolve, wording
 from caisey_cli.approving import Waiting
 from caisey_cli.attend import Answers, Interrupts
 from caisey_cli.connecting import PAGE, Connect, Line, over_websocket
 from caisey_cli.desk import Desk, Verified
+from caisey_cli.evidence import attestor
 from caisey_cli.happenings import Request
 from caisey_cli.home import Home
 from caisey_cli.sanitize import inert
 from caisey_cli.session import Command, Pace, SessionController
+from caisey_cli.tui import history
 from caisey_cli.tui.model import Model
-from caisey_cli.tui.opening import Asked, State
+from caisey_cli.tui.opening import Asked
 from caisey_cli.tui.pulse import EVERY, Pulse
+from caisey_cli.tui.standing import PROBE, State
 from caisey_core.errors import CaiseyError, Refused, Unreachable, UsageError
-from caisey_core.ids import Digest, LogId, session_code, spoken
+from caisey_core.frames import Entry, read_checkpoint
+from caisey_core.ids import Digest, LogId, request_code, session_code, spoken
 from caisey_core.journal import Journal
 from caisey_core.kinds import Expectation, Outcome
 from caisey_core.lifecycle import Action, Step
@@ -45,8 +49,8 @@ STOPPED: Final = "interrupted by the technician"
 class Shown(Protocol):
     """What the bench tells the view."""
 
-    def say(self, text: str, tone: str = "") -> None:
-        """A sentence; inert."""
+    def say(self, text: str, tone: str = "", *, passing: bool = False) -> None:
+        """A sentence; inert. `passing`: true only for as long as things stand as they do."""
 
     def news(self) -> None:
         """The model has changed."""
@@ -100,6 +104,8 @@ class Bench:
         self._pace = pace
         self._pulse = Pulse(connect)
         self._line: Line | None = None
+        self._journal: Journal | None = None
+        self._others: list[tuple[str, str]] = []
         self._controller: SessionController | None = None
         self._membership = home.membership()
         self._key = home.key()
@@ -109,25 +115,25 @@ class Bench:
     async def run(self) -> None:
         """Follows the session until it is cancelled. Raises what ended it before there was anything to show."""
         with self.home.journal() as journal:
+            self._journal = journal
             self._read(journal)
             while True:
                 try:
                     await self._online(journal)
-                except Unreachable as error:
-                    if self.model is None:
-                        raise
-                    self._lost(error, "offline, read-only")
                 except CaiseyError as error:
                     if self.model is None:
                         raise
-                    self._lost(error, "offline, read-only")
-                    await asyncio.Event().wait()
+                    hopeless = not isinstance(error, Unreachable)
+                    self._lost(error, hopeless=hopeless)
+                    if hopeless:
+                        await asyncio.Event().wait()
                 await asyncio.sleep(AGAIN)
 
-    def _lost(self, error: CaiseyError, word: str) -> None:
+    def _lost(self, error: CaiseyError, *, hopeless: bool) -> None:
+        """What the journal holds can be read on."""
         if not self._pulse.offline:
-            self._shown.say(inert(f"{error} {error.hint}".strip()), "bad")
-        self._pulse.offline = word
+            self._shown.say(inert(f"{error} {error.hint}".strip()), "bad", passing=True)
+        self._pulse.offline, self._pulse.hopeless = inert(str(error)), hopeless
         self._line = self._controller = None
         self._shown.news()
 
@@ -202,7 +208,7 @@ class Bench:
                 await asyncio.gather(*tasks, return_exceptions=True)
 
     def _notice(self, text: str) -> None:
-        self._shown.say(inert(text), "warn")
+        self._shown.say(inert(text), "warn", passing=True)
 
     async def _enter(self, controller: SessionController) -> None:
         line = controller.line
@@ -215,8 +221,8 @@ class Bench:
         else:
             endpoint = resolve.endpoint(line.roster, self.asked.endpoint, line.member)
             log, opened = await self.desk.enter(endpoint, ticket=self.asked.ticket, reason=self.asked.reason)
-            self._shown.say(f"Session {session_code(log)} is {'open' if opened else 'resumed'}.")
-        self._entered = True
+            self._shown.say(f"Session {session_code(log)} is {'open' if opened else 'resumed'}.", passing=True)
+        self._entered = self._pulse.entered = True
         self._begin(log, line.roster)
         self._heard_from(controller)
 
@@ -258,20 +264,57 @@ class Bench:
             await line.until(lambda seq=seq: line.logs[log].length > seq, 1.0)  # type: ignore[misc]
 
     async def _probe(self, line: Line) -> None:
+        """Asks the agent for a sign of life, through its worker; where none comes, the relay whether it is there."""
         endpoint = self.controller.endpoint(self.log or LogId(""))
         while True:
-            with contextlib.suppress(Unreachable):
-                await line.alive(endpoint.id, endpoint.name)
+            try:
+                self.controller.heard(endpoint, await line.alive(endpoint.id, endpoint.name))
+            except Unreachable:
+                if self._pulse.ready and not await line.answers(PROBE):
+                    self._pulse.relay_silent = self._pulse.ready
             self._shown.news()
             await asyncio.sleep(EVERY)
+
+    # -- what the journal has besides ---------------------------------------------------------------------
+
+    def entry(self, seq: int) -> Entry | None:
+        """A record of the session with its body, as the journal keeps it; None where it does not."""
+        if self._journal is None or self.log is None:
+            return None
+        found = self._journal.entries(self.log, seq - 1, 1)
+        return found[0] if found and found[0].receipt.seq == seq else None
+
+    def attested(self) -> list[tuple[str, int]]:
+        """Who has signed how long the session is."""
+        if self._journal is None or self.log is None or self.model is None:
+            return []
+        endpoint = self.model.transcript.session.endpoint
+        named = attestor(self.model.transcript.roster, endpoint.key if endpoint else "")
+        said = [read_checkpoint(each.statement) for each in self._journal.checkpoints(self.log)]
+        return sorted({named(each.key): each.seq for each in sorted(said, key=lambda each: each.seq)}.items())
+
+    def earlier(self) -> list[str]:
+        """What this device has run before, the newest last."""
+        return history.earlier(self._journal, self._key.public) if self._journal is not None else []
+
+    def codes(self) -> list[tuple[str, str]]:
+        """Requests that wait, as far as they are known here: this session's, and those that were last listed."""
+        waiting = self.model.waiting() if self.model is not None else []
+        mine = [(request_code(each.action.digest), wording.command(each, 40)) for each in waiting]
+        return [*mine, *(each for each in self._others if each[0] not in dict(mine))]
+
+    def checks(self) -> list[str]:
+        """This session's checks, as they are typed after `:check`."""
+        found = self.model.transcript.checks if self.model is not None else []
+        lines = [history.typed(each.command) for each in found if each.command is not None]
+        return [each.removeprefix(":check ") for each in lines if each.startswith(":check ")]
 
     # -- how things stand ---------------------------------------------------------------------------------
 
     @property
     def state(self) -> State:
         """Of relay and agent."""
-        state = self._pulse.state()
-        return State("opening the session", "busy") if self._pulse.ready and not self._entered else state
+        return self._pulse.state()
 
     @property
     def now(self) -> int:
@@ -308,11 +351,15 @@ class Bench:
             return "You are watching: nothing is written from here."
         if self.closed:
             return "The session is closed: it can only be read. ^Q leaves."
-        if self._controller is None or self.log is None or self.model is None:
-            return f"Not connected yet ({self.state.text}): nothing was sent."
-        if not self._pulse.ready:
-            return f"The relay is away ({self.state.text}): nothing was sent. It is tried again by itself."
+        state = self.state
+        if self._controller is None or self.log is None or self.model is None or not state.writes:
+            return f"Nothing was sent ({state.text}). {state.cause}".strip()
         return ""
+
+    def why_not_run(self) -> str:
+        """Why no command can be proposed now: nothing that is queued is ever run later."""
+        state = self.state
+        return self.why_not() or ("" if state.runs else f"Nothing was sent ({state.text}). {state.cause}")
 
     # -- what the technician does -------------------------------------------------------------------------
 
@@ -337,14 +384,21 @@ class Bench:
         assert self.log is not None  # noqa: S101
         return self.log
 
+    @property
+    def _workplace(self) -> LogId:
+        """The session, where commands can be proposed in it. Raises `Refused` where they cannot."""
+        if why := self.why_not_run():
+            raise Refused(why)
+        return self.session
+
     async def run_command(self, script: str) -> None:
         """Proposes a script; what becomes of it is on record."""
-        log = self.session
+        log = self._workplace
         await self.controller.propose(log, Command(script=script))
 
     async def check(self, script: str, expect: str | None) -> Verified:
         """Runs a check to its end and puts the result on record."""
-        log, desk, expectation = self.session, self.desk, Expectation(text=expect, exit=None)
+        log, desk, expectation = self._workplace, self.desk, Expectation(text=expect, exit=None)
         command = Command(script=script)
         request, end = await desk.act(log, command, Answers(), check=expectation)
         if end is None:
@@ -401,7 +455,9 @@ class Bench:
     async def approvals(self) -> list[Waiting]:
         """What really waits."""
         desk = self.desk
-        return await approving.waiting(desk, await self.pending())
+        found = await approving.waiting(desk, await self.pending())
+        self._others = [(each.code, each.command) for each in found]
+        return found
 
     async def meant(self, code: str, *, grant: bool) -> tuple[Desk, Request, Action]:
         """Somebody's request that may be decided."""

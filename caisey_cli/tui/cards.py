@@ -23,7 +23,8 @@ CALM: Final = 0.4
 class Sheet(ModalScreen[str | None]):
     """A text with a question under it. Dismissed with `y`, with the word that was typed, or with None.
 
-    `ask`: with `name` that has to be typed, else `y`. `over` says, each second, why the question is void, if it is.
+    `ask`: with `name` that has to be typed, else `y`; `also` is another key that answers. `over` says, each second,
+    whether the question is void.
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -39,6 +40,7 @@ class Sheet(ModalScreen[str | None]):
         *,
         ask: Row = (),
         name: str = "",
+        also: str = "",
         over: Callable[[], bool] = lambda: False,
     ) -> None:
         super().__init__()
@@ -46,6 +48,7 @@ class Sheet(ModalScreen[str | None]):
         self._text = make
         self._ask = ask
         self._wanted = name
+        self._also = also
         self._over = over
         self._quiet_since = monotonic()
 
@@ -63,6 +66,7 @@ class Sheet(ModalScreen[str | None]):
         """Looks each second whether the question still stands."""
         self.set_interval(1.0, self._look)
         self.call_after_refresh(self.on_resize)
+        self.call_after_refresh(self.calm_from_now)
         if self._wanted:
             self.query_one("#sheet-name", Input).focus()
 
@@ -70,6 +74,10 @@ class Sheet(ModalScreen[str | None]):
         """What is longer than the screen scrolls between its title and its question."""
         taken = sum(self.query_one(name, Rows).size.height or 2 for name in ("#sheet-heading", "#sheet-ask"))
         self.query_one("#sheet-body").styles.max_height = max(3, self.app.size.height - taken - 2 - bool(self._wanted))
+
+    def calm_from_now(self) -> None:
+        """Keys that come within `CALM` were meant for what stood there before."""
+        self._quiet_since = monotonic()
 
     def _body(self, width: int) -> list[Row]:
         return [((line or " ", ""),) for line in self._text(width)]
@@ -94,9 +102,9 @@ class Sheet(ModalScreen[str | None]):
         hasty, self._quiet_since = now - self._quiet_since < CALM, now
         if hasty and event.key in {"y", "n"}:
             event.stop()
-        elif event.key == "y" and self._ask:
+        elif self._ask and event.key in {"y", self._also}:
             event.stop()
-            self.end("y")
+            self.end(event.key)
         elif event.key == "n" or (not self._ask and event.key in {"enter", "q"}):
             event.stop()
             self.end(None)

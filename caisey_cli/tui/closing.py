@@ -3,85 +3,40 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from datetime import UTC, datetime
+from time import monotonic
 from typing import TYPE_CHECKING, ClassVar, Final
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import VerticalScroll
+from textual.containers import Container, VerticalScroll
 from textual.screen import Screen
 from textual.widgets import Input
 
-from caisey_cli import verifying, wording
+from caisey_cli import wording
 from caisey_cli.evidence import examine
 from caisey_cli.note import text, write_note
 from caisey_cli.sanitize import inert
 from caisey_cli.transcript import Transcript
+from caisey_cli.tui import typed as taken
 from caisey_cli.tui.lines import Rows
+from caisey_cli.tui.owing import Owed, owed
 from caisey_cli.tui.tone import Row, folded, spread, width_of
 from caisey_core.chain import Report
 from caisey_core.errors import CaiseyError
-from caisey_core.ids import request_code
 from caisey_core.kinds import Outcome
-from caisey_core.lifecycle import Step
 
 if TYPE_CHECKING:
     from caisey_cli.tui.bench import Bench
 
+BESIDE: Final = 120
+"""From so many columns on, note and points stand side by side."""
 _PROMPTS: Final = {
-    "check": "check, expects exit 0 ",
+    "check": "check: [--expect TEXT] COMMAND ",
     "attest": "who reported what ",
     "reason": "why it is left unverified ",
     "finding": "found, or the cause ",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Owed:
-    """Something unanswered: what, and how it is mended. `stops`: the session cannot be closed like this."""
-
-    what: str
-    mend: str
-    stops: bool = False
-
-
-def owed(transcript: Transcript, reason: str, outcome: Outcome | None) -> list[Owed]:
-    """What a session owes. Pure; whether it may be closed is not decided here."""
-    found = []
-    observed, change = transcript.session.observed, transcript.first_change
-    if observed is None or (change is not None and observed.seq > change):
-        found.append(
-            Owed("No state before: the endpoint has not shown itself before the first change.", "the note says so")
-        )
-    for action in transcript.session.active:
-        verb = "is running" if action.step is Step.RUNNING else f"waits ({action.step})"
-        found.append(
-            Owed(
-                f"{request_code(action.digest)} {verb}: {wording.command(transcript.works[action.digest], 60)}",
-                "w stops it or takes it back",
-                True,
-            )
-        )
-    failed = [each for each in transcript.checks if each.passed is False]
-    found += [
-        Owed(f"A check failed when it was last run: {verifying.title(each)}", "r runs it again") for each in failed
-    ]
-    if transcript.unverified_change and not reason:
-        again = "r runs the checks again, " if transcript.checks else ""
-        found.append(
-            Owed(
-                "Something was changed and no check has passed since.",
-                f"{again}k runs a new one, u gives the reason",
-                True,
-            )
-        )
-    unsettled = transcript.unverified_change or any(each.passed is not True for each in transcript.checks if each.runs)
-    if unsettled and outcome is None:
-        found.append(Owed("Not everything is verified, so the outcome has to be named.", "o names it", True))
-    if change is not None and not transcript.findings:
-        found.append(Owed("Something was changed, and no finding or cause is marked.", "f marks it"))
-    return found
 
 
 class CloseOut(Screen[str]):
@@ -90,7 +45,9 @@ class CloseOut(Screen[str]):
     AUTO_FOCUS = ""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("enter", "close_session", "Close the session"),
+        Binding("enter", "do_it", "Mend what is marked, or close"),
+        Binding("up", "move(-1)", "Up"),
+        Binding("down", "move(1)", "Down"),
         Binding("escape", "back", "Back to the session", priority=True),
         Binding("r", "repeat", "Run the checks again"),
         Binding("k", "type('check')", "A new check"),
@@ -110,6 +67,9 @@ class CloseOut(Screen[str]):
         self._reason = reason
         self._asked = ""
         self._busy = ""
+        self._since = 0.0
+        self._owed: list[Owed] = []
+        self._at: int | None = None
         self._said: Row = ()
         self._seq = -1
         self._note: tuple[int, list[str]] = (0, [])
@@ -119,9 +79,11 @@ class CloseOut(Screen[str]):
     def compose(self) -> ComposeResult:
         """The note, what is open, the keys."""
         yield Rows(self._heading, "close-title")
-        with VerticalScroll(id="close-note", can_focus=False):
-            yield Rows(self._note_rows, "close-text")
-        yield Rows(self._open_rows, "close-open")
+        with Container(id="close-middle"):
+            with VerticalScroll(id="close-note", can_focus=False):
+                yield Rows(self._note_rows, "close-text")
+            with VerticalScroll(id="close-open", can_focus=False):
+                yield Rows(self._open_rows, "close-points", clicked=self._clicked)
         yield Rows(self._foot, "close-foot")
         yield Input(id="close-input", compact=True)
 
@@ -140,8 +102,17 @@ class CloseOut(Screen[str]):
             transcript = self._transcript = self._bench.desk.transcript(log)
             self._report = examine(transcript.entries, line.journal.checkpoints(log), line.roster)
             self._note = (0, [])
+        self._owed = owed(self._transcript, self._reason, self._outcome) if self._transcript else []
+        self.set_class(self.size.width >= BESIDE, "beside")
         for each in self.query(Rows):
             each.update()
+
+    @property
+    def at(self) -> int:
+        """The point that is marked; as many as there are: the closing itself. By itself: what stops it, else that."""
+        if self._at is not None:
+            return min(self._at, len(self._owed))
+        return 0 if any(each.stops for each in self._owed) else len(self._owed)
 
     # -- what is shown ------------------------------------------------------------------------------------
 
@@ -160,27 +131,46 @@ class CloseOut(Screen[str]):
         return [((" ", ""), (line, "")) for line in self._note[1]]
 
     def _open_rows(self, width: int) -> list[Row]:
-        rows: list[Row] = [(("─" * width, "rule"),)]
-        found = owed(self._transcript, self._reason, self._outcome) if self._transcript else []
-        if not found:
-            return [*rows, ((" ✓ ", "good"), ("Nothing is open. ", "good"), ("Enter closes the session.", ""))]
-        rows.append(((f" Still open: {wording.count(len(found), 'point')}", "strong"),))
-        for each in found[:6]:
+        return [row for _, row in self._points(width)]
+
+    def _points(self, width: int) -> list[tuple[int, Row]]:
+        """The rows with the number of their point: what is open, each with the keys that mend it, then the closing."""
+        found: list[tuple[int, Row]] = []
+        title: Row = ((f" Still open: {wording.count(len(self._owed), 'point')}", "strong"),)
+        if not self._owed:
+            title = ((" ✓ Nothing is open.", "good"),)
+        found.append((-1, title))
+        for number, each in enumerate(self._owed):
             sign = ("✗ ", "bad") if each.stops else ("! ", "warn")
-            row: Row = ((" ", ""), sign, (each.what, ""), (f" → {each.mend}", "key"))
-            rows += folded(row, width - 1, 3)
-        return rows
+            ways = [piece for key, word in each.keys for piece in ((f" {key}", "key"), (f" {word} ", "dim"))]
+            mark = ("▌", "key") if number == self.at else (" ", "")
+            rows = folded((sign, (each.what, "strong" if number == self.at else ""), (" ", ""), *ways), width - 2, 2)
+            found += [(number, (mark, *row)) for row in rows]
+        last = len(self._owed)
+        stopped = sum(each.stops for each in self._owed)
+        word = f"not yet: {wording.count(stopped, 'point')} marked ✗ first" if stopped else "its checks run again first"
+        mark = ("▌", "key") if last == self.at else (" ", "")
+        tone = "dim" if stopped else "good"
+        closing: Row = (("■ ", tone), ("Close the session", "strong" if last == self.at else ""), (f" ({word})", "dim"))
+        return [*found, *((last, (mark, *row)) for row in folded(closing, width - 2, 2))]
+
+    def _clicked(self, y: int, width: int) -> None:
+        points = self._points(width)
+        if y < len(points) and points[y][0] >= 0:
+            self._at = points[y][0]
+            self.keep_up()
 
     def _foot(self, width: int) -> list[Row]:
         rows: list[Row] = [(("─" * width, "rule"),)]
         if self._busy:
-            rows.append(((f" {self._busy} ...", "busy"),))
+            took = int(monotonic() - self._since)
+            rows.append(((f" {self._busy} ...{f' {took} s' if took else ''}", "busy"),))
         elif self._said:
             rows += folded(((" ", ""), *self._said), width, 1)[:3]
         if self._asked:
-            return [*rows, ((f" {_PROMPTS[self._asked]}", "key"), ("(Enter records it, Esc goes back)", "dim"))]
-        keys = [("Enter", "close"), ("r", "checks again"), ("k", "check"), ("a", "attest"), ("f", "finding")]
-        keys += [("u", "unverified"), ("o", "outcome"), ("w", "stop"), ("Esc", "back")]
+            return [*rows, ((f" {_PROMPTS[self._asked]}", "key"), ("(Enter does it, Esc goes back)", "dim"))]
+        keys = [("↑↓ Enter", "mend or close"), ("r", "checks again"), ("k", "check"), ("a", "attest"), ("f", "finding")]
+        keys += [("u", "unverified"), ("o", "outcome"), ("w", "stop"), ("F8", "close"), ("Esc", "back")]
         row: Row = ((" ", ""),)
         for key, word in keys:
             more: Row = ((key, "key"), (f" {word}  ", "dim"))
@@ -210,13 +200,43 @@ class CloseOut(Screen[str]):
                 self.say(inert(f"{error} {error.hint}".strip()), "bad")
             finally:
                 self._busy = ""
-                self._seq = -1
+                self._seq, self._at = -1, None
                 if self.is_mounted and self.is_current:
                     self.keep_up()
 
-        self._busy = what
+        self._busy, self._since = what, monotonic()
         self.keep_up()
         self.run_worker(doing(), exit_on_error=False)
+
+    def action_move(self, step: int) -> None:
+        """The next point."""
+        self._at = max(0, min(len(self._owed), self.at + step))
+        self.keep_up()
+
+    def action_do_it(self) -> None:
+        """Mends what is marked by the first of its keys, or closes."""
+        if self._asked:
+            return
+        if self.at == len(self._owed):
+            self.action_close_session()
+            return
+        point = self._owed[self.at]
+        if not point.keys:
+            self.say("That cannot be mended any more; the note says it.", "warn")
+            return
+        match point.keys[0][0]:
+            case "w":
+                self.action_stop()
+            case "r":
+                self.action_repeat()
+            case "o":
+                self.action_outcome()
+            case "k":
+                self.action_type("check")
+            case "f":
+                self.action_type("finding")
+            case _:
+                self.action_type("reason")
 
     def action_close_session(self) -> None:
         """Closes it as `caisey close` does: its checks run again first."""
@@ -258,6 +278,7 @@ class CloseOut(Screen[str]):
         """The next outcome."""
         every = list(Outcome)
         self._outcome = every[(every.index(self._outcome) + 1) % len(every)] if self._outcome else every[0]
+        self._at = None
         self.keep_up()
 
     def action_type(self, what: str) -> None:
@@ -280,7 +301,8 @@ class CloseOut(Screen[str]):
         async def work() -> str:
             match what:
                 case "check":
-                    verified = await self._bench.check(typed, None)
+                    asked = taken.checking(typed)
+                    verified = await self._bench.check(asked.command, asked.expect)
                     return f"The check {'passed' if verified.passed else 'failed'}: {inert(verified.observed)}"
                 case "attest":
                     await controller.attest(log, typed)
@@ -291,7 +313,7 @@ class CloseOut(Screen[str]):
             return "On record."
 
         if what == "reason":
-            self._reason = typed
+            self._reason, self._at = typed, None
             self.say("The reason goes on record with the closing.")
             self.keep_up()
         else:

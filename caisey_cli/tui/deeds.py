@@ -14,8 +14,10 @@ from typing import Final
 class Deed:
     """`key` as Textual names it, `shown` as people do; `footer` is its word there, empty where it has none.
 
-    `command` is typed after a colon, with `usage` after it; a `needs` one does nothing without. `writes`: only in an
-    open session of one's own.
+    `back` is the key that does it in the other direction. `there`: a key that does it while the transcript has the
+    keys, `there_back` the other way. `command` is typed after a colon, with `usage` after it; a `needs` one does
+    nothing without. `writes`: only in an open session of one's own. `wide`: in the
+    footer only where there is room for all of them.
     """
 
     name: str
@@ -27,15 +29,54 @@ class Deed:
     usage: str = ""
     needs: bool = False
     writes: bool = False
+    wide: bool = False
+    back: str = ""
+    there: str = ""
+    there_back: str = ""
+
+    @property
+    def keys(self) -> str:
+        """Its keys as they are written in the help."""
+        there = " ".join(
+            each.replace("slash", "/").replace("space", "Space") for each in (self.there, self.there_back) if each
+        )
+        return f"{self.shown} S-{self.shown}" if self.back else self.shown or there
 
 
 TABLE: Final = (
     Deed("help", "What keys and commands there are.", "f1", "F1", "help", "help"),
     Deed("side", "Show or hide the side panel.", "f2", "F2", "", "side"),
-    Deed("search", "Search the transcript upwards; Enter finds the next one.", "f3", "F3", "search"),
-    Deed("approval", "Go to what waits for an answer; open its card if it is yours to answer.", "f4", "F4", "waiting"),
-    Deed("failure", "Go to the failure above: failed, denied, refused, expired or unknown.", "f6", "F6", "failure"),
-    Deed("change", "Go to the change above.", "f7", "F7", ""),
+    Deed(
+        "search",
+        "Search commands, output and notes; Up and Down step through what is found.",
+        "f3",
+        "F3",
+        "search",
+        "search",
+        "[TEXT]",
+        there="slash",
+    ),
+    Deed("hit", "The next place that was searched for, above and below.", there="n", there_back="N"),
+    Deed(
+        "approval",
+        "Go to what waits for an answer (its card, if it is yours to give), else to what was decided.",
+        "f4",
+        "F4",
+        "waiting",
+        back="shift+f4",
+    ),
+    Deed(
+        "fold", "Fold or unfold the output that is marked, else the last.", "f5", "F5", "fold", wide=True, there="space"
+    ),
+    Deed(
+        "failure",
+        "Go to the failure above (shift: below): failed, denied, refused, expired or unknown.",
+        "f6",
+        "F6",
+        "failure",
+        back="shift+f6",
+    ),
+    Deed("change", "Go to the change above (shift: below).", "f7", "F7", "", back="shift+f7"),
     Deed(
         "close",
         "Close the session: see its note and what is open, mend it there, then close.",
@@ -46,9 +87,27 @@ TABLE: Final = (
         "[resolved|mitigated|unresolved|escalated] [--unverified REASON]",
         writes=True,
     ),
+    Deed(
+        "record",
+        "Open a record as it is: the marked block's, else the last, or the one with this number.",
+        "f9",
+        "F9",
+        "record",
+        "record",
+        "[NUMBER]",
+        wide=True,
+        there="enter",
+    ),
+    Deed(
+        "question",
+        "Go to the first record that answers one of the six questions in the panel.",
+        command="question",
+        usage="1-6",
+        needs=True,
+    ),
+    Deed("recall", "Search what you have run on any endpoint; Enter takes it into the line.", "ctrl+r", "^R"),
     Deed("stop", "Stop the action that runs, or take back the one that waits. Never leaves.", "ctrl+c", "^C", "stop"),
     Deed("leave", "Leave the view; the session stays open.", "ctrl+q", "^Q", "leave", "quit"),
-    Deed("fold", "Fold or unfold the output of the action that is marked, else of the last one.", "f5", "F5", "fold"),
     Deed(
         "check",
         "Verify: run a command and hold its output (or exit 0) against what is expected.",
@@ -89,7 +148,7 @@ TABLE: Final = (
 
 COMMANDS: Final = {each.command: each for each in TABLE if each.command}
 WATCHING: Final = tuple(
-    each for each in TABLE if not each.writes and each.name not in {"stop", "approve", "deny", "approvals"}
+    each for each in TABLE if not each.writes and each.name not in {"stop", "approve", "deny", "approvals", "recall"}
 )
 """What somebody who only watches can do."""
 

@@ -17,12 +17,12 @@ from textual.binding import Binding, BindingType
 from textual.command import DiscoveryHit, Hit, Hits, Provider
 from textual.containers import Horizontal
 from textual.css.query import NoMatches
-from textual.widgets import Input
 
-from caisey_cli.sanitize import inert, inert_block
+from caisey_cli.sanitize import inert
 from caisey_cli.tui import opening, typed
 from caisey_cli.tui.cards import Sheet
 from caisey_cli.tui.command_line import CommandLine
+from caisey_cli.tui.completing import Known
 from caisey_cli.tui.deeds import TABLE, WATCHING, Deed, meant
 from caisey_cli.tui.lines import Rows
 from caisey_cli.tui.opening import Asked, Opening
@@ -39,6 +39,8 @@ if TYPE_CHECKING:
     from caisey_core.ids import Digest
     from caisey_core.lifecycle import Action
 
+_LEFT: Final = (NoMatches, ScreenStackError, IndexError)
+"""What looking for a widget raises while the view is being left."""
 _LATER: Final = 0.5
 """Seconds after which whatever takes longer is said to."""
 _NARROW: Final = 76
@@ -103,13 +105,18 @@ class Frame(App[None]):
     #line {{ width: 1fr; background: {BACKGROUND}; border: none; padding: 0; }}
     #footer {{ height: 1; }}
     Input {{ background: {BACKGROUND}; border: none; height: 1; padding: 0 1; }}
-    Sheet {{ align: center middle; background: {BACKGROUND} 60%; }}
+    Sheet, RecordSheet, Recall {{ align: center middle; background: {BACKGROUND} 60%; }}
     #sheet {{ width: 96; max-width: 100%; height: auto; max-height: 100%; background: {RAISED}; padding: 0 1;
         border: solid #e8c07d; }}
     #sheet Rows, #sheet Input {{ background: {RAISED}; }}
     #sheet-body {{ height: auto; scrollbar-size-vertical: 1; background: {RAISED}; }}
+    #close-middle {{ height: 1fr; }}
     #close-note {{ height: 1fr; scrollbar-size-vertical: 1; }}
-    #close-open {{ max-height: 10; }}
+    #close-open {{ height: auto; max-height: 50%; scrollbar-size-vertical: 1; border-top: solid {RULE}; }}
+    CloseOut.beside #close-middle {{ layout: horizontal; }}
+    CloseOut.beside #close-note {{ width: 1fr; height: 100%; }}
+    CloseOut.beside #close-open {{ width: 46; height: 100%; max-height: 100%; border-top: none;
+        border-left: solid {RULE}; }}
     CommandPalette > Vertical {{ max-width: 90; }}
     """
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -117,6 +124,11 @@ class Frame(App[None]):
             Binding(each.key, f"deed('{each.name}')", each.help, show=False, priority=True)
             for each in TABLE
             if each.key
+        ),
+        *(
+            Binding(each.back, f"deed('{each.name}', True)", each.help, show=False, priority=True)
+            for each in TABLE
+            if each.back
         ),
         Binding("pageup", "page(-1)", "Up", show=False),
         Binding("pagedown", "page(1)", "Down", show=False),
@@ -137,24 +149,25 @@ class Frame(App[None]):
         self._searching = False
         self._draft = ""
         self._cards: set[Digest] = set()
-        self._told_closed = False
+        self._remembered = False
+        self._word = ""
+        self._of_state = False
 
     def compose(self) -> ComposeResult:
         """Header, transcript and side panel, message, command line, footer."""
         yield Rows(self._header, "header")
         with Horizontal(id="middle"):
             yield TranscriptView(lambda: self.bench.now, "transcript")
-            yield Rows(self._side, "side")
+            yield Rows(self._side, "side", clicked=self._clicked)
         yield Rows(self._messages, "message")
         with Horizontal(id="entry"):
             yield Rows(lambda _width: [self._prompt()], "prompt")
-            yield CommandLine([each.command for each in self.deeds if each.command], "line")
+            yield CommandLine(self._known, "line")
         yield Rows(self._footer, "footer")
 
     def on_mount(self) -> None:
         """Begins to follow the session, once the frame is on the screen."""
         self.query_one("#side").display = self.size.width >= _NARROW
-        self.line.entered = self.on_input_submitted
         self.line.focus()
         self.set_interval(0.5, self._tick)
         self.call_after_refresh(lambda: self.run_worker(self._run(), exit_on_error=False))
@@ -222,6 +235,20 @@ class Frame(App[None]):
 
         return panel.panel(self.bench.model, self.bench.now, width)
 
+    def _clicked(self, y: int, width: int) -> None:
+        """A row of the panel was: the question in it is gone to."""
+        if self.bench.model is None:
+            return
+        from caisey_cli.tui import panel
+
+        number = panel.question_at(self.bench.model, self.bench.now, width, y)
+        if number is not None:
+            self.action_question(number)
+
+    def action_question(self, number: int) -> None:
+        """Goes to a question's answer; see `going`."""
+        raise NotImplementedError
+
     def _messages(self, width: int) -> list[Row]:
         now = monotonic()
         slow = {what: now - since for what, since in self._doing.items() if now - since > _LATER}
@@ -230,9 +257,15 @@ class Frame(App[None]):
 
             told = "; ".join(f"{what} {wording.span(int(1000 * took))}" for what, took in slow.items())
             return [clipped(((f" {told} ...", "busy"),), width)]
+        state = self.bench.state
+        if state.word != self._word:  # what was said of another state is not true any more
+            self._word = state.word
+            self._message = () if self._of_state else self._message
         if self._message:
             return folded(((" ", ""), *self._message), width, 1)[:3]
-        return [clipped(self._underway(), width)] if self._underway() else []
+        if self._underway():
+            return [clipped(self._underway(), width)]
+        return folded(((" ", ""), (state.cause, state.tone)), width, 1)[:3] if state.cause else []
 
     def _underway(self) -> Row:
         """What runs, where its block may have been scrolled away by its output."""
@@ -267,28 +300,25 @@ class Frame(App[None]):
         return ((f" {place} ", "dim"), ("$ " if ok else "(reading only) ", "key" if ok else "warn"))
 
     def _footer(self, width: int) -> list[Row]:
-        keys = [(each.shown, each.footer) for each in self.deeds if each.footer and each.shown]
-        row: list[Piece] = [(" ", "")]
-        for key, word in [*keys, ("^P", "all"), (":", "commands")]:
-            more: list[Piece] = [(key, "key"), (f" {word}  ", "dim")]
-            if width_of((*row, *more)) <= width + 2:
-                row += more
-        return [tuple(row)]
+        every = [each for each in self.deeds if each.footer and each.shown]
+        whole = _keys([(each.shown, each.footer) for each in every])
+        if width_of(whole) <= width + 2:
+            return [whole]
+        return [_keys([(each.shown, each.footer) for each in every if not each.wide], width + 2)]
 
-    def say(self, text: str, tone: str = "") -> None:
-        """A sentence over the command line, until the next one; inert."""
-        self.last = text
+    def say(self, text: str, tone: str = "", *, passing: bool = False) -> None:
+        """A sentence over the command line, until the next one; inert. `passing`: until things stand otherwise."""
+        self.last, self._of_state = text, passing
         self._message = ((text, tone),)
-        with suppress(NoMatches, ScreenStackError):
+        with suppress(*_LEFT):
             if callable(told := getattr(self.screen, "say", None)):
                 told(text, tone)
             self._rows("message").update()
 
     def news(self) -> None:
         """Records have come."""
-        with suppress(NoMatches, ScreenStackError):  # when the view is left its widgets go one by one
+        with suppress(*_LEFT):  # when the view is left its widgets go one by one
             self.transcript.show(self.bench.model)
-            self._remember()
             self._cards_now()
             for name in ("header", "side", "prompt", "message"):
                 self._rows(name).update()
@@ -297,13 +327,37 @@ class Frame(App[None]):
         if self.bench.model is not None:
             self.bench.model.touch_moving()
         self.news()
+        self._remember()
 
     def _remember(self) -> None:
-        """What was run in this session before can be run again."""
-        if not self.line.history and self.bench.model is not None:
-            for work in self.bench.model.transcript.works.values():
-                if work.action.proposed is not None and work.action.proposed.script:
-                    self.line.remember(work.action.proposed.script)
+        """What was run before, on any endpoint, can be run again; read once the view stands, or when it is needed."""
+        if not self._remembered and self.bench.model is not None:
+            self._remembered = True
+            self.line.history[:0] = self.bench.earlier()
+
+    def _known(self) -> Known:
+        """What TAB can choose from."""
+        self._remember()
+        return Known(self.deeds, self.line.history, self.bench.codes(), self.bench.checks())
+
+    def on_command_line_offered(self, event: CommandLine.Offered) -> None:
+        """TAB has several to choose from: they are shown, the chosen one marked."""
+        if not event.found:
+            self._message = ()
+        else:
+            pieces: list[Piece] = [(f"{len(event.found)}: ", "dim")]
+            from caisey_cli import wording
+
+            first = max(0, (event.chosen or 0) - 2)
+            for n, each in enumerate(event.found[first : first + 12], first):
+                shown = wording.cut(each.shown, 60)
+                pieces += [(shown, "mark" if n == event.chosen else ""), ("   ", "")]
+            self._message = tuple(pieces)
+        self._rows("message").update()
+
+    def seek(self, text: str, step: int) -> None:
+        """Searches; see `going`."""
+        raise NotImplementedError
 
     # -- cards that the records call for ------------------------------------------------------------------
 
@@ -367,67 +421,59 @@ class Frame(App[None]):
 
     # -- what is typed ------------------------------------------------------------------------------------
 
-    def on_input_submitted(self, event: Input.Submitted) -> None:
+    def on_command_line_entered(self, event: CommandLine.Entered) -> None:
         """A line was typed."""
-        text = event.value
+        text = event.text
         if self._searching:
-            if not self.transcript.seek(text):
-                self.say(f"Not found: {inert(text)}" if text else "Type what to search for; Esc ends the search.")
-            return
-        if not text.strip():
-            return
-        if text.startswith(":"):
-            word, _, rest = text[1:].strip().partition(" ")
-            deed = meant(word, self.deeds)
-            if isinstance(deed, str):
-                self.say(inert(deed), "warn")
-                return
+            self.seek(text, -1)
+        elif not text.strip():
+            if self.transcript.marked is not None:
+                self.action_deed("record")
+        elif text.startswith(":"):
+            self._command(text)
+        elif why := self.bench.why_not_run():
+            self.say(why, "warn", passing=True)
+            self.line.give_back(text)
+        else:
             self.line.remember(text)
-            self.line.value = ""
-            self.do(deed, rest.strip())
-            return
-        if why := self.bench.why_not():
-            self.say(why, "warn")
+            self._propose(text)
+
+    def _command(self, text: str) -> None:
+        word, _, rest = text[1:].strip().partition(" ")
+        deed = meant(word, self.deeds)
+        if isinstance(deed, str):
+            self.say(inert(deed), "warn")
+            self.line.give_back(text)
             return
         self.line.remember(text)
-        self.line.value = ""
-        self._propose(text)
+        if deed.writes and (why := self.bench.why_not()):
+            self.say(why, "warn", passing=True)
+            self.line.give_back(text)
+        else:
+            self.do(deed, rest.strip())
 
     def on_command_line_pasted(self, event: CommandLine.Pasted) -> None:
-        """Several lines were pasted: shown as one action before anything is sent."""
-        text = event.text
-        if self._searching or self.bench.why_not():
-            self.say(self.bench.why_not() or "One line can be searched for.", "warn")
-            return
-        from caisey_cli import wording
+        """More than the line shows was pasted: shown as one action before anything is sent."""
+        from caisey_cli.tui.pasting import question
 
-        lines = inert_block(text).expandtabs(4).split("\n")
+        text = event.text
+        if self._searching or (why := self.bench.why_not_run()):
+            self.say("One line can be searched for." if self._searching else why, "warn")
+            return
+        if "\0" in text:
+            self.say("What was pasted holds a NUL character, which no program can be given; nothing was sent.", "bad")
+            return
 
         def answered(answer: str | None) -> None:
-            if answer is None:
+            if answer == "e":
+                self.line.take(text)
+            elif answer is None:
                 self.say("What was pasted was thrown away; nothing was sent.")
             else:
+                self.line.take("")
                 self._propose(text)
 
-        _ = self.push_screen(
-            Sheet(
-                f"Pasted: {wording.count(len(lines), 'line')}, {len(text)} characters, one action",
-                lambda width: [
-                    f"{'  | ' if not at else '  : '}{line[at : at + width - 4]}"
-                    for line in lines
-                    for at in range(0, max(1, len(line)), width - 4)
-                ],
-                ask=(
-                    ("y", "key"),
-                    (" send it as one script   ", ""),
-                    ("n", "key"),
-                    (" or ", "dim"),
-                    ("Esc", "key"),
-                    (" throw it away", ""),
-                ),
-            ),
-            answered,
-        )
+        _ = self.push_screen(question(text), answered)
 
     def _propose(self, script: str) -> None:
         self._message = ()
@@ -458,12 +504,18 @@ class Frame(App[None]):
 
     # -- deeds --------------------------------------------------------------------------------------------
 
-    def action_deed(self, name: str) -> None:
-        """A key was pressed."""
+    def action_deed(self, name: str, back: bool = False) -> None:
+        """A key was pressed; `back`: the one that does it in the other direction."""
         deed = next((each for each in self.deeds if each.name == name), None)
+        if deed is not None and name == "close" and len(self.screen_stack) > 1:
+            from caisey_cli.tui.closing import CloseOut
+
+            if isinstance(self.screen, CloseOut):
+                self.screen.action_close_session()
+                return
         if deed is None or (len(self.screen_stack) > 1 and name not in {"stop", "leave"}):
             return
-        self.do(deed, "")
+        self.do(deed, "", back=back)
 
     def begin(self, deed: Deed) -> None:
         """It was chosen in the palette: what needs more than its name is put into the command line."""
@@ -474,16 +526,16 @@ class Frame(App[None]):
         else:
             self.do(deed, "")
 
-    def do(self, deed: Deed, rest: str) -> None:
+    def do(self, deed: Deed, rest: str, *, back: bool = False) -> None:
         """Does it."""
         if deed.writes and (why := self.bench.why_not()):
-            self.say(why, "warn")
+            self.say(why, "warn", passing=True)
         elif deed.needs and not rest:
             self.say(f"Type: :{deed.command} {deed.usage}", "warn")
         else:
             self._message = ()
             try:
-                getattr(self, f"do_{deed.name}")(rest)
+                getattr(self, f"do_{deed.name}{'_back' if back else ''}")(rest)
             except CaiseyError as error:
                 self.say(inert(f"{error} {error.hint}".strip()), "bad")
 
@@ -491,6 +543,16 @@ class Frame(App[None]):
         """Scrolls the transcript."""
         view = self.transcript
         view.scroll_relative(y=step * max(1, view.size.height - 1), animate=False)
+
+
+def _keys(keys: list[tuple[str, str]], width: int | None = None) -> Row:
+    """Keys with their words, as many as fit."""
+    row: list[Piece] = [(" ", "")]
+    for key, word in [*keys, ("^P", "all"), (":", "commands")]:
+        more: list[Piece] = [(key, "key"), (f" {word}  ", "dim")]
+        if width is None or width_of((*row, *more)) <= width:
+            row += more
+    return tuple(row)
 
 
 async def _silently(work: Awaitable[None]) -> str:

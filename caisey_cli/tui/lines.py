@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from textual.events import Click
 from textual.geometry import Size
 from textual.strip import Strip
 from textual.widget import Widget
@@ -14,9 +15,13 @@ from caisey_cli.tui.tone import Row, strip, width_of
 class Rows(Widget):
     """Shows what `make` returns for its width; asked again by `update`. As high as its rows where the style says so."""
 
-    def __init__(self, make: Callable[[int], list[Row]], name: str) -> None:
+    def __init__(
+        self, make: Callable[[int], list[Row]], name: str, clicked: Callable[[int, int], None] = lambda _y, _width: None
+    ) -> None:
+        """`clicked` gets the row that was clicked on and the width it was made for."""
         super().__init__(id=name)
         self._make = make
+        self._clicked = clicked
         self._rows: list[Row] | None = None
 
     def update(self) -> None:
@@ -33,6 +38,12 @@ class Rows(Widget):
     def on_resize(self) -> None:
         """The width is another one."""
         self.update()
+
+    def on_click(self, event: Click) -> None:
+        """A row was clicked on."""
+        at = event.get_content_offset(self)
+        if at is not None:
+            self._clicked(at.y, self.size.width)
 
     def get_content_width(self, container: Size, viewport: Size) -> int:
         """As wide as the widest."""

@@ -107,10 +107,20 @@ class Model:
         """Where an action stands."""
         return self._of.get(action)
 
-    def above(self, at: int, wanted: Callable[[Work], bool]) -> int | None:
-        """The nearest block above one whose action is wanted; past the first one, from the end again."""
-        order = [*range(at - 1, -1, -1), *range(len(self.blocks) - 1, at - 1, -1)]
-        return next((n for n in order if (work := self.work(n)) is not None and wanted(work)), None)
+    def beside(self, at: int, step: int, wanted: Callable[[Work], bool]) -> int | None:
+        """The nearest block above (-1) or below (1) one whose action is wanted; past the end, from the other one."""
+        count = len(self.blocks)
+        order = [*range(at + step, -1 if step < 0 else count, step)]
+        order += [n for n in (range(count - 1, -1, -1) if step < 0 else range(count)) if n not in set(order)]
+        return next((n for n in order if 0 <= n < count and (work := self.work(n)) is not None and wanted(work)), None)
+
+    def block_with(self, seq: int) -> int | None:
+        """The block that a record stands in."""
+        for at, block in enumerate(self.blocks):
+            work = self.work(at)
+            if block.seq == seq or (work is not None and seq in work.seqs):
+                return at
+        return None
 
     def failed(self, work: Work) -> bool:
         """A failure, as F6 means it."""

@@ -14,6 +14,7 @@ from threading import Thread
 from typing import TYPE_CHECKING, Final, NoReturn, TypeVar
 
 from caisey_cli.sanitize import inert, inert_block
+from caisey_cli.tui.standing import State
 from caisey_cli.tui.tone import Row, clipped, folded, width_of
 from caisey_core.errors import Unreachable
 
@@ -40,26 +41,6 @@ class Asked:
     guide: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class State:
-    """How things stand with relay and agent, in words; `since` in seconds, None where there is none to tell."""
-
-    word: str
-    tone: str
-    since: float | None = None
-
-    @property
-    def text(self) -> str:
-        """`live 0.3 s`."""
-        if self.since is None:
-            return self.word
-        if self.since < 1:
-            return f"{self.word} {self.since:.1f} s"
-        from caisey_cli import wording
-
-        return f"{self.word} {wording.span(int(self.since * 1000))}"
-
-
 class Opening:
     """Stands where the bench will. It has nothing to show, and whatever is asked of it besides is not done."""
 
@@ -79,6 +60,20 @@ class Opening:
     def why_not(self) -> str:
         """Nothing can be written yet."""
         return f"Not connected yet ({self.state.text}): nothing was sent."
+
+    def why_not_run(self) -> str:
+        """Nor run."""
+        return self.why_not()
+
+    def earlier(self) -> list[str]:
+        """Nothing has been read yet."""
+        return []
+
+    def codes(self) -> list[tuple[str, str]]:
+        """None is known."""
+        return []
+
+    checks = earlier
 
     def __getattr__(self, name: str) -> NoReturn:
         raise Unreachable(f"Not connected yet ({self.state.text}): nothing was done.")

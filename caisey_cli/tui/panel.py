@@ -5,12 +5,14 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from caisey_cli import resolve, verifying, wording
+from caisey_cli import observing, resolve, verifying, wording
+from caisey_cli.observing import Mark
 from caisey_cli.sanitize import inert
 from caisey_cli.transcript import Transcript
 from caisey_cli.tui.blocks import countdown, script
 from caisey_cli.tui.model import Model
-from caisey_cli.tui.opening import State, side
+from caisey_cli.tui.opening import side
+from caisey_cli.tui.standing import State
 from caisey_cli.tui.tone import Row, clipped, folded, width_of
 from caisey_core.ids import request_code
 from caisey_core.kinds import Facts
@@ -83,7 +85,12 @@ def answers(model: Model) -> list[tuple[str, str, str]]:
     proposed = _joined(
         (str(len(steps)), ""), (steps.count(Step.DENIED), "denied"), (steps.count(Step.REFUSED), "refused")
     )
-    approval = _joined((steps.count(Step.HELD), "waiting"), (given, "given"), (steps.count(Step.DENIED), "denied"))
+    approval = _joined(
+        (steps.count(Step.HELD), "waiting"),
+        (given, "given"),
+        (steps.count(Step.DENIED), "denied"),
+        (steps.count(Step.EXPIRED), "expired"),
+    )
     results = f"{over} of {len(ran)}" + (f", {unknown} unknown" if unknown else "") if ran else "none yet"
     verified, tone = _verified(transcript)
     return [
@@ -157,18 +164,36 @@ def _checks(transcript: Transcript, width: int) -> list[Row]:
 
 
 def _facts(model: Model, width: int) -> list[Row]:
-    """Before and now; a machine is observed when a session opens, so that `now` may have nothing newer to tell."""
-    transcript = model.transcript
-    facts, observed = transcript.facts, transcript.session.observed
-    if facts is None or observed is None:
+    """Before and now, with what has changed since; how often and when it was observed."""
+    shown = observing.observations(model.transcript)
+    if not shown:
         return []
-    rows = _cut(folded((("before ", "dim"), (_words(facts), "")), width, 7), 4, width)
-    if transcript.facts_last is not None:
-        since = "; ".join(wording.since(facts, transcript.facts_last)) or "as before (=)"
-        return rows + _cut(folded((("now    ", "dim"), (since, "")), width, 7), 4, width)
-    words = f"not observed again since {model.clock.minute(observed.received)}"
-    return rows + folded((("now    ", "dim"), (words, "dim")), width, 7)
+    (first, before), (last, now) = shown[0], shown[-1]
+    at = model.clock.minute(first.received)
+    rows = _cut(folded((("before ", "dim"), (_words(before), "")), width, 7), 4, width)
+    if len(shown) == 1:
+        return rows + folded((("now    ", "dim"), (f"not observed again since {at}", "dim")), width, 7)
+    facts = observing.compare(before, now)
+    rows += _cut(folded((("now    ", "dim"), (_words(now) if not facts else "", "")), width, 7), 3, width)
+    for each in facts[:6]:
+        tone = "bad" if each.bad else "good"
+        sign = {Mark.SAME: "=", Mark.NEW: "+", Mark.GONE: "-" if each.bad else "✓", Mark.CHANGED: "Δ"}[each.mark]
+        text = f"{each.text} (=)" if each.mark is Mark.SAME else each.text
+        rows += _cut(
+            folded(((f" {sign} ", tone), (text, tone if each.mark is not Mark.SAME else "")), width, 3), 2, width
+        )
+    if len(facts) > 6:
+        rows.append(((f"   and {len(facts) - 6} more", "dim"),))
+    times = f"{len(shown)} times, {at} and {model.clock.minute(last.received)} [{last.seq}]"
+    return rows + folded(((f"   {times}", "dim"),), width, 3)
 
 
 def _words(facts: Facts) -> str:
     return "; ".join(wording.unusual(facts)) or wording.usual(facts)
+
+
+def question_at(model: Model, now: int, width: int, y: int) -> int | None:
+    """The number of the question that stands in a row of the panel."""
+    rows = panel(model, now, width)
+    text = "".join(words for words, _ in rows[y]) if y < len(rows) else ""
+    return int(text[0]) if re.match(r"[1-6] [a-z]", text) else None

@@ -1,7 +1,4 @@
-"""How things stand with relay and agent: signs of life are noted as they come through, and said in words.
-
-A pulse stands between a `Line` and its connection. It changes nothing of what passes.
-"""
+"""Signs of life, noted as they come through between a line and its connection. It changes nothing of what passes."""
 
 from __future__ import annotations
 
@@ -10,14 +7,12 @@ from time import monotonic
 from typing import Final
 
 from caisey_cli.connecting import Connect, Peer
-from caisey_cli.tui.opening import State
+from caisey_cli.tui.standing import Signs, State, state
 from caisey_core.frames import Alive
 from caisey_core.link import Answered, Event, Link, Received, Rejected
 
 EVERY: Final = 4.0
 """Seconds between two questions whether the agent is there."""
-STALE: Final = 12.0
-"""Seconds without a sign of life until what is shown is called stale."""
 
 
 class Pulse:
@@ -29,13 +24,17 @@ class Pulse:
         self._link: Link | None = None
         self._began = monotonic()
         self._ever = False
-        self._away: float | None = None
+        self._lost: float | None = None
         self._heard: float | None = None
         self._missing = ""
-        self._missing_since = 0.0
+        self._missed = 0.0
+        self._spoke = monotonic()
         self.alive: Alive | None = None
         self.endpoint = ""
+        self.entered = False
+        self.relay_silent = False
         self.offline = ""
+        self.hopeless = False
 
     def connect(self, link: Link, plain_text_on: str) -> Peer:
         """The connection, with this in between."""
@@ -66,6 +65,8 @@ class Pulse:
         return self._peer
 
     def _note(self, event: Event) -> None:
+        if not isinstance(event, Rejected) or event.code != "silent":  # that one the link says to itself
+            self._spoke, self.relay_silent = monotonic(), False
         match event:
             case Answered(alive=alive):
                 self.alive = alive
@@ -76,7 +77,7 @@ class Pulse:
                 self._here()
             case Rejected(code=code) if code in {"away", "silent"}:
                 if not self._missing:
-                    self._missing_since = self._heard or monotonic()
+                    self._missed = self._heard or monotonic()
                 self._missing = code
             case _:
                 pass
@@ -91,21 +92,30 @@ class Pulse:
         """Whether the relay is there."""
         return self._link is not None and self._link.ready and not self.offline
 
+    @property
+    def silent_for(self) -> float:
+        """Seconds since the relay has said anything."""
+        return monotonic() - self._spoke
+
     def state(self) -> State:
         """How things stand now."""
         now = monotonic()
-        if self.offline:
-            return State(self.offline, "bad")
-        if not self.ready:
-            if self._ever:
-                self._away = self._away or now
-                return State("reconnecting", "warn", now - self._away)
-            return State("connecting", "busy", now - self._began if now - self._began > 0.5 else None)
-        self._ever, self._away = True, None
-        if self._missing:
-            word = "agent gone" if self._missing == "away" else "agent not answering"
-            return State(word, "bad", now - self._missing_since)
-        if self._heard is None:
-            return State("relay live, asking the agent", "busy")
-        age = now - self._heard
-        return State("stale", "warn", age) if age > STALE else State("live", "good", age)
+        if self.ready:
+            self._ever, self._lost = True, None
+        elif self._ever and self._lost is None:
+            self._lost = now
+        return state(
+            Signs(
+                began=self._began,
+                ever=self._ever,
+                lost=self._lost,
+                entered=self.entered,
+                heard=self._heard,
+                missing=self._missing,
+                missed=self._missed,
+                relay_silent=self.relay_silent,
+                offline=self.offline,
+                hopeless=self.hopeless,
+            ),
+            now,
+        )

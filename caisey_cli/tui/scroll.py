@@ -14,9 +14,12 @@ from rich.style import Style
 from textual.binding import BindingType
 from textual.events import Click, Resize
 from textual.geometry import Size
+from textual.message import Message
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
+from caisey_cli.tui.deeds import TABLE
+from caisey_cli.tui.search import Hit, Search
 from caisey_cli.tui.tone import RAISED, Row, strip
 
 if TYPE_CHECKING:
@@ -31,17 +34,25 @@ class TranscriptView(ScrollView, can_focus=True):
     BINDINGS: ClassVar[list[BindingType]] = [
         ("up", "mark(-1)", "The block above"),
         ("down", "mark(1)", "The block below"),
-        ("enter,space", "turn", "Fold or unfold"),
-        ("slash", "app.deed('search')", "Search"),
         ("home", "top", "The beginning"),
         ("end", "tail", "The end"),
+        *((each.there, f"app.deed('{each.name}')", each.help) for each in TABLE if each.there),
+        *((each.there_back, f"app.deed('{each.name}', True)", each.help) for each in TABLE if each.there_back),
+        *((str(number), f"app.question({number})", f"Question {number}") for number in range(1, 7)),
     ]
+
+    class Opened(Message):
+        """Somebody clicked on a record's number."""
+
+        def __init__(self, seq: int) -> None:
+            super().__init__()
+            self.seq = seq
 
     def __init__(self, now: Callable[[], int], name: str) -> None:
         super().__init__(id=name)
         self.model: Model | None = None
         self.marked: int | None = None
-        self.sought = ""
+        self.search = Search()
         self.following = True
         self._now = now
         self._heads: list[list[Row]] = []
@@ -112,8 +123,8 @@ class TranscriptView(ScrollView, can_focus=True):
         if self.model is None or not self._ends or number >= self._ends[-1]:
             return strip((), width, self.rich_style)
         at, row = self.row(number)
-        if self.sought:
-            row = _stressed(row, self.sought)
+        if self.search.text:
+            row = _stressed(row, self.search.text)
         if at == self.marked:
             return strip((("▌ ", "key"), *row), width, self.rich_style + _GROUND)
         return strip((("  ", ""), *row), width, self.rich_style)
@@ -171,71 +182,56 @@ class TranscriptView(ScrollView, can_focus=True):
         if not self._ends or number >= self._ends[-1]:
             return
         at = bisect_right(self._ends, number)
-        if at == self.marked:
+        row = self.row(number)[1]
+        if event.x >= self._width - 6 and row and row[-1][0].strip().startswith("["):
+            self.post_message(self.Opened(int(row[-1][0].strip(" []"))))
+        elif at == self.marked:
             self.action_turn()
         else:
             self.go(at)
 
     # -- searching ----------------------------------------------------------------------------------------
 
-    def seek(self, text: str) -> bool:
-        """Marks the next place above that holds the text, from the end again past the first; whether there is one."""
-        self.sought = text
+    def seek(self, text: str, step: int = -1) -> bool:
+        """Shows the next place that holds the text, up or down, from the other end past the first or last one."""
         model = self.model
+        if text != self.search.text:
+            self.search = Search(text)
         if model is None or not text or not self._ends:
+            self.refresh()
             return False
-        start = self._place if self._place_of == text else self._ends[-1]
-        for first, last in ((0, start), (start, self._ends[-1])):
-            found = self._last(model, text, first, last)
-            if found is not None:
-                self._show_found(model, text, found)
-                return True
-        self.refresh()
-        return False
-
-    def _show_found(self, model: Model, text: str, found: int) -> None:
-        """Goes there; unfolds what it is in."""
-        at = bisect_right(self._ends, found)
-        block, begin = model.blocks[at], self._ends[at - 1] if at else 0
-        shut = not block.open and found == self._ends[at] - 1
-        if shut and (row := block.lines.find(text, 0, block.lines.rows)) is not None:
-            model.turn(at)
+        self.search.look(model.blocks, self._heads, model.seq)
+        hit = self.search.step(step, self._begin(step))
+        if hit is None:
+            self.refresh()
+            return False
+        if hit.output and not model.blocks[hit.block].open:
+            model.turn(hit.block)
             self.show(model)
-            found = begin + len(self._heads[at]) + row
-        self._place, self._place_of = found, text
-        self.go(at, found - begin)
+        self.go(hit.block, hit.row + (len(self._heads[hit.block]) if hit.output else 0))
+        return True
 
-    _place = 0
-    _place_of = ""
+    def _begin(self, step: int) -> Hit:
+        """Where a search begins: at the marked block, else at the last row that can be seen."""
+        if self.marked is not None:
+            return Hit(self.marked + (step < 0), False, 0)
+        return Hit(len(self._ends), False, 0) if step < 0 else Hit(0, False, 0)
 
-    def _last(self, model: Model, text: str, first: int, last: int) -> int | None:
-        """The last row from `first` on and before `last` that holds the text."""
-        wanted = text.casefold()
-        for at in range(min(bisect_right(self._ends, max(0, last - 1)), len(self._ends) - 1), -1, -1):
-            begin = self._ends[at - 1] if at else 0
-            if self._ends[at] <= first:
-                return None
-            block, heads = model.blocks[at], self._heads[at]
-            body = begin + len(heads)
-            if block.open and (row := block.lines.find(text, max(0, first - body), last - body)) is not None:
-                return body + row
-            shut = not block.open and first <= self._ends[at] - 1 < last
-            if shut and block.lines.find(text, 0, block.lines.rows) is not None:
-                return self._ends[at] - 1
-            for number in range(len(heads) - 1, -1, -1):
-                if first <= begin + number < last and wanted in "".join(each for each, _ in heads[number]).casefold():
-                    return begin + number
-        return None
+    def forget(self) -> None:
+        """Nothing is searched for or marked any more."""
+        self.search, self.marked = Search(), None
+        self.refresh()
 
 
 def _stressed(row: Row, text: str) -> Row:
-    """What was searched for stands out."""
+    """What was searched for stands out, wherever it stands in the row."""
     made: list[tuple[str, str]] = []
     wanted = text.casefold()
     for words, tone in row:
-        at = words.casefold().find(wanted)
-        if at < 0 or len(words.casefold()) != len(words):
-            made.append((words, tone))
-            continue
-        made += [(words[:at], tone), (words[at : at + len(text)], "mark"), (words[at + len(text) :], tone)]
-    return tuple(made)
+        folded = words.casefold()
+        at = 0
+        while len(folded) == len(words) and (found := folded.find(wanted, at)) >= 0:
+            made += [(words[at:found], tone), (words[found : found + len(wanted)], "mark")]
+            at = found + len(wanted)
+        made.append((words[at:], tone))
+    return tuple(each for each in made if each[0])

@@ -97,18 +97,18 @@ class Lines:
         line += 1 + number - start - height
         return _folded(self._lines[line], self.width)[0], self._marks[line]
 
-    def find(self, needle: str, begin: int, end: int) -> int | None:
-        """The last row before `end` and from `begin` on that begins a line with this text (in any case); or None."""
+    def hits(self, needle: str) -> list[int]:
+        """Rows that begin a line with this text in it, in any case, as it was written or as it is shown."""
         wanted = needle.casefold()
-        for number in range(len(self._lines) - 1, -1, -1):
-            start = self._row_of(number)
-            if start >= end:
-                continue
-            if start < begin:
-                return None
-            if wanted in decode(self._lines[number]).casefold():
-                return start
-        return None
+        if not wanted:
+            return []
+        quick = wanted.encode("utf-8", "surrogatepass") if wanted.isascii() else b""
+        found = [self._row_of(n) for n, line in enumerate(self._lines) if _holds(line, wanted, quick)]
+        row = self._settled
+        for rest in self._rest.values():
+            found += [row] if _holds(rest, wanted, quick) else []
+            row += _height(rest, self.width)
+        return found
 
     def _row_of(self, line: int) -> int:
         at = bisect_right(self._tall, line - 1) - 1
@@ -160,6 +160,16 @@ def _pieces(line: bytes) -> list[bytes]:
         found.append(line[at:cut])
         at = cut
     return [*found, line[at:]]
+
+
+def _holds(line: bytes, wanted: str, quick: bytes) -> bool:
+    """Whether a line holds a text; `quick` is its bytes where these decide for a plain line."""
+    if quick and quick in line.lower():
+        return True
+    if _ODD.search(line) is None:
+        return not quick and wanted in decode(line).casefold()
+    text = decode(line)
+    return wanted in text.casefold() or wanted in inert_block(text).casefold()
 
 
 def _height(line: bytes, width: int) -> int:

@@ -243,6 +243,7 @@ class Agent:
         self.relay = relay
         self.away = ""
         self.observes = True
+        self.facts = facts()
         self.others = {"touch", "rm", "systemctl"}
         self.confirmed = {"grep", "tee"}
         self.reversible = {"tee"}
@@ -319,7 +320,7 @@ class Agent:
         self.after(record)
 
     def observe(self, log: LogId) -> None:
-        body = EndpointObserved(facts=facts(), previous=None, instance=INSTANCE, agent="0.1.0")
+        body = EndpointObserved(facts=self.facts, previous=None, instance=INSTANCE, agent="0.1.0")
         self.write(log, "endpoint.observed", body)
 
     def _propose(self, record: Record) -> None:

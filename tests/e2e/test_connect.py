@@ -104,7 +104,10 @@ def test_hostile_output_and_pastes_and_another_size(world: World, window: Window
     window.type("head -c 1000000 /dev/zero | tr '\\0' A")
     window.shows("AAAAAAAA")
     window.paste("echo " + "y" * 10_000)
-    window.press("Enter")
+    window.shows("Pasted: 1 line, 10005 characters")
+    assert kinds(world).count("action.proposed") == 2
+    time.sleep(1)  # a key pressed at once is not taken for an answer
+    window.press("y")
     screen = window.shows("longer than 8192 bytes")
     assert "more rows of the command, folded" in screen
     window.resize(120, 40)

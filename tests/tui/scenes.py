@@ -20,7 +20,8 @@ from caisey_cli.tui.app import SessionApp
 from caisey_cli.tui.bench import Bench
 from caisey_cli.tui.cards import Sheet
 from caisey_cli.tui.closing import CloseOut
-from caisey_cli.tui.opening import Asked, State
+from caisey_cli.tui.opening import Asked
+from caisey_cli.tui.standing import State
 from caisey_core.environment import fixed_environment
 from caisey_core.errors import Unreachable
 from caisey_core.kinds import ActionProposed, Class, Decision, Disk, Verdict

@@ -87,9 +87,18 @@ def test_the_earliest_lines_go_and_are_counted(monkeypatch: object) -> None:
 def test_search_finds_rows_under_folded_lines() -> None:
     lines = Lines(8)
     lines.feed("stdout", b"aaaaaaaaaaaaaaaa\nneedle\nbbbbbbbbbb\n")
-    assert lines.find("NEEDLE", 0, lines.rows) == 2
-    assert lines.find("needle", 0, 2) is None
-    assert lines.find("needle", 3, lines.rows) is None
+    assert lines.hits("NEEDLE") == [2]
+    assert lines.hits("nothing") == []
+    assert lines.hits("") == []
+
+
+def test_search_finds_what_was_written_and_what_is_shown() -> None:
+    lines = Lines(40)
+    lines.feed("stdout", "\x1b[31mRot\nÄrger\nplain\nunfinished ÄRGER".encode())
+    assert lines.hits("\\u{1b}") == [0]
+    assert lines.hits("rot") == [0]
+    assert lines.hits("ärger") == [1, 3]
+    assert lines.hits("PLAIN") == [2]
 
 
 @given(st.text(alphabet="ab c漢", max_size=60), st.integers(6, 30))

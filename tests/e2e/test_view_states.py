@@ -1,0 +1,99 @@
+"""How things stand, in the real program: what the header says while real processes hang, die and come back."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+from pathlib import Path
+
+import pytest
+
+from tests.e2e import journals
+from tests.e2e.test_connect import kinds, log_of, window
+from tests.e2e.windows import Window
+from tests.e2e.world import World, until
+
+__all__ = ["window"]
+pytestmark = [
+    pytest.mark.skipif(shutil.which("tmux") is None, reason="tmux is not installed"),
+    pytest.mark.timeout(180),
+]
+
+
+def test_an_agent_that_hangs_is_not_one_that_is_gone(world: World, window: Window) -> None:
+    assert world.agent is not None
+    os.kill(world.agent.process.pid, signal.SIGSTOP)
+    try:
+        window.shows(r"agent hung \d+ s")
+        window.type("touch /tmp/never")
+        window.shows("Nothing was sent .agent hung")
+        assert "touch /tmp/never" in window.screen, "what was typed is kept"
+        window.press("C-u")
+        window.type(":note the agent hangs")
+        window.shows("note +you: .the agent hangs")
+        assert "action.proposed" not in kinds(world)
+    finally:
+        os.kill(world.agent.process.pid, signal.SIGCONT)
+    window.shows(r"live \d")
+    window.type("uname")
+    window.shows("exit 0")
+    world.agent.kill()
+    window.shows(r"agent gone \d+ s")
+    window.shows("it is off, asleep, or has")
+    window.type("uname")
+    window.shows("Nothing was sent .agent gone")
+    world.start_agent()
+    window.shows(r"live \d")
+    until(lambda: "Nothing was sent" not in window.screen, why="what was said of the agent's absence stays")
+    window.press("Enter")
+    until(lambda: kinds(world).count("action.finished") == 2)
+
+
+def test_a_relay_that_answers_nothing_and_one_that_is_gone(world: World, window: Window) -> None:
+    assert world.relay is not None
+    window.type("echo readable all the time")
+    window.shows("exit 0")
+    os.kill(world.relay.process.pid, signal.SIGSTOP)
+    try:
+        window.shows(r"relay gone \d+ s", 40)
+        window.type("ls")
+        window.shows("Nothing was sent .relay gone")
+        window.press("C-u", "F9")
+        window.shows("Record .* of")
+        window.escape("Record .* of")
+        assert "readable all the time" in window.screen
+    finally:
+        os.kill(world.relay.process.pid, signal.SIGCONT)
+    window.shows(r"live \d")
+    world.relay.kill()
+    window.shows(r"reconnecting")
+    window.shows(r"relay gone 1\d s")
+    assert "reading only" in window.screen
+    world.start_relay()
+    window.shows(r"live \d", 40)
+
+
+def test_offline_everything_on_record_can_be_read_and_it_connects_by_itself(world: World, tmp_path: Path) -> None:
+    world.ok("ana", "run", "box", "--ticket", "48211", "--", "uname")
+    world.caisey("ana", "run", "box", "--ticket", "48212", "-c", "exit 3")
+    world.caisey("ana", "request", "box", "--ticket", "48213", "--", "touch", "/tmp/x")
+    assert world.relay is not None
+    world.relay.kill()
+    opened = Window(world, tmp_path / "tmux", "ana", "connect", "box", "--ticket", "48213")
+    try:
+        opened.shows("offline")
+        opened.shows("tried again by itself")
+        opened.shows("touch /tmp/x")
+        opened.type("ls")
+        opened.shows("Nothing was sent .offline")
+        assert "ls" in opened.screen
+        opened.press("C-u", "F6", "F9")
+        opened.shows("Record .* of")
+        opened.escape("Record .* of")
+        before = journals.kinds(world, log_of(world))
+        world.start_relay()
+        opened.shows(r"live \d", 40)
+        assert journals.kinds(world, log_of(world)) == before
+    finally:
+        opened.end()
