@@ -184,13 +184,12 @@ class CommandLine(Input):
 
     async def _on_key(self, event: Key) -> None:
         """Keys are done in the order they were pressed: left to bubble, Enter would come after what is typed next."""
-        mine = self._bindings.key_to_bindings.get(event.key)
-        if mine is None:
-            await super()._on_key(event)
-            return
-        event.stop()
-        event.prevent_default()
-        await self.run_action(mine[0].action)
+        for each in self._bindings.key_to_bindings.get(event.key, ()):
+            if await self.app.run_action(each.action, self):
+                event.stop()
+                event.prevent_default()
+                return
+        await super()._on_key(event)
 
     def _on_paste(self, event: Paste) -> None:
         text = event.text.rstrip("\r\n")
