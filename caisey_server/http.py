@@ -40,6 +40,8 @@ _STATUS: Final = {
     "size": 413,
     "rate": 429,
     "store": 503,
+    "restored": 503,
+    "repair": 409,
     "away": 503,
 }
 """HTTP status of a denial; 400 for the others."""
@@ -185,9 +187,11 @@ async def health(relay: Here) -> Response:
     state = api.Health(
         ok=ok,
         version=__version__,
-        incarnation=relay.log.incarnation,
+        incarnation=relay.log.life.incarnation,
         connections=len(relay.hub.followers),
         why="" if ok else DENIALS["store"],
+        restored=relay.log.life.restored,
+        repairable=relay.log.life.lost,
     )
     return _json(state, 200 if ok else 503)
 

@@ -29,6 +29,7 @@ from caisey_server import http, websocket
 from caisey_server.home import Home
 from caisey_server.log import EmbeddedLog
 from caisey_server.relay import Relay, now_ms
+from caisey_server.requests import Life
 from caisey_server.sequencer import roster_of
 
 _DEAD_PEER_MS: Final = 60_000
@@ -57,8 +58,11 @@ class Status(TypedDict):
     records: int
 
 
-def serve(path: Path, listen: Listen) -> None:
-    """Runs a relay until SIGTERM or SIGINT. Raises `CaiseyError` if it cannot start."""
+def serve(path: Path, listen: Listen, *, restored: bool = False) -> None:
+    """Runs a relay until SIGTERM or SIGINT. Raises `CaiseyError` if it cannot start.
+
+    `restored`: its journal was put back from a backup since it ran last.
+    """
     _check(listen)
     _check_certificate(listen)
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
@@ -69,7 +73,7 @@ def serve(path: Path, listen: Listen) -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # a socket a peer
         listening = _bind(listen)
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-            runner.run(_run(home, key, listen, listening))
+            runner.run(_run(home, key, listen, listening, restored=restored))
     finally:
         home.leave()
 
@@ -128,8 +132,8 @@ def _bind(listen: Listen) -> socket.socket:
     return listening
 
 
-async def _run(home: Home, key: SigningKey, listen: Listen, listening: socket.socket) -> None:
-    log = await EmbeddedLog.open(home.journal, key, now_ms)
+async def _run(home: Home, key: SigningKey, listen: Listen, listening: socket.socket, *, restored: bool) -> None:
+    log = await EmbeddedLog.open(home.journal, key, now_ms, restored=restored)
     try:
         relay = Relay(home, key, log)
         relay.port = listening.getsockname()[1]
@@ -152,8 +156,19 @@ def _announce(relay: Relay, origin: str) -> None:
     tell = sys.stderr.write
     tell(f"listening on {origin}\n")
     tell(f"relay {fingerprint(relay.key.public)}\n")
+    if relay.log.life.restored:
+        tell(f"{restoration(relay.log.life)}\n")
     tell(f"workspace {relay.workspace}\n" if relay.workspace else f"claim code {relay.home.claim()}\n")
     sys.stderr.flush()
+
+
+def restoration(life: Life) -> str:
+    """One line for whoever operates a relay that was restored."""
+    logs = "1 log" if life.lost == 1 else f"{life.lost} logs"
+    return (
+        f"restored from a backup: incarnation {life.incarnation}; {logs} open to repair by the members and agents "
+        "that connect"
+    )
 
 
 def _write(path: Path, text: str) -> None:

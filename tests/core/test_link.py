@@ -231,7 +231,7 @@ def test_after_a_reconnect_it_goes_on_where_it_was(ready: Relay) -> None:
     ready.link.disconnected()
     assert not ready.link.ready
     ready.connect(50.0)
-    assert ready.hears() == [frames.Follow(log=LOG, incarnation=INCARNATION, seq=1)]
+    assert ready.hears() == [frames.Follow(log=LOG, incarnation=INCARNATION, seq=1, chain=BOOK.chains[1])]
     assert len(taken(ready.sends(BOOK.entries))) == 4
 
 
@@ -242,7 +242,7 @@ def test_it_goes_on_where_the_journal_ends(relay: Relay) -> None:
     relay.link.load = {LOG: chain}.__getitem__
     relay.link.follow(LOG)
     relay.connect()
-    assert relay.hears() == [frames.Follow(log=LOG, incarnation=INCARNATION, seq=4)]
+    assert relay.hears() == [frames.Follow(log=LOG, incarnation=INCARNATION, seq=4, chain=BOOK.chains[4])]
     assert len(taken(relay.sends(BOOK.entries[4:]))) == 1
 
 

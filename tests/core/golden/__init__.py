@@ -179,6 +179,16 @@ def every_frame() -> list[Frame]:
         frames.Follow(log=log, incarnation=INCARNATION, seq=4),
         frames.FollowAll(cursor="7"),
         frames.Append(id=4, log=log, expect="", records=(first.sealed,)),
+        frames.Repaired(id=5, log=log, incarnation=INCARNATION, seq=4, chain=book.chains[4], same=True, lacking=(2,)),
+        frames.Repair(
+            id=6,
+            log=log,
+            seq=5,
+            chain=book.chains[5],
+            entries=(book.entries[4],),
+            records=(first.sealed,),
+            checkpoints=(book.checkpoint("relay"),),
+        ),
     ]
 
 
