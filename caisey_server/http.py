@@ -154,7 +154,7 @@ async def login(relay: Here, address: Address, request: Request) -> Response:
         nonce = ""
     key = relay.log_in(asked.statement, asked.sig, nonce) if relay.redeem(nonce) else None
     if key is None:
-        raise _Refused(denial("login"))
+        raise _Refused(relay.stranger())
     relay.welcomes(address)
     token, expires = relay.token(key)
     return _json(api.LoginAccepted(token=token, expires=expires))

@@ -14,7 +14,7 @@ from caisey_core.api import ChallengeIssued
 from caisey_core.connection import is_loopback
 from caisey_core.signing import SigningKey
 from caisey_server import admission
-from caisey_server.admission import Directory, Door
+from caisey_server.admission import Denial, Directory, Door, denial
 from caisey_server.fanout import Follower, Hub
 from caisey_server.home import Home
 from caisey_server.limits import Addresses, Bucket
@@ -124,6 +124,16 @@ class Relay:
 
     def _bucket(self, address: str) -> Bucket:
         return (self._here if is_loopback(address) else self._away).of(address)
+
+    def stranger(self) -> Denial:
+        """What a key that is not admitted is told, whoever it is."""
+        if self.log.life.roster:
+            return denial("login")
+        return denial(
+            "login",
+            "this relay was restored from a backup and may not have the whole roster yet; an admin's next command "
+            "gives it back",
+        )
 
     def log_in(self, statement: bytes, sig: bytes, challenge: str) -> str | None:
         """The key that has proved itself with this challenge; None for every other case alike."""

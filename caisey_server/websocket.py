@@ -75,7 +75,7 @@ async def _log_in(relay: Relay, websocket: WebSocket) -> str | None:
         return None
     key = relay.log_in(login.statement, login.sig, nonce) if isinstance(login, frames.Login) else None
     if key is None:
-        await websocket.send_bytes(frames.encode(_denied(0, denial("login"))))
+        await websocket.send_bytes(frames.encode(_denied(0, relay.stranger())))
         await websocket.close(1008, "login")
         return None
     relay.welcomes(address)
@@ -177,10 +177,19 @@ class _Peer:
                 await self._going.acquire()
                 attested = self._relay.log.attest(frame, self._key)
                 attested.add_done_callback(self._attested)
+                if self._is_ours(frame):
+                    # It may show that this relay was restored: what comes behind it is not to be answered before.
+                    await asyncio.wait([attested])
             case frames.Repair():
                 await self._repair(frame, size)
             case frames.Login():
                 raise BadRecord("A second login on one connection.")
+
+    def _is_ours(self, frame: frames.Checkpoint) -> bool:
+        try:
+            return frames.read_checkpoint(frame.statement).key == self._relay.key.public
+        except BadRecord:
+            return False
 
     def _post(self, frame: Frame | None) -> None:
         if frame is not None:
