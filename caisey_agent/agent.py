@@ -106,12 +106,15 @@ class Agent:
         return [(parse(entry.sealed), entry.receipt) for entry in self._journal.entries(log)]
 
     def _restore(self) -> None:
-        for record, receipt in self._kept(self._roster_log):
-            self._roster.apply(record, receipt.received)
+        self._govern()
         # What an earlier process has said comes before what this one says of it.
         self._offer()
         for log in reversed(self._journal.logs("session.opened", without="session.closed")):
             self._room(log)
+
+    def _govern(self) -> None:
+        for record, receipt in self._kept(self._roster_log):
+            self._roster.apply(record, receipt.received)
 
     def _offer(self) -> None:
         """Offers the relay everything that has no receipt; what it has already keeps its place."""
@@ -201,6 +204,9 @@ class Agent:
             _log.warning("session %s: the relay had gone on before; %d records lost their places", log[:12], count)
             if log in self._rooms:
                 self._rooms[log].refold(self._kept(log))
+            elif log == self._roster_log:
+                self._roster = Roster()
+                self._govern()
         for log, why in outcome.apart.items():
             _log.error(
                 "the relay holds %s otherwise than this journal, and nothing of it is followed: %s", log[:12], why

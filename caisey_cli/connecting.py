@@ -376,6 +376,9 @@ class Line:
             raise apart(self._home_log, why, "the roster")
         if outcome.given:
             self._notice(f"{outcome.given} records were given back to it.")
+        if outcome.displaced.pop(self._home_log, 0):
+            self.roster, self._roster_current = Roster(), False
+            self._load(self._home_log)
         for log, count in outcome.displaced.items():
             self._notice(
                 f"In session {session_code(log)} it had gone on before: {count} records lost their places and were "

@@ -17,8 +17,9 @@ from typing import Final
 from caisey_core.frames import Checkpoint, Entry, Repaired
 from caisey_core.ids import LogId
 from caisey_core.journal import Journal
+from caisey_core.kinds import GOVERNING
 from caisey_core.link import Event, Link, Mended, Ready, Rejected, batches
-from caisey_core.record import Sealed
+from caisey_core.record import Sealed, parse
 
 _INCARNATION: Final = "incarnation"
 _APART: Final = "apart"
@@ -187,9 +188,6 @@ class Mender:
 
     def _parted(self, log: LogId, answer: Repaired, length: int) -> _Talk:
         """Finds where the relay's log and this one part, and takes the relay's places from there on."""
-        if log == self._roster:
-            # Whoever was removed there would belong again.
-            return _ROSTER
         last, beyond = 0, min(length, answer.seq) + 1
         while beyond - last > 1:
             middle = (last + beyond) // 2
@@ -200,9 +198,16 @@ class Mender:
         mine = self._journal.chain_at(log, last + 1)
         if mine is None or mine[0] == answer.incarnation:
             return _FORKED
+        if log == self._roster and self._governs(log, last):
+            # Whoever was removed by it would belong again.
+            return _ROSTER
         self.outcome.displaced[log] = self.outcome.displaced.get(log, 0) + self._journal.displace(log, last)
         self._link.distrust(log)
         return ""
+
+    def _governs(self, log: LogId, after: int) -> bool:
+        """Whether a record beyond a place changes the roster, and does not only use an invitation up."""
+        return any(parse(entry.sealed).head.kind in GOVERNING for entry in self._journal.entries(log, after))
 
     def _offered(self, log: LogId) -> _Talk:
         """Offers the records without a place again, in their old order. One that is refused is kept, as evidence."""

@@ -149,7 +149,9 @@ class Sequencer:
 
     # -- appends ------------------------------------------------------------------------------------------
 
-    def _append(self, connection: sqlite3.Connection, draft: Draft, request: Append) -> Positions | Denial:
+    def _append(
+        self, connection: sqlite3.Connection, draft: Draft, request: Append, *, again: bool = False
+    ) -> Positions | Denial:
         first, roster = request.records[0], draft.directory.roster
         standing = draft.directory.who(request.writer)
         if standing is None or request.log != first.log:
@@ -167,7 +169,7 @@ class Sequencer:
         new = request.records[len(known) :]
         if not new:
             return known
-        if first.log == roster.log and isinstance(standing, Grant) and not draft.life.roster:
+        if first.log == roster.log and isinstance(standing, Grant) and not (draft.life.roster or again):
             # It would be the first of a roster whose lost end nobody could give back any more.
             return denial("restored")
         end = self._end(connection, draft, first.log)
@@ -358,10 +360,8 @@ class Sequencer:
 
     def _place_again(self, connection: sqlite3.Connection, draft: Draft, request: Repair) -> Denial | None:
         """Records that lost their places when the log went on without them: as if their writer appended them now."""
-        if request.log == draft.directory.roster.log:
-            return denial("repair", "the roster's order is its own")
         appended = self._append(
-            connection, draft, Append(request.log, "", request.records, request.records[0].head.key)
+            connection, draft, Append(request.log, "", request.records, request.records[0].head.key), again=True
         )
         if isinstance(appended, Denial):
             return appended

@@ -151,7 +151,7 @@ class Book:
         said = CheckpointStatement(
             v=1,
             log=parse(self.entries[0].sealed).log,
-            incarnation=self.incarnation,
+            incarnation=self.entries[seq - 1].receipt.incarnation if seq <= len(self.entries) else self.incarnation,
             seq=seq,
             chain=self.chains.get(seq, ZERO),
             root="",

@@ -88,7 +88,7 @@ def test_what_was_lost_comes_back_with_its_receipts(world: World, by: str) -> No
     relay = world.start_relay("--restored")
     until(lambda: "restored from a backup: incarnation" in relay.said, why=relay.said)
     if by == "both":
-        world.ok("ana", "run", "box", "--", "uname")
+        until(lambda: world.caisey("ana", "run", "box", "--", "uname").returncode == 0, why="the agent is not back")
     if by == "ana":
         offline = world.caisey("ana", "run", "box", "--", "uname")
         assert "offline" in offline.stderr, offline.stderr
@@ -234,5 +234,13 @@ def test_who_joined_after_the_backup_waits_for_the_roster(world: World) -> None:
     assert "restored from a backup" in refused.stderr
     assert "admin" in refused.stderr
     world.ok("sam", "invite", "endpoint", "--client", "ACME", "--name", "new")
+    # Nobody but the agent, and bob himself, has ever seen that his invitation was used.
     world.start_agent()
-    world.ok("bob", "run", "box", "--", "uname")
+    until(lambda: world.caisey("bob", "run", "box", "--", "uname").returncode == 0, why="bob is not let in")
+    world.ok("sam", "invitations")
+    world.ok("sam", "renew")
+    with Journal.read(Path(world.home("sam")) / "journal.db") as journal:
+        (roster,) = journal.logs("workspace.founded")
+    held = journals.heads(world, roster, "relay")
+    until(lambda: journals.heads(world, roster, "agent") == held)
+    assert journals.heads(world, roster, "sam") == held
