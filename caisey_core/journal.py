@@ -294,6 +294,15 @@ class Journal:
         )
         return [(LogId(row[0]), Sealed(*row[1:])) for row in rows]
 
+    def displaced_logs(self) -> list[LogId]:
+        """Logs in which records have lost their place and have no new one."""
+        if not self._displaces():
+            return []
+        rows = self._all(
+            "SELECT DISTINCT log FROM records WHERE seq IS NULL AND digest IN (SELECT digest FROM displaced)"
+        )
+        return [LogId(row[0]) for row in rows]
+
     def is_displaced(self, digest: str) -> bool:
         """Whether a record has ever lost its place."""
         return self._displaces() and self._one("SELECT 1 FROM displaced WHERE digest = ?", digest) is not None

@@ -27,6 +27,7 @@ _AT_ONCE: Final = 16
 """Logs in conversation at the same time."""
 _PAGE: Final = 512
 _PAGE_BYTES: Final = 1024 * 1024
+_BODIES: Final = 256
 _FORKED: Final = "the relay has had two histories of it in one incarnation"
 _CLOSED: Final = "the relay takes back nothing of it"
 _ROSTER: Final = "it was changed before what the relay had lost was given back"
@@ -74,11 +75,11 @@ class Mender:
         link.apart |= {LogId(log) for log in journal.setting(_APART).split()}
 
     def begin(self, *, everything: bool) -> None:
-        """Talks about every log that is kept here, or again about those that are apart."""
+        """Talks about every log that is kept here, or again about those where something is left to be done."""
         self.done = False
         self.outcome = Outcome()
         self._talks.clear()
-        kept = self._journal.placed() if everything else list(self._link.apart)
+        kept = self._journal.placed() if everything else self._link.apart | set(self._journal.displaced_logs())
         self._logs = deque(sorted(kept, key=lambda log: log != self._roster))
         self._go_on()
 
@@ -147,7 +148,9 @@ class Mender:
             marks = self._journal.checkpoints(log) if page[-1].receipt.seq == length else []
             answer = yield _Ask(length, end, page, checkpoints=marks)
             if isinstance(answer, Repaired):
-                self.outcome.given += max(0, answer.seq - before)
+                if answer.seq <= before:
+                    return _CLOSED
+                self.outcome.given += answer.seq - before
             elif answer.code == "repair":
                 # Somebody has appended in between: where the two part is asked again.
                 answer = yield _Ask(length, end)
@@ -180,7 +183,7 @@ class Mender:
 
     def _bodies(self, log: LogId, answer: Repaired) -> _Talk:
         """Bodies that the relay lacks, because who gave the records back was not shown them."""
-        found = [each for seq in answer.lacking for each in self._journal.entries(log, seq - 1, 1)]
+        found = [each for seq in answer.lacking[:_BODIES] for each in self._journal.entries(log, seq - 1, 1)]
         for entry in found:
             if entry.sealed.body is not None:
                 yield _Ask(answer.seq, answer.chain, [entry])

@@ -77,6 +77,8 @@ def status(
         print(f"relay      {found['relay']}")
         print(f"workspace  {found['workspace'] or 'none yet'}")
         print(f"records    {found['records']}")
+        if found["restored"]:
+            print(f"restored   from a backup; {found['repairable']} logs open to repair")
 
 
 def main() -> None:

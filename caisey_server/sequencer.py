@@ -42,6 +42,8 @@ from caisey_server.requests import (
     Where,
 )
 
+_TAILS: Final = 32
+"""Ends of logs under repair that are remembered, so that a long log is not read again for each of its pages."""
 ATTEST_EVERY: Final = 256
 """Records of a log after which the relay signs how far it has come."""
 
@@ -124,7 +126,8 @@ class Sequencer:
             self.trouble = ""
         changed = draft.directory if draft.directory is not self.directory else None
         lived = draft.life if draft.life is not self.life else None
-        self.directory, self.life, self._tails = draft.directory, draft.life, draft.tails
+        self.directory, self.life = draft.directory, draft.life
+        self._tails = dict([*self._tails.items(), *draft.tails.items()][-_TAILS:])
         return results, Committed(tuple(draft.items), draft.marked, changed, lived, draft.filled)
 
     def _abandon(self, why: str) -> None:

@@ -29,6 +29,7 @@ from caisey_server import http, websocket
 from caisey_server.home import Home
 from caisey_server.log import EmbeddedLog
 from caisey_server.relay import Relay, now_ms
+from caisey_server.repair import life
 from caisey_server.requests import Life
 from caisey_server.sequencer import roster_of
 
@@ -56,6 +57,9 @@ class Status(TypedDict):
     relay: str
     workspace: str
     records: int
+    incarnation: str
+    restored: bool
+    repairable: int
 
 
 def serve(path: Path, listen: Listen, *, restored: bool = False) -> None:
@@ -84,8 +88,16 @@ def inspect(path: Path) -> Status:
     key = home.key()
     with Journal.read(home.journal) as journal:
         (records,) = journal.connection.execute("SELECT count(*) FROM records").fetchone()
-        workspace = roster_of(journal).fingerprint
-    return {"v": 1, "relay": fingerprint(key.public), "workspace": workspace, "records": records}
+        workspace, lived = roster_of(journal).fingerprint, life(journal)
+    return {
+        "v": 1,
+        "relay": fingerprint(key.public),
+        "workspace": workspace,
+        "records": records,
+        "incarnation": lived.incarnation,
+        "restored": lived.restored,
+        "repairable": lived.lost,
+    }
 
 
 def _check(listen: Listen) -> None:

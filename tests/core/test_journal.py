@@ -444,12 +444,14 @@ def test_places_are_lost_and_found_and_the_receipts_stay_as_evidence(path: Path)
         assert heads(journal) == [mine[2].sealed.head], "what has never had a place is another matter"
         assert [sealed for _, sealed in journal.displaced(LOG)] == [entry.sealed for entry in book.entries[1:]]
         assert journal.displaced("ab" * 32) == []
+        assert journal.displaced_logs() == [LOG]
         assert [journal.is_displaced(record.digest) for record, _ in before] == [False, True, True, True]
         other.entries, other.chains, other.turned = book.entries[:1], {1: book.chains[1]}, True
         journal.place(placed([theirs[0]], other))
         assert [sealed for _, sealed in journal.displaced()] == [entry.sealed for entry in book.entries[2:]]
         journal.place(placed([theirs[1], mine[1], mine[2]], other))
         assert journal.displaced() == []
+        assert journal.displaced_logs() == []
         assert journal.unsent() == []
         assert journal.entries(LOG) == other.entries
         rows = journal.connection.execute("SELECT digest, incarnation, seq, received, chain FROM displaced").fetchall()
@@ -468,6 +470,7 @@ def test_a_journal_of_the_version_before_is_read_and_brought_up_to_date(path: Pa
     with Journal.read(path) as journal:
         assert len(journal.unsent()) == 1
         assert journal.displaced() == []
+        assert journal.displaced_logs() == []
         assert not journal.is_displaced(ZERO)
     with Journal.open(path) as journal:
         assert journal.connection.execute("PRAGMA user_version").fetchone() == (FORMAT,)
