@@ -206,9 +206,9 @@ class EmbeddedLog:
         return await self._loop.run_in_executor(self._reading, answer)
 
     async def close(self) -> None:
-        """Writes what waits, and ends."""
-        self._queue.put(None)
-        await asyncio.to_thread(self._thread.join)
+        """Writes what waits, and ends. The writer is the last to go: it leaves one file, and no WAL beside it."""
         if self._reader is not None:
             await self.ask(Reader.close)
         await asyncio.to_thread(self._reading.shutdown)
+        self._queue.put(None)
+        await asyncio.to_thread(self._thread.join)
