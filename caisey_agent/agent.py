@@ -70,7 +70,7 @@ class Agent:
             self._membership.workspace,
             nonce=lambda: secrets.token_hex(16),
             load=self._load,
-            proof=lambda: journal.newest_checkpoint(self._roster.relays),
+            proof=journal.newest_checkpoint,
         )
         self._mender = Mender(self._link, journal, self._roster_log)
         self._mending_later = False

@@ -133,7 +133,7 @@ class Line:
             membership.workspace,
             nonce=lambda: secrets.token_hex(16),
             load=self._chain,
-            proof=lambda: journal.newest_checkpoint(self.roster.relays),
+            proof=journal.newest_checkpoint,
         )
         self._peer = connect(self._link, membership.plain_text_on)
         self._home_log = LogId(membership.roster)

@@ -51,7 +51,6 @@ class Kept:
 
     journal: Journal
     log: LogId
-    roster: Roster
 
 
 @dataclass(slots=True)
@@ -88,8 +87,7 @@ def govern(home: Home, key: SigningKey, make: Change) -> Roster:
     membership = home.membership()
     at = At(membership.relay, membership.workspace, membership.plain_text_on)
     with home.journal() as journal:
-        kept = Kept(journal, LogId(membership.roster), home.roster(journal))
-        reading = asyncio.run(change(at, key, make, kept))
+        reading = asyncio.run(change(at, key, make, Kept(journal, LogId(membership.roster))))
         journal.place(reading.log)
     return reading.roster
 
@@ -109,7 +107,7 @@ class _Governing:
         self._mender: Mender | None = None
         if kept is not None:
             self._mender = Mender(link, kept.journal, kept.log)
-            link.proof = lambda: kept.journal.newest_checkpoint(kept.roster.relays)
+            link.proof = kept.journal.newest_checkpoint
         self._at, self._link, self._make = at, link, make
         self._expected, self._wanted, self._request, self._tries = "", "", 0, 0
         self._conflict = self._done = False

@@ -334,14 +334,9 @@ class Journal:
         )
         return [LogId(row[0]) for row in rows]
 
-    def newest_checkpoint(self, keys: Iterable[str]) -> Checkpoint | None:
-        """The checkpoint kept last of those that one of these keys has made."""
-        known = list(keys)
-        marks = ", ".join("?" * len(known))
-        row = self._one(
-            f"SELECT statement, sig FROM checkpoints WHERE key IN ({marks}) ORDER BY rowid DESC LIMIT 1",  # noqa: S608
-            *known,
-        )
+    def newest_checkpoint(self, key: str) -> Checkpoint | None:
+        """The checkpoint kept last of those that a key has made."""
+        row = self._one("SELECT statement, sig FROM checkpoints WHERE key = ? ORDER BY rowid DESC LIMIT 1", key)
         return None if row is None else Checkpoint(statement=row[0], sig=row[1])
 
     def checkpoints(self, log: str) -> list[Checkpoint]:

@@ -132,9 +132,9 @@ class Link:
     """The protocol's state on one peer.
 
     `origin` is the relay as typed; `workspace` the pinned root fingerprint; `load` gives the verified chain of a log
-    as far as the journal holds it; `proof` the newest checkpoint at hand of the relay's own. `incarnation` is the
-    relay's as last known, empty before the first login; `apart` are logs the relay holds otherwise: nothing is taken
-    of them and nothing appended.
+    as far as the journal holds it; `proof` the newest checkpoint at hand that a relay's key has made. `incarnation` is
+    the relay's as last known, empty before the first login; `apart` are logs the relay holds otherwise: nothing is
+    taken of them and nothing appended.
     """
 
     key: SigningKey
@@ -142,12 +142,13 @@ class Link:
     workspace: str
     nonce: Callable[[], str]
     load: Callable[[LogId], Chain] = lambda _log: Chain()
-    proof: Callable[[], Checkpoint | None] = lambda: None
+    proof: Callable[[str], Checkpoint | None] = lambda _relay: None
     incarnation: str = ""
     apart: set[LogId] = field(default_factory=set)
     chains: dict[LogId, Chain] = field(default_factory=dict)
     ready: bool = False
     cursor: str = ""
+    _relay: str = ""
     _mending: bool = False
     _everything: bool = False
     _follows: list[LogId] = field(default_factory=list)
@@ -337,6 +338,7 @@ class Link:
             return [Broken(f"The relay speaks version {challenge.v}, this program {frames.WIRE}.", fatal=True)]
         if challenge.workspace != self.workspace:
             return [Broken("The relay serves another workspace than the one this home has joined.", fatal=True)]
+        self._relay = challenge.relay
         statement = canonical(
             LoginStatement(
                 v=1,
@@ -357,7 +359,7 @@ class Link:
             # A cursor is a position among the records that the relay had before.
             self._mending, self.cursor = True, ""
         self.incarnation = welcome.incarnation
-        if welcome.repairs and (proof := self.proof()) is not None:
+        if welcome.repairs and (proof := self.proof(self._relay)) is not None:
             self._send(proof)
         if not self._mending:
             self._resume()
