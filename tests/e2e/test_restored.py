@@ -16,6 +16,8 @@ from tests.e2e.backups import back_up, put_back
 from tests.e2e.running import Running
 from tests.e2e.world import World, until
 
+pytestmark = pytest.mark.timeout(300)  # each is a dozen commands, one after the other
+
 
 def lasting(world: World) -> str:
     """A session with a change in it, still open; its log."""
