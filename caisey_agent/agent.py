@@ -21,12 +21,13 @@ from caisey_core import __version__
 from caisey_core.chain import Chain
 from caisey_core.connection import Connection
 from caisey_core.errors import BadRecord, RecordError
-from caisey_core.frames import Alive, Receipt
+from caisey_core.frames import Alive, Checkpoint, Receipt, read_checkpoint
 from caisey_core.ids import LogId
 from caisey_core.journal import Journal
-from caisey_core.kinds import Previous
+from caisey_core.kinds import Namespace, Previous
 from caisey_core.link import (
     Acknowledged,
+    Attested,
     Broken,
     Event,
     Link,
@@ -38,12 +39,15 @@ from caisey_core.link import (
     Restored,
     batches,
 )
+from caisey_core.mending import Mender
 from caisey_core.record import Record, parse
 from caisey_core.roster import Roster
+from caisey_core.signing import verify
 
 _log = logging.getLogger(__name__)
 _CURSOR = "cursor"
 _TRY_AGAIN_SECONDS = 1.0
+_MEND_AGAIN_SECONDS = 10.0
 
 
 class Agent:
@@ -82,7 +86,10 @@ class Agent:
             self._membership.workspace,
             nonce=lambda: secrets.token_hex(16),
             load=self._load,
+            proof=journal.newest_checkpoint,
         )
+        self._mender = Mender(self._link, journal, self._roster_log)
+        self._mending_later = False
         self._connection = Connection(self._link, persistent=True, plain_text_on=self._membership.plain_text_on)
 
     async def run(self) -> None:
@@ -117,12 +124,15 @@ class Agent:
         return [(parse(entry.sealed), entry.receipt) for entry in self._journal.entries(log)]
 
     def _restore(self) -> None:
-        for record, receipt in self._kept(self._roster_log):
-            self._roster.apply(record, receipt.received)
+        self._govern()
         # What an earlier process has said comes before what this one says of it.
         self._offer()
         for log in reversed(self._journal.logs("session.opened", without="session.closed")):
             self._room(log)
+
+    def _govern(self) -> None:
+        for record, receipt in self._kept(self._roster_log):
+            self._roster.apply(record, receipt.received)
 
     def _offer(self) -> None:
         """Offers the relay everything that has no receipt; what it has already keeps its place."""
@@ -149,10 +159,17 @@ class Agent:
             await asyncio.sleep(every)
 
     def _take(self, event: Event) -> None:
+        theirs = self._mender.take(event)
+        if self._mender.done and (theirs or isinstance(event, Ready)):
+            self._mended()
+        if theirs:
+            return
         match event:
             case Nudged():
                 self._on_alive()
-            case Ready():
+            case Ready(restored=restored):
+                if restored:
+                    self._relay_restored()
                 _log.info("connected to %s", self._relay)
                 self._on_ready()
             case Received():
@@ -166,6 +183,13 @@ class Agent:
                 _log.warning("the relay did not take a record (%s): %s", code, why)
                 if code in {"store", "rate", "gap"}:
                     self._offer_later()
+            case Attested(checkpoint=checkpoint):
+                self._attested(checkpoint)
+            case Restored(log=""):
+                # The cursor is of an earlier life of the relay's; what is known is passed over.
+                self._journal.set(_CURSOR, "")
+                if self._link.cursor:
+                    self._link.follow_all("")
             case Restored(log=log):
                 _log.error("the relay has another or shorter history of %s; nothing of it is followed", log[:12])
             case Broken(why=why):
@@ -187,6 +211,52 @@ class Agent:
             self._link.distrust(event.log)
             return
         room.received(event.records)
+
+    # -- a relay that was restored ------------------------------------------------------------------------
+
+    def _relay_restored(self) -> None:
+        """Nothing that was asked before is answered any more: what was held is void, in every session."""
+        _log.warning("the relay was restored from a backup; it gets back what is kept here")
+        self._journal.set(_CURSOR, "")
+        for room in self._rooms.values():
+            room.void()
+
+    def _mended(self) -> None:
+        outcome = self._mender.outcome
+        if outcome.given:
+            _log.warning("%d records were given back to the relay", outcome.given)
+        for log, count in outcome.displaced.items():
+            _log.warning("session %s: the relay had gone on before; %d records lost their places", log[:12], count)
+            if log in self._rooms:
+                self._rooms[log].refold(self._kept(log))
+            elif log == self._roster_log:
+                self._roster = Roster()
+                self._govern()
+        for log, why in outcome.apart.items():
+            _log.error(
+                "the relay holds %s otherwise than this journal, and nothing of it is followed: %s", log[:12], why
+            )
+        if self._link.apart and not self._mending_later:
+            self._mending_later = True
+            asyncio.get_running_loop().call_later(_MEND_AGAIN_SECONDS, self._mend_again)
+
+    def _mend_again(self) -> None:
+        """Somebody else may have given the roster back by now."""
+        self._mending_later = False
+        if self._link.ready and self._mender.done:
+            self._mender.begin(everything=False)
+            self._connection.flush()
+
+    def _attested(self, checkpoint: Checkpoint) -> None:
+        """Keeps what the relay has signed: a restored relay believes its own signature."""
+        try:
+            said = read_checkpoint(checkpoint.statement)
+        except BadRecord:
+            return
+        if said.key in self._roster.relays and verify(
+            said.key, Namespace.CHECKPOINT, checkpoint.statement, checkpoint.sig
+        ):
+            self._journal.keep_checkpoint(checkpoint)
 
     def _take_roster(self, event: Received) -> list[tuple[Record, Receipt]]:
         """Folds the roster's next records; those that hold. After one that does not, only reading runs."""

@@ -40,6 +40,9 @@ from caisey_core.roster import Roster
 from caisey_core.signing import SigningKey
 
 _log = logging.getLogger(__name__)
+_PERMITS: Final = frozenset({"action.proposed", "action.confirmed", "approval.granted"})
+"""What something can be started on the strength of."""
+_RESTORED: Final = "The relay was restored from a backup; propose it again."
 LATE: Final = 500
 """Milliseconds an expiry waits longer than the window, so that an answer within it is never called late."""
 
@@ -73,7 +76,7 @@ class Room:
         self._spawn = spawn
         self._previous = previous
         self._writer = Writer(key, log)
-        self._chain: dict[int, str] = {}
+        self._chain: dict[int, tuple[str, str]] = {}
         self._work: dict[Digest, Work] = {}
         self._held: dict[Digest, int] = {}
         self._looking = self._look_again = False
@@ -103,16 +106,44 @@ class Room:
             )
 
     def received(self, records: Iterable[tuple[Record, Receipt]]) -> None:
-        """Takes records that have just come, and acts on each."""
+        """Takes records that have just come, and acts on each; on one that a restored relay was given back, never."""
+        late: list[Digest] = []
         for record, receipt in records:
-            if self._take(record, receipt):
+            if not self._take(record, receipt):
+                continue
+            if record.head.kind not in _PERMITS or self._is_new(record, receipt):
                 self._act(record)
+            elif record.head.kind == "action.proposed" and not self._journal.is_displaced(record.digest):
+                late.append(record.digest)
+        for action in (self.session.actions[digest] for digest in late):
+            if action.step is Step.PROPOSED and not self._journal.is_spent(action.digest):
+                self._void(action.digest)
         if self.session.closing is not None:
             self._attest()
 
+    def _is_new(self, record: Record, receipt: Receipt) -> bool:
+        """Whether it was said to the relay as it is now, and not to the one before its backup was put back."""
+        return receipt.incarnation == self._link.incarnation and not self._journal.is_displaced(record.digest)
+
+    def void(self) -> None:
+        """Ends every hold, because the relay was restored from a backup: no answer counts any more."""
+        for digest in list(self._held):
+            del self._held[digest]
+            self._void(digest)
+
+    def _void(self, action: Digest) -> None:
+        self._write("action.refused", ActionRefused(code="void", why=_RESTORED), {"action": str(action)})
+
+    def refold(self, records: Iterable[tuple[Record, Receipt]]) -> None:
+        """Folds the session again as far as its records have places; the others come again with new ones."""
+        self.session = Session()
+        self._chain.clear()
+        for record, receipt in records:
+            self._take(record, receipt)
+
     def _take(self, record: Record, receipt: Receipt) -> bool:
         """Folds a record; False for one that may not stand where it stands."""
-        self._chain[receipt.seq] = receipt.chain
+        self._chain[receipt.seq] = (receipt.incarnation, receipt.chain)
         fault = self.session.writer_fault(record, receipt.received, self._roster()) or self.session.order_fault(record)
         if fault:
             _log.warning("session %s: record %d is passed over: %s", self.log[:12], receipt.seq, fault)
@@ -208,7 +239,7 @@ class Room:
             self._write("action.expired", ActionExpired(waited_ms=waited), {"action": str(action.digest)})
 
     def _on_chain(self, seen: Seen) -> bool:
-        return seen.incarnation == self._link.chain(self.log).incarnation and self._chain.get(seen.seq) == seen.chain
+        return self._chain.get(seen.seq) == (seen.incarnation, seen.chain)
 
     # -- the work -----------------------------------------------------------------------------------------
 

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Final, Protocol, Self, TypeVar
 from caisey_cli.doors import Doors
 from caisey_cli.founding import due, renewal
 from caisey_cli.local import Stopped
-from caisey_cli.refusals import denied, other_history
+from caisey_cli.refusals import apart, denied, other_history
 from caisey_cli.remembering import JOURNAL, remember
 from caisey_core.chain import Chain
 from caisey_core.connection import Connection
@@ -53,6 +53,7 @@ from caisey_core.link import (
     Restored,
     batches,
 )
+from caisey_core.mending import Mender
 from caisey_core.record import Record, Writer, parse
 from caisey_core.roster import Member, Roster
 from caisey_core.signing import SigningKey, verify
@@ -153,11 +154,13 @@ class Line:
             membership.workspace,
             nonce=lambda: secrets.token_hex(16),
             load=self._chain,
+            proof=journal.newest_checkpoint,
         )
         self._peer = connect(self._link, membership.plain_text_on)
         self._home_log = LogId(membership.roster)
+        self._mender = Mender(self._link, journal, self._home_log)
         self._roster_current = False
-        self._caught_up = 0
+        self._heard = 0
         self._ready_once = False
         self._away_since: float | None = None
         self._failure: BaseException | None = None
@@ -183,7 +186,7 @@ class Line:
         self._away_since = monotonic()
         self._pump = asyncio.create_task(self._run())
         try:
-            await self.until(lambda: self._roster_current)
+            await self.until(self._caught_up)
             if self.roster.fingerprint != self.membership.workspace:
                 raise Refused("The relay's roster is of another workspace. Nothing was sent.")
             _ = self.member
@@ -221,6 +224,10 @@ class Line:
         except Exception as error:  # noqa: BLE001  (whoever waits next raises it)
             self._failure = error
             self._tell()
+
+    def _caught_up(self) -> bool:
+        """The roster is current, and so is every session in which records have to find their new places."""
+        return self._roster_current and (self._denied is not None or all(each.current for each in self.logs.values()))
 
     def _offer(self) -> None:
         """What an earlier process said and died before it was acknowledged; the relay knows repeats as such."""
@@ -276,8 +283,11 @@ class Line:
 
     async def follow(self, log: LogId) -> Session:
         """Follows a session; returns when everything there was of it is kept and folded."""
+        await self.until(lambda: self._mender.done)
         if log not in self.logs:
             self._load(log)
+        if why := self._mender.outcome.apart.get(log):
+            raise apart(log, why, f"session {session_code(log)}")
         self._denied = None
         self._link.follow(log)
         self._peer.flush()
@@ -396,14 +406,21 @@ class Line:
 
     async def answers(self, seconds: float) -> bool:
         """Whether the relay itself says anything: it is asked for what is new in the roster."""
-        known = self._caught_up
+        known = self._heard
         self._link.ask_again(self._home_log)
         self._peer.flush()
-        return bool(await self.until(lambda: self._caught_up > known, seconds))
+        return bool(await self.until(lambda: self._heard > known, seconds))
 
     # -- what arrives -------------------------------------------------------------------------------------
 
     def _take(self, event: Event) -> None:
+        if isinstance(event, Ready) and event.restored:
+            self._notice("The relay was restored from a backup; it gets back what is kept here.")
+        theirs = self._mender.take(event)
+        if self._mender.done and (theirs or isinstance(event, Ready)):
+            self._mended()
+        if theirs:
+            return
         match event:
             case Ready():
                 if event.roster != self._home_log:
@@ -422,7 +439,7 @@ class Line:
                         self._placed.add(record.digest)
             case CaughtUp(log=log) if log == self._home_log:
                 self._roster_current = True
-                self._caught_up += 1
+                self._heard += 1
             case CaughtUp(log=log) if log in self.logs:
                 self.logs[LogId(log)].current = True
             case Acknowledged(id=id_) | Rejected(id=id_) if id_ in self._offered:
@@ -443,6 +460,24 @@ class Line:
                 self._notice(why)
             case _:
                 pass
+
+    def _mended(self) -> None:
+        """A restored relay has been given what it lacked; where it had gone on before, its places count from there."""
+        outcome = self._mender.outcome
+        if why := outcome.apart.get(self._home_log):
+            raise apart(self._home_log, why, "the roster")
+        if outcome.given:
+            self._notice(f"{outcome.given} records were given back to it.")
+        if outcome.displaced.pop(self._home_log, 0):
+            self.roster, self._roster_current = Roster(), False
+            self._load(self._home_log)
+        for log, count in outcome.displaced.items():
+            self._notice(
+                f"In session {session_code(log)} it had gone on before: {count} records lost their places and were "
+                "offered again; 'caisey verify' tells."
+            )
+            self._load(log)
+            self._link.follow(log)
 
     def _take_roster(self, records: tuple[tuple[Record, Receipt], ...]) -> None:
         """A record that may not stand in the roster is not kept: it would keep this home from reading offline."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from caisey_cli.sanitize import inert
@@ -51,7 +51,7 @@ def examine(entries: Sequence[Entry], checkpoints: Iterable[Checkpoint], roster:
         fault = (1, named)
     if fault is None or (report.state is State.BAD and report.seq <= fault[0]):
         return report
-    return Report(State.BAD, fault[0], fault[1].rstrip("."), (), report.provisional, report.withheld)
+    return replace(report, state=State.BAD, seq=fault[0], why=fault[1].rstrip("."), attested=())
 
 
 def verdict(report: Report, names: Callable[[str], str]) -> str:
@@ -66,7 +66,19 @@ def verdict(report: Report, names: Callable[[str], str]) -> str:
     extent = f"complete to {report.seq}" + (f", attested by {signers}" if signers else "")
     if report.state is State.OPEN:
         extent = f"{report.seq} records hold, and more may follow" + (f"; attested by {signers}" if signers else "")
-    return f"{report.state.value}: {extent}{caveats(report)}"
+    return f"{report.state.value}: {extent}{restorations(report)}{caveats(report)}"
+
+
+def restorations(report: Report) -> str:
+    """Where the relay was restored from a backup, and what was attested before it; begins with `; `, or is empty."""
+    if not report.restored:
+        return ""
+    after = " and ".join(str(seq) for seq in report.restored)
+    words = f"; the relay was restored from a backup after record {after}"
+    if report.superseded:
+        made = "a checkpoint made" if report.superseded == 1 else f"{report.superseded} checkpoints made"
+        words += f", and {made} before it counts records that have other places now"
+    return words
 
 
 def caveats(report: Report) -> str:

@@ -2,6 +2,9 @@
 
 A change names the head it follows (compare-and-set). Where somebody else was first, their change is read and the
 change is made anew on top of it, by the same rules.
+
+A relay that was restored from a backup gets back first what this home's journal holds: a change on top of a roster
+that has lost its end would leave two rosters, and nobody could tell which one counts.
 """
 
 from __future__ import annotations
@@ -13,21 +16,24 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from caisey_cli.connecting import TRIES, denied
+from caisey_cli.connecting import TRIES
 from caisey_cli.local import serve
+from caisey_cli.refusals import apart, denied, other_history
 from caisey_cli.remembering import remember
 from caisey_core.connection import Connection
 from caisey_core.errors import BadRecord, NotAdmitted, Refused, Unreachable
 from caisey_core.frames import Receipt
 from caisey_core.ids import LogId
 from caisey_core.kinds import Role
-from caisey_core.link import Broken, CaughtUp, Event, Link, Ready, Received, Rejected
+from caisey_core.link import Broken, CaughtUp, Event, Link, Ready, Received, Rejected, Restored
+from caisey_core.mending import Mender
 from caisey_core.record import Record
 from caisey_core.roster import Roster
 from caisey_core.signing import SigningKey
 
 if TYPE_CHECKING:
     from caisey_cli.home import Home
+    from caisey_core.journal import Journal
 
 Change = Callable[[Roster], Sequence[Record]]
 
@@ -39,6 +45,14 @@ class At:
     origin: str
     workspace: str
     plain_text_on: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What a home has kept of the roster's log before."""
+
+    journal: Journal
+    log: LogId
 
 
 @dataclass(slots=True)
@@ -54,13 +68,14 @@ async def read(at: At, key: SigningKey) -> Reading:
     return await change(at, key, lambda _roster: ())
 
 
-async def change(at: At, key: SigningKey, make: Change) -> Reading:
+async def change(at: At, key: SigningKey, make: Change, kept: Kept | None = None) -> Reading:
     """Appends what `make` makes of the roster as it is, and returns with the roster that has it.
 
-    `make` is asked again where somebody else was first; it may raise a `CaiseyError`, and nothing is sent then.
+    `make` is asked again where somebody else was first; it may raise a `CaiseyError`, and nothing is sent then. Raises
+    `RecordError` where the relay's roster is not the one that was `kept`.
     """
     link = Link(key, at.origin, at.workspace, nonce=lambda: secrets.token_hex(16))
-    governing = _Governing(at, link, make)
+    governing = _Governing(at, link, make, kept)
     async with Connection(link, persistent=False, plain_text_on=at.plain_text_on) as connection:
         async for event in connection.events():
             if governing.take(event):
@@ -74,8 +89,8 @@ def govern(home: Home, key: SigningKey, make: Change) -> Roster:
     serve(home)
     membership = home.membership()
     at = At(membership.relay, membership.workspace, membership.plain_text_on)
-    reading = asyncio.run(change(at, key, make))
     with home.journal() as journal:
+        reading = asyncio.run(change(at, key, make, Kept(journal, LogId(membership.roster))))
         journal.place(reading.log)
         remember(home.path, journal, reading.roster, membership.member, heard=True)
     return reading.roster
@@ -95,14 +110,25 @@ def by_admin(roster: Roster, key: SigningKey) -> None:
 
 
 class _Governing:
-    def __init__(self, at: At, link: Link, make: Change) -> None:
+    def __init__(self, at: At, link: Link, make: Change, kept: Kept | None) -> None:
         self.reading = Reading()
+        self._kept = kept
+        self._mender: Mender | None = None
+        if kept is not None:
+            self._mender = Mender(link, kept.journal, kept.log)
+            link.proof = kept.journal.newest_checkpoint
         self._at, self._link, self._make = at, link, make
         self._expected, self._wanted, self._request, self._tries = "", "", 0, 0
         self._conflict = self._done = False
 
     def take(self, event: Event) -> bool:
         """Whether it is done."""
+        if self._mender is not None and self._kept is not None:
+            theirs = self._mender.take(event)
+            if self._mender.done and (why := self._mender.outcome.apart.get(self._kept.log)):
+                raise apart(self._kept.log, why, "the roster")
+            if theirs:
+                return False
         match event:
             case Ready(roster=log):
                 self._link.follow(log)
@@ -114,6 +140,7 @@ class _Governing:
             case CaughtUp() if not self._tries:
                 if self.reading.roster.fingerprint != self._at.workspace:
                     raise Refused("The relay's roster is of another workspace. Nothing was changed.")
+                self._is_the_kept_one()
                 return self._say()
             case Rejected(id=id_, code="conflict") if id_ == self._request and self._tries < TRIES:
                 self._conflict = True
@@ -127,6 +154,15 @@ class _Governing:
             case _:
                 pass
         return self._done
+
+    def _is_the_kept_one(self) -> None:
+        """Raises `RecordError` where the relay's roster is not at least the one this home knows."""
+        if self._kept is None:
+            return
+        length, read = self._kept.journal.length(self._kept.log), self.reading.log
+        known = self._kept.journal.chain_at(self._kept.log, length)
+        if length and (length > len(read) or known != (read[length - 1][1].incarnation, read[length - 1][1].chain)):
+            raise other_history(Restored(self._kept.log, "", len(read)))
 
     def _say(self) -> bool:
         """Sends the change as it follows now; whether there is none to send."""

@@ -45,8 +45,18 @@ def unknown_outcome(error: Unreachable | NotAdmitted, code: str) -> OutcomeUnkno
 
 
 def other_history(event: Restored) -> RecordError:
+    """The relay has lost records, and does not know it yet."""
     return RecordError(
         f"The relay holds another history of log {event.log[:12]} than this journal: it ends at {event.seq}, or was "
         "restored from a backup. Nothing was done.",
-        hint="Tell whoever operates the relay; 'caisey verify' shows what is held here.",
+        hint="If it was restored: start it with 'caisey-server run --restored', and it is given back what it lost.",
+    )
+
+
+def apart(log: str, why: str, what: str) -> RecordError:
+    """A log that a restored relay could not be given back."""
+    return RecordError(
+        f"The relay was restored from a backup and holds {what} ({log[:12]}) otherwise than this journal: "
+        f"{why.rstrip('.')}. Nothing was done, and what is held here is unchanged.",
+        hint="It is offered again by every command that connects; an admin's gives the roster back.",
     )

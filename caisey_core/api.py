@@ -171,13 +171,18 @@ class CheckpointShape(Shape, frozen=True):
 
 
 class Health(Shape, frozen=True):
-    """GET /v1/health: `ok` is false, with status 503, where the journal cannot be written."""
+    """GET /v1/health: `ok` is false, with status 503, where the journal cannot be written.
+
+    `restored`: this incarnation began when a backup was put back. `repairable`: logs whose lost ends it would take.
+    """
 
     ok: bool
     version: str
     incarnation: str
     connections: int
     why: str
+    restored: bool
+    repairable: int
 
 
 class Problem(Shape, frozen=True):

@@ -1,5 +1,8 @@
 """What makes a log whole: receipts that chain, series without gaps, signatures that hold, checkpoints that agree.
 
+A relay that was restored from a backup goes on in a new incarnation: the log passes from one to the other on the same
+chain, and its reader is told where.
+
 `Chain` follows a log as it comes, one record after the other; everybody who receives records runs one. `check` is
 the same fold over a whole log with its checkpoints, and says *intact*, *open*, or which record is the first bad one.
 Pure: bytes in, words out.
@@ -21,6 +24,7 @@ from caisey_core.signing import verify
 
 _START = b"caisey.chain.0\0"
 _LINK = b"caisey.chain.1\0"
+_TURN = b"caisey.chain.2\0"
 _INCARNATION = re.compile(r"[0-9a-f]{32}")
 
 
@@ -34,6 +38,11 @@ def link(chain: str, seq: int, received: int, digest: str) -> str:
     return hashlib.sha256(
         _LINK + bytes.fromhex(chain) + seq.to_bytes(8, "big") + received.to_bytes(8, "big") + bytes.fromhex(digest)
     ).hexdigest()
+
+
+def turn(chain: str, incarnation: str) -> str:
+    """The chain digest from which a log goes on in a new incarnation: the receipt's word for it is bound as well."""
+    return hashlib.sha256(_TURN + bytes.fromhex(chain) + bytes.fromhex(incarnation)).hexdigest()
 
 
 @dataclass(slots=True)
@@ -82,32 +91,51 @@ class Series:
         return sum(tail.unsigned for tail in self.tails.values())
 
 
+@dataclass(frozen=True, slots=True)
+class Extent:
+    """An incarnation that a log has left for a later one: its id, and the number of its last record."""
+
+    incarnation: str
+    seq: int
+
+
 @dataclass(slots=True)
 class Chain:
-    """A log as far as it has been verified."""
+    """A log as far as it has been verified. `ends`: the incarnations it has left, the oldest first."""
 
     incarnation: str = ""
     seq: int = 0
     chain: str = ""
     series: Series = field(default_factory=Series)
     received: int = 0
+    ends: tuple[Extent, ...] = ()
 
     @property
     def seen(self) -> Seen | None:
         """What a writer says it has seen."""
         return Seen(self.incarnation, self.seq, self.chain) if self.seq else None
 
+    def incarnation_of(self, seq: int) -> str:
+        """The incarnation in which a record got its place."""
+        return next((each.incarnation for each in self.ends if seq <= each.seq), self.incarnation)
+
     def copy(self) -> Chain:
         """One that goes on by itself."""
         return replace(self, series=Series({name: replace(tail) for name, tail in self.series.tails.items()}))
 
     def accept(self, record: Record, receipt: Receipt) -> None:
-        """Takes the next record with its receipt. Raises `BadRecord` and is unchanged if it is not the next."""
+        """Takes the next record with its receipt. Raises `BadRecord` and is unchanged if it is not the next.
+
+        A relay that was restored from a backup goes on in a new incarnation, on the same chain; never in one it left.
+        """
         if not _INCARNATION.fullmatch(receipt.incarnation) or not 0 <= receipt.received <= LAST_TIME:
             raise BadRecord("its receipt is malformed")
         before = self.chain or start(receipt.incarnation)
-        if self.incarnation and receipt.incarnation != self.incarnation:
-            raise BadRecord("the relay's log is of another incarnation")
+        anew = self.seq > 0 and receipt.incarnation != self.incarnation
+        if anew and receipt.incarnation in {each.incarnation for each in self.ends}:
+            raise BadRecord("the relay's log goes back to an incarnation it has left")
+        if anew:
+            before = turn(before, receipt.incarnation)
         if receipt.seq != self.seq + 1:
             raise BadRecord(f"record {self.seq + 1} is missing")
         if link(before, receipt.seq, receipt.received, record.digest) != receipt.chain:
@@ -117,6 +145,8 @@ class Chain:
         if receipt.received < self.received:
             raise BadRecord("its receipt is earlier than the one before it")
         self.series.advance(record)
+        if anew:
+            self.ends += (Extent(self.incarnation, self.seq),)
         self.incarnation, self.seq, self.chain = receipt.incarnation, receipt.seq, receipt.chain
         self.received = receipt.received
 
@@ -134,7 +164,9 @@ class Report:
     """The answer to "does this log hold?".
 
     `seq` is the log's length, or the number of the first bad record; `attested` the keys whose checkpoints cover all
-    of it; `provisional` records that no signature covers; `withheld` bodies that are not at hand.
+    of it; `provisional` records that no signature covers; `withheld` bodies that are not at hand; `restored` the
+    records after which the relay went on in another incarnation; `superseded` how many checkpoints count records that
+    had their places in an incarnation that was left before them.
     """
 
     state: State
@@ -143,6 +175,8 @@ class Report:
     attested: tuple[str, ...] = ()
     provisional: int = 0
     withheld: int = 0
+    restored: tuple[int, ...] = ()
+    superseded: int = 0
 
 
 def check(entries: Sequence[Entry], checkpoints: Iterable[Checkpoint], attestors: Iterable[str]) -> Report:
@@ -152,7 +186,7 @@ def check(entries: Sequence[Entry], checkpoints: Iterable[Checkpoint], attestors
     that is there holds, but its end is not attested, or something in it is covered by no signature.
     """
     chain, withheld, closed = Chain(), 0, False
-    chains: dict[int, str] = {}
+    places: dict[int, tuple[str, str]] = {}
     log = ""
     for number, entry in enumerate(entries, start=1):
         try:
@@ -163,23 +197,31 @@ def check(entries: Sequence[Entry], checkpoints: Iterable[Checkpoint], attestors
             chain.accept(record, entry.receipt)
         except BadRecord as bad:
             return Report(State.BAD, number, _sentence(bad))
-        chains[chain.seq] = chain.chain
+        places[chain.seq] = (chain.incarnation, chain.chain)
         withheld += record.sealed.body is None
         closed = closed or record.head.kind == "session.closed"
-    covered = _covered(checkpoints, frozenset(attestors), log, chain, chains)
+    covered = _covered(checkpoints, frozenset(attestors), log, chain, places)
     if isinstance(covered, Report):
         return covered
-    attested = tuple(key for key, seq in covered.items() if seq == chain.seq)
-    whole = closed and attested and len(attested) == len(covered) and not chain.series.provisional
+    reached, superseded = covered
+    attested = tuple(key for key, seq in reached.items() if seq == chain.seq)
+    whole = closed and attested and len(attested) == len(reached) and not chain.series.provisional
     state = State.INTACT if whole else State.OPEN
-    return Report(state, chain.seq, "", attested, chain.series.provisional, withheld)
+    restored = tuple(each.seq for each in chain.ends)
+    return Report(state, chain.seq, "", attested, chain.series.provisional, withheld, restored, superseded)
 
 
 def _covered(
-    checkpoints: Iterable[Checkpoint], attestors: frozenset[str], log: str, chain: Chain, chains: dict[int, str]
-) -> Report | dict[str, int]:
-    """How far each attestor's checkpoints go, or what a checkpoint shows to be wrong."""
+    checkpoints: Iterable[Checkpoint],
+    attestors: frozenset[str],
+    log: str,
+    chain: Chain,
+    places: dict[int, tuple[str, str]],
+) -> Report | tuple[dict[str, int], int]:
+    """How far each attestor's checkpoints go and how many are superseded, or what one shows to be wrong."""
+    left = {each.incarnation: each.seq for each in chain.ends}
     reached: dict[str, int] = {}
+    superseded = 0
     for checkpoint in checkpoints:
         try:
             said = read_checkpoint(checkpoint.statement)
@@ -189,12 +231,17 @@ def _covered(
             continue
         if not verify(said.key, Namespace.CHECKPOINT, checkpoint.statement, checkpoint.sig):
             return Report(State.BAD, said.seq, "the signature of its checkpoint does not hold")
-        if said.seq > chain.seq:
+        if said.seq > left.get(said.incarnation, said.seq):
+            # Whoever made it has attested records whose places the restored relay did not have any more.
+            superseded += 1
+            reached.setdefault(said.key, 0)
+        elif said.seq > chain.seq:
             return Report(State.BAD, chain.seq + 1, f"it is missing: a signed checkpoint counts {said.seq} records")
-        if said.incarnation != chain.incarnation or chains.get(said.seq) != said.chain:
+        elif places.get(said.seq) != (said.incarnation, said.chain):
             return Report(State.BAD, said.seq, "a signed checkpoint chains to other records")
-        reached[said.key] = max(said.seq, reached.get(said.key, 0))
-    return reached
+        else:
+            reached[said.key] = max(said.seq, reached.get(said.key, 0))
+    return reached, superseded
 
 
 def _sentence(bad: BadRecord) -> str:

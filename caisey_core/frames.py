@@ -133,12 +133,16 @@ class Challenge(Frame, frozen=True, tag="challenge"):
     time: int
 
 
-class Welcome(Frame, frozen=True, tag="welcome"):
-    """The login was good. `incarnation` is that of the relay's logs; `roster` is the roster's log."""
+class Welcome(Frame, frozen=True, tag="welcome", omit_defaults=True):
+    """The login was good. `incarnation` is the relay's at present; `roster` is the roster's log.
+
+    `repairs`: it knows `Repair`, and looks at checkpoints of its own that it is shown.
+    """
 
     incarnation: str
     roster: str
     time: int
+    repairs: bool = False
 
 
 class Entries(Frame, frozen=True, tag="entries"):
@@ -187,6 +191,21 @@ class Holds(Frame, frozen=True, tag="holds"):
     holds: tuple[Hold, ...]
 
 
+class Repaired(Frame, frozen=True, tag="repaired"):
+    """Repair `id` was carried out: where the log ends now (`seq` 0 and the rest empty: there is none for this key).
+
+    `same`: at the place that was asked about it is the same log. `lacking`: numbers of records whose bodies it lacks.
+    """
+
+    id: int
+    log: str
+    incarnation: str
+    seq: int
+    chain: str
+    same: bool
+    lacking: tuple[int, ...]
+
+
 # -- to the relay -----------------------------------------------------------------------------------------
 
 
@@ -197,12 +216,13 @@ class Login(Frame, frozen=True, tag="login"):
     sig: bytes
 
 
-class Follow(Frame, frozen=True, tag="follow"):
-    """Send this log from after `seq`, and go on. `incarnation` is empty where nothing is known."""
+class Follow(Frame, frozen=True, tag="follow", omit_defaults=True):
+    """Send this log from after `seq`, and go on. `incarnation` and `chain`, there, are empty where nothing is known."""
 
     log: str
     incarnation: str
     seq: int
+    chain: str = ""
 
 
 class FollowAll(Frame, frozen=True, tag="follow-all"):
@@ -227,8 +247,26 @@ class Append(Frame, frozen=True, tag="append"):
     records: tuple[Sealed, ...]
 
 
-FromRelay = Challenge | Welcome | Entries | CaughtUp | Appended | Denied | Reset | Holds | Probe | Alive | Checkpoint
-ToRelay = Login | Follow | FollowAll | FollowHolds | Append | Probe | Alive | Checkpoint
+class Repair(Frame, frozen=True, tag="repair"):
+    """To a relay restored from a backup: I hold this log, and at `seq` it chains to `chain`.
+
+    `entries` go on where the relay's log ends, or bring bodies it lacks; `records`, one batch of one series by
+    whomever, have lost their places and ask for new ones. With neither, it is a question.
+    """
+
+    id: int
+    log: str
+    seq: int
+    chain: str
+    entries: tuple[Entry, ...]
+    records: tuple[Sealed, ...]
+    checkpoints: tuple[Checkpoint, ...]
+
+
+FromRelay = (
+    Challenge | Welcome | Entries | CaughtUp | Appended | Denied | Reset | Holds | Repaired | Probe | Alive | Checkpoint
+)
+ToRelay = Login | Follow | FollowAll | FollowHolds | Append | Repair | Probe | Alive | Checkpoint
 
 DENIALS: Final = {
     "login": "the login was not accepted",
@@ -246,6 +284,8 @@ DENIALS: Final = {
     "expired": "the invitation has expired",
     "waiting": "the invitation waits for a second admin",
     "store": "the relay cannot write its journal",
+    "repair": "the log is not open to repair",
+    "restored": "the relay was restored from a backup and waits for what it lost",
 }
 
 _encoder = msgspec.msgpack.Encoder()

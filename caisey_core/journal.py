@@ -1,8 +1,9 @@
 """The journal: one SQLite format for technician, relay and endpoint. Plain tables that any SQLite tool opens.
 
-Records are rows of bytes, never updated but to add the relay's receipt. Bodies stand apart, by commitment, so that one
-can be deleted and the chain still holds. Every write is one transaction, durable when the call returns (WAL,
-`synchronous=FULL`). Whoever opens a journal keeps it on one thread.
+Records are rows of bytes, never updated but for their place, the relay's receipt. A receipt that no longer counts,
+because the relay was restored from a backup and went on without it, moves to `displaced` and stays there as evidence.
+Bodies stand apart, by commitment, so that one can be deleted and the chain still holds. Every write is one
+transaction, durable when the call returns (WAL, `synchronous=FULL`). Whoever opens a journal keeps it on one thread.
 
 Two processes must not checkpoint one WAL at the same time (SQLite before 3.51.3 can lose pages); the process that
 holds the lock file beside the journal does, the others leave the WAL alone.
@@ -28,7 +29,7 @@ from caisey_core.record import Record, Sealed
 if TYPE_CHECKING:
     from sqlite_utils import Database, Migrations
 
-FORMAT: Final = 1
+FORMAT: Final = 2
 """The version of the format, in `PRAGMA user_version`."""
 
 _INSERT_RECORD = """
@@ -73,6 +74,16 @@ def _migrations() -> Migrations:
             ) STRICT""")
         db.conn.execute("CREATE TABLE spent (action TEXT PRIMARY KEY, at INTEGER NOT NULL) STRICT")
         db.conn.execute("CREATE TABLE settings (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT")
+
+    @migrations()
+    def displaced(db: Database) -> None:
+        db.conn.execute("""
+            CREATE TABLE displaced (
+                log TEXT NOT NULL, digest TEXT NOT NULL, incarnation TEXT NOT NULL, seq INTEGER NOT NULL,
+                received INTEGER NOT NULL, chain TEXT NOT NULL,
+                PRIMARY KEY (log, incarnation, seq, digest)
+            ) STRICT""")
+        db.conn.execute("CREATE INDEX displaced_digest ON displaced (digest)")
 
     return migrations
 
@@ -247,6 +258,21 @@ class Journal:
         with self.transaction() as connection:
             connection.execute(_SET, (name, value))
 
+    def displace(self, log: str, after: int) -> int:
+        """Takes their places from a log's records beyond one, and keeps the receipts as evidence; how many."""
+        with self.transaction() as connection:
+            connection.execute(
+                """INSERT INTO displaced (log, digest, incarnation, seq, received, chain)
+                   SELECT log, digest, incarnation, seq, received, chain FROM records WHERE log = ? AND seq > ?
+                   ORDER BY seq ON CONFLICT DO NOTHING""",
+                (log, after),
+            )
+            return connection.execute(
+                "UPDATE records SET incarnation = NULL, seq = NULL, received = NULL, chain = NULL"
+                " WHERE log = ? AND seq > ?",
+                (log, after),
+            ).rowcount
+
     # -- reading ------------------------------------------------------------------------------------------
 
     def setting(self, name: str) -> str:
@@ -274,15 +300,58 @@ class Journal:
         return [_entry(row) for row in rows]
 
     def unsent(self, log: str | None = None) -> list[tuple[LogId, Sealed]]:
-        """Records without a receipt, in the order they were written."""
+        """One's own records that never had a receipt, in the order they were written."""
+        never = " AND digest NOT IN (SELECT digest FROM displaced)" if self._displaces() else ""
         rows = self._all(
-            """SELECT log, records.head, records.sig, bodies.salt, bodies.body
+            f"""SELECT log, records.head, records.sig, bodies.salt, bodies.body
                FROM records LEFT JOIN bodies ON bodies."commit" = records."commit"
-               WHERE seq IS NULL AND (? IS NULL OR log = ?) ORDER BY pos""",
+               WHERE seq IS NULL AND (? IS NULL OR log = ?){never} ORDER BY pos""",  # noqa: S608  (words of this file)
             log,
             log,
         )
         return [(LogId(row[0]), Sealed(*row[1:])) for row in rows]
+
+    def displaced(self, log: str | None = None) -> list[tuple[LogId, Sealed]]:
+        """Records, by whomever, that have lost their place and have no new one, in their old order."""
+        if not self._displaces():
+            return []
+        rows = self._all(
+            """SELECT records.log, records.head, records.sig, bodies.salt, bodies.body
+               FROM records LEFT JOIN bodies ON bodies."commit" = records."commit"
+               JOIN (SELECT digest, max(rowid) AS last FROM displaced GROUP BY digest) AS lost
+                 ON lost.digest = records.digest
+               WHERE records.seq IS NULL AND (? IS NULL OR records.log = ?) ORDER BY lost.last""",
+            log,
+            log,
+        )
+        return [(LogId(row[0]), Sealed(*row[1:])) for row in rows]
+
+    def displaced_logs(self) -> list[LogId]:
+        """Logs in which records have lost their place and have no new one."""
+        if not self._displaces():
+            return []
+        rows = self._all(
+            "SELECT DISTINCT log FROM records WHERE seq IS NULL AND digest IN (SELECT digest FROM displaced)"
+        )
+        return [LogId(row[0]) for row in rows]
+
+    def is_displaced(self, digest: str) -> bool:
+        """Whether a record has ever lost its place."""
+        return self._displaces() and self._one("SELECT 1 FROM displaced WHERE digest = ?", digest) is not None
+
+    def _displaces(self) -> bool:
+        """Whether it has the table; a journal of an older version that is only read has not."""
+        return self._one("SELECT 1 FROM sqlite_schema WHERE name = 'displaced'") is not None
+
+    def chain_at(self, log: str, seq: int) -> tuple[str, str] | None:
+        """The incarnation and chain digest at a record of a log; None if it has none there."""
+        row = self._one("SELECT incarnation, chain FROM records WHERE log = ? AND seq = ?", log, seq)
+        return None if row is None else (str(row[0]), str(row[1]))
+
+    def placed(self) -> list[LogId]:
+        """Every log of which a record has its place, the one with the newest record first."""
+        rows = self._all("SELECT log FROM records WHERE seq IS NOT NULL GROUP BY log ORDER BY max(pos) DESC")
+        return [LogId(row[0]) for row in rows]
 
     def logs(self, first: str, *, without: str = "") -> list[LogId]:
         """Logs begun by a kind (`session.opened`, `workspace.founded`), the newest first.
@@ -296,6 +365,11 @@ class Journal:
             without,
         )
         return [LogId(row[0]) for row in rows]
+
+    def newest_checkpoint(self, key: str) -> Checkpoint | None:
+        """The checkpoint kept last of those that a key has made."""
+        row = self._one("SELECT statement, sig FROM checkpoints WHERE key = ? ORDER BY rowid DESC LIMIT 1", key)
+        return None if row is None else Checkpoint(statement=row[0], sig=row[1])
 
     def checkpoints(self, log: str) -> list[Checkpoint]:
         """A log's signed checkpoints, by the length they state."""

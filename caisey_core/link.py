@@ -4,6 +4,9 @@ The link logs in, follows logs from where their verified chains end, sends appen
 and takes nothing from the relay that does not chain, verify and come in order: what it lets through is
 `Received(records)`, what it does not ends the connection as `Broken`. Times are seconds of any clock that only goes
 forward.
+
+A relay that has begun a new incarnation was restored from a backup. From then on nothing is asked of it and nothing
+appended until its owner has offered it what it lost (`Ready.restored`, `repair`, `mended`).
 """
 
 from __future__ import annotations
@@ -30,11 +33,15 @@ _UNCOVERED = 256
 
 @dataclass(frozen=True, slots=True)
 class Ready:
-    """Logged in; what was waiting has been sent again. `offset_ms`: the relay's clock when it said so."""
+    """Logged in; what was waiting has been sent again. `relay_time`: the relay's clock when it said so.
+
+    `restored`: the relay's incarnation is another one than is known here; what was waiting waits for `Link.mended`.
+    """
 
     incarnation: str
     roster: LogId
     relay_time: int
+    restored: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +115,13 @@ class Restored:
 
 
 @dataclass(frozen=True, slots=True)
+class Mended:
+    """A repair was carried out, or a question answered: where the relay's log ends. See `frames.Repaired`."""
+
+    said: frames.Repaired
+
+
+@dataclass(frozen=True, slots=True)
 class Broken:
     """The relay sent something that must not be believed, or nothing in time. The connection ends.
 
@@ -135,6 +149,7 @@ Event = (
     | Attested
     | Waits
     | Restored
+    | Mended
     | Broken
     | Nudged
 )
@@ -145,7 +160,9 @@ class Link:
     """The protocol's state on one peer.
 
     `origin` is the relay as typed; `workspace` the pinned root fingerprint; `load` gives the verified chain of a log
-    as far as the journal holds it.
+    as far as the journal holds it; `proof` the newest checkpoint at hand that a relay's key has made. `incarnation` is
+    the relay's as last known, empty before the first login; `apart` are logs the relay holds otherwise: nothing is
+    taken of them and nothing appended.
     """
 
     key: SigningKey
@@ -153,9 +170,14 @@ class Link:
     workspace: str
     nonce: Callable[[], str]
     load: Callable[[LogId], Chain] = lambda _log: Chain()
+    proof: Callable[[str], Checkpoint | None] = lambda _relay: None
+    incarnation: str = ""
+    apart: set[LogId] = field(default_factory=set)
     chains: dict[LogId, Chain] = field(default_factory=dict)
     ready: bool = False
     cursor: str = ""
+    _relay: str = ""
+    _mending: bool = False
     _everything: bool = False
     _holds: bool = False
     _follows: list[LogId] = field(default_factory=list)
@@ -179,7 +201,7 @@ class Link:
         """Follows a log from where its chain ends, now and after every reconnect."""
         if log not in self._follows:
             self._follows.append(log)
-            if self.ready:
+            if self._open(log):
                 self._ask(log)
 
     def ask_again(self, log: LogId) -> None:
@@ -190,7 +212,7 @@ class Link:
     def follow_all(self, cursor: str) -> None:
         """Follows every log in scope from a cursor, now and after every reconnect."""
         self._everything, self.cursor = True, cursor
-        if self.ready:
+        if self.ready and not self._mending:
             self._send(frames.FollowAll(cursor=cursor))
 
     def follow_holds(self) -> None:
@@ -203,7 +225,7 @@ class Link:
         """Sends one batch until it is acknowledged or rejected; its id."""
         request = frames.Append(id=next(self._ids), log=log, expect=expect, records=tuple(records))
         self._waiting[request.id] = request
-        if self.ready:
+        if self._open(log):
             self._send(request)
         return request.id
 
@@ -223,13 +245,56 @@ class Link:
     def attest(self, log: LogId, checkpoint: Checkpoint) -> None:
         """Sends a log's signed checkpoint; the last one of each log again after every reconnect."""
         self._checkpoints[log] = checkpoint
-        if self.ready:
+        if self._open(log):
             self._send(checkpoint)
 
     def distrust(self, log: LogId) -> None:
         """Forgets how far a log has been verified; what the journal holds counts from now on."""
         self.chains.pop(log, None)
         self._ahead.pop(log, None)
+        self._checkpoints.pop(log, None)
+
+    def repair(
+        self,
+        log: LogId,
+        seq: int,
+        chain: str,
+        *,
+        entries: Sequence[Entry] = (),
+        records: Sequence[Sealed] = (),
+        checkpoints: Sequence[Checkpoint] = (),
+    ) -> int:
+        """Offers a restored relay what it lacks, or asks where its log ends (`frames.Repair`), on this connection.
+
+        Its id comes back in `Mended` or `Rejected`.
+        """
+        request = frames.Repair(
+            id=next(self._ids),
+            log=log,
+            seq=seq,
+            chain=chain,
+            entries=tuple(entries),
+            records=tuple(records),
+            checkpoints=tuple(checkpoints),
+        )
+        if self.ready:
+            self._send(request)
+        return request.id
+
+    def mended(self) -> None:
+        """The relay has what it could be given: everything that was waiting is asked and sent, but of logs `apart`."""
+        if self._mending:
+            self._mending = False
+            if self.ready:
+                self._resume()
+
+    def rejoin(self, log: LogId) -> None:
+        """A log is no longer apart: what was waiting for it is asked and sent."""
+        if log in self.apart:
+            self.apart.discard(log)
+            if self._open(log):
+                self._ask(log)
+                self._resend(log)
 
     @property
     def unacknowledged(self) -> int:
@@ -301,6 +366,8 @@ class Link:
                 return [Restored(frame.log, frame.incarnation, frame.seq)]
             case frames.Holds():
                 return [Waits(frame.holds)]
+            case frames.Repaired():
+                return [Mended(frame)]
             case frames.Probe():
                 return [Probed(frame.id)]
             case frames.Alive():
@@ -314,6 +381,7 @@ class Link:
         if challenge.workspace != self.workspace:
             why = "The relay serves another workspace than the one this home has joined."
             return [Broken(why, fatal=True, code="workspace")]
+        self._relay = challenge.relay
         statement = canonical(
             LoginStatement(
                 v=1,
@@ -330,17 +398,38 @@ class Link:
 
     def _welcomed(self, welcome: frames.Welcome) -> list[Event]:
         self.ready, self._login_until = True, None
+        if self.incarnation and welcome.incarnation != self.incarnation and welcome.repairs:
+            # A cursor is a position among the records that the relay had before.
+            self._mending, self.cursor = True, ""
+        self.incarnation = welcome.incarnation
+        if welcome.repairs and (proof := self.proof(self._relay)) is not None:
+            self._send(proof)
+        if not self._mending:
+            self._resume()
+        return [Ready(welcome.incarnation, LogId(welcome.roster), welcome.time, self._mending)]
+
+    def _resume(self) -> None:
         for log in self._follows:
-            self._ask(log)
+            if self._open(log):
+                self._ask(log)
         if self._everything:
             self._send(frames.FollowAll(cursor=self.cursor))
         if self._holds:
             self._send(frames.FollowHolds())
+        self._resend()
+
+    def _resend(self, log: str = "") -> None:
+        """Sends what has no receipt, and the last checkpoints, of a log or of all."""
         for request in self._waiting.values():
-            self._send(request)
-        for checkpoint in self._checkpoints.values():
-            self._send(checkpoint)
-        return [Ready(welcome.incarnation, LogId(welcome.roster), welcome.time)]
+            if self._open(request.log) and log in {"", request.log}:
+                self._send(request)
+        for name, checkpoint in self._checkpoints.items():
+            if self._open(name) and log in {"", name}:
+                self._send(checkpoint)
+
+    def _open(self, log: str) -> bool:
+        """Whether anything is to be asked or sent about a log now."""
+        return self.ready and not self._mending and log not in self.apart
 
     def _appended(self, frame: frames.Appended) -> list[Event]:
         request = self._waiting.pop(frame.id, None)
@@ -353,6 +442,8 @@ class Link:
     def _entries(self, frame: frames.Entries) -> list[Event]:
         """Passes on what signatures cover; a batch of output whose signature is still to come is held back."""
         log = LogId(frame.log)
+        if log in self.apart:
+            return []
         chain, held = self._ahead.pop(log) if log in self._ahead else (self.chain(log), [])
         sound: list[tuple[Record, Receipt]] = []
         broken: list[Event] = []
@@ -360,7 +451,7 @@ class Link:
         try:
             for entry in frame.entries:
                 seq = entry.receipt.seq
-                if entry.receipt.seq <= chain.seq and entry.receipt.incarnation == chain.incarnation:
+                if entry.receipt.seq <= chain.seq and entry.receipt.incarnation == chain.incarnation_of(seq):
                     continue
                 record = _of(log, entry)
                 if record.sealed.sig is None and not held:
@@ -385,7 +476,7 @@ class Link:
 
     def _ask(self, log: LogId) -> None:
         chain = self.chain(log)
-        self._send(frames.Follow(log=log, incarnation=chain.incarnation, seq=chain.seq))
+        self._send(frames.Follow(log=log, incarnation=chain.incarnation, seq=chain.seq, chain=chain.chain))
 
     def _send(self, frame: Frame) -> None:
         self._out.append(frames.encode(frame))

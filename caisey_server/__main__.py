@@ -36,13 +36,20 @@ def run(
     tls_cert: Annotated[Path | None, typer.Option(help="Certificate chain (PEM).")] = None,
     tls_key: Annotated[Path | None, typer.Option(help="The certificate's private key (PEM).")] = None,
     plain_text_on: Annotated[str, typer.Option(help="The host on which plain text is meant.")] = "",
+    restored: Annotated[
+        bool,
+        typer.Option(
+            "--restored",
+            help="Its journal was put back from a backup: take back from members and agents what is lost. Once.",
+        ),
+    ] = False,
 ) -> None:
     """Run the relay until it is told to stop."""
     from caisey_core.errors import CaiseyError
     from caisey_server.serve import Listen, serve
 
     try:
-        serve(home.expanduser(), Listen(host, port, ready_file, tls_cert, tls_key, plain_text_on))
+        serve(home.expanduser(), Listen(host, port, ready_file, tls_cert, tls_key, plain_text_on), restored=restored)
     except CaiseyError as error:
         print(f"{error} {error.hint}".strip(), file=sys.stderr)
         raise typer.Exit(error.exit_code) from error
@@ -70,6 +77,8 @@ def status(
         print(f"relay      {found['relay']}")
         print(f"workspace  {found['workspace'] or 'none yet'}")
         print(f"records    {found['records']}")
+        if found["restored"]:
+            print(f"restored   from a backup; {found['repairable']} logs open to repair")
 
 
 @app.command(epilog="Example: caisey-server doctor --tls-cert cert.pem --tls-key key.pem")

@@ -252,6 +252,11 @@ def sound(records: Sequence[Record], writer: str) -> Denial | None:
     """What is wrong with a batch by itself: whose it is, its order, its signatures. Needs no state."""
     if not records:
         return signed(records)
+    return one_series(records, writer) or signed(records)
+
+
+def one_series(records: Sequence[Record], writer: str) -> Denial | None:
+    """What is wrong with a batch's order, or with whose it is."""
     first, tail = records[0], Tail(records[0].head.n - 1, records[0].head.prev)
     for record in records:
         head = record.head
@@ -262,17 +267,20 @@ def sound(records: Sequence[Record], writer: str) -> Denial | None:
         if (head.n, head.prev) != (tail.n + 1, tail.digest):
             return denial("gap")
         tail = Tail(head.n, record.digest)
-    return signed(records)
+    return None
 
 
-def signed(records: Sequence[Record]) -> Denial | None:
-    """Whether every statement's signature holds, and a batch's last one covers the output before it."""
+def signed(records: Sequence[Record], *, again: bool = False) -> Denial | None:
+    """Whether every statement's signature holds, and a batch's last one covers the output before it.
+
+    `again`: they were here before, so that whoever offers them may have been shown no body for the staff.
+    """
     if not records:
         return denial("malformed", "no records")
     for record in records:
         if record.kind is None:
             return denial("kind", f"this relay does not know {record.head.kind!r}")
-        if record.body is None:
+        if record.body is None and not (again and record.head.aud == Audience.STAFF):
             return denial("malformed", "a record is appended with its body")
         if record.sealed.sig is None and record.head.kind not in BATCHED:
             return denial("signature", f"{record.head.kind} carries none")

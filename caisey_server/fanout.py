@@ -112,6 +112,7 @@ class Hub:
     def __init__(self, log: EmbeddedLog, clock: Callable[[], int]) -> None:
         self.source = Source(log)
         self._clock = clock
+        self._incarnation = log.life.incarnation
         self.followers: set[Follower] = set()
         self._by_log: dict[str, set[Follower]] = {}
         self._every: dict[str, set[Follower]] = {}
@@ -153,8 +154,12 @@ class Hub:
 
     def publish(self, committed: Committed) -> None:
         """Takes what was committed: into memory, and to whom it concerns."""
+        if committed.filled:
+            self.source.forget()
         for item in committed.items:
             self.source.tail.add(item)
+        if committed.life is not None and committed.life.incarnation != self._incarnation:
+            self._restored(committed.life.incarnation)
         if committed.directory is not None:
             self._reconsider(committed.directory)
         first = committed.items[0].pos if committed.items else None
@@ -180,6 +185,12 @@ class Hub:
             for follower in self._waiting:
                 if follower.waiting is not None:
                     follower.due(follower.waiting)
+
+    def _restored(self, incarnation: str) -> None:
+        """The relay has learnt that it was restored from a backup: who comes again is told, and offers what it has."""
+        self._incarnation = incarnation
+        for follower in self.followers:
+            follower.leave(1012, "restored")
 
     def _reconsider(self, directory: Directory) -> None:
         """The roster has changed: everybody is looked up again, and who has no business here any more goes."""

@@ -42,6 +42,8 @@ _STATUS: Final = {
     "size": 413,
     "rate": 429,
     "store": 503,
+    "restored": 503,
+    "repair": 409,
     "away": 503,
 }
 """HTTP status of a denial; 400 for the others."""
@@ -159,7 +161,7 @@ async def login(relay: Here, address: Address, request: Request) -> Response:
         nonce = ""
     key = relay.log_in(asked.statement, asked.sig, nonce if relay.redeem(nonce) else None, address)
     if key is None:
-        raise _Refused(denial("login"))
+        raise _Refused(relay.stranger())
     relay.welcomes(address)
     token, expires = relay.token(key)
     return _json(api.LoginAccepted(token=token, expires=expires))
@@ -192,9 +194,11 @@ async def health(relay: Here) -> Response:
     state = api.Health(
         ok=ok,
         version=__version__,
-        incarnation=relay.log.incarnation,
+        incarnation=relay.log.life.incarnation,
         connections=len(relay.hub.followers),
         why="" if ok else DENIALS["store"],
+        restored=relay.log.life.restored,
+        repairable=relay.log.life.lost,
     )
     return _json(state, 200 if ok else 503)
 

@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future as Promise
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Concatenate, Final, ParamSpec, Protocol, TypeVar
+from typing import Any, Concatenate, Final, ParamSpec, Protocol, TypeVar
 
 from caisey_core.frames import Checkpoint
 from caisey_core.kinds import Body
@@ -23,7 +23,20 @@ from caisey_core.record import Record
 from caisey_core.signing import SigningKey
 from caisey_server.admission import Denial, Directory, denial
 from caisey_server.reader import Reader
-from caisey_server.requests import Append, Attest, Committed, Found, Item, Positions, Request, Tell
+from caisey_server.requests import (
+    Append,
+    Attest,
+    Committed,
+    Found,
+    Item,
+    Life,
+    Positions,
+    Repair,
+    Request,
+    Result,
+    Tell,
+    Where,
+)
 from caisey_server.sequencer import Sequencer
 
 P = ParamSpec("P")
@@ -39,7 +52,7 @@ _WAITING_BYTES: Final = 32 * 1024 * 1024
 class Log(Protocol):
     """What a relay needs of a log, wherever it is kept."""
 
-    incarnation: str
+    life: Life
     directory: Directory
 
     def append(
@@ -60,32 +73,32 @@ class Log(Protocol):
 class EmbeddedLog:
     """The log as one SQLite file. Belongs to the event loop it was opened on."""
 
-    def __init__(self, path: Path, key: SigningKey, clock: Callable[[], int]) -> None:
-        self.incarnation = ""
+    def __init__(self, path: Path, key: SigningKey, clock: Callable[[], int], *, restored: bool = False) -> None:
+        self.life = Life("")
         self.directory: Directory
         self.trouble = ""
         self.start = 0
         self._loop = asyncio.get_running_loop()
         self._listeners: list[Listener] = []
-        self._queue: queue.SimpleQueue[tuple[Request, asyncio.Future[Positions | Denial], int] | None] = (
-            queue.SimpleQueue()
-        )
+        self._queue: queue.SimpleQueue[tuple[Request, asyncio.Future[Any], int, str] | None] = queue.SimpleQueue()
         self._bytes = 0
         self._drained = asyncio.Event()
         self._opened: Promise[Sequencer] = Promise()
-        self._thread = threading.Thread(target=self._write, args=(path, key, clock), name="journal")
+        self._thread = threading.Thread(target=self._write, args=(path, key, clock, restored), name="journal")
         self._path = path
         self._reader: Reader | None = None
         self._reading = ThreadPoolExecutor(1, "reader")
 
     @classmethod
-    async def open(cls, path: Path, key: SigningKey, clock: Callable[[], int]) -> EmbeddedLog:
-        """Opens or creates the journal. Raises `JournalError`."""
-        log = cls(path, key, clock)
+    async def open(
+        cls, path: Path, key: SigningKey, clock: Callable[[], int], *, restored: bool = False
+    ) -> EmbeddedLog:
+        """Opens or creates the journal; `restored`: it was put back from a backup. Raises `JournalError`."""
+        log = cls(path, key, clock, restored=restored)
         log._thread.start()
         try:
             sequencer = await asyncio.wrap_future(log._opened)
-            log.incarnation, log.directory = sequencer.incarnation, sequencer.directory
+            log.life, log.directory = sequencer.life, sequencer.directory
             log.start = await log.ask(Reader.last)
         except BaseException:
             await log.close()
@@ -106,7 +119,7 @@ class EmbeddedLog:
         return self._submit(Found(tuple(records)), 0)
 
     def attest(self, checkpoint: Checkpoint, writer: str) -> asyncio.Future[Positions | Denial]:
-        """Keeps an endpoint's checkpoint, if it agrees with the log."""
+        """Keeps an endpoint's checkpoint, if it agrees with the log; looks at one of the relay's own."""
         return self._submit(Attest(checkpoint, writer), 0)
 
     def tell(self, notes: Sequence[tuple[str, Body]]) -> None:
@@ -114,25 +127,29 @@ class EmbeddedLog:
         if notes:
             _ = self._submit(Tell(tuple(notes)), 0)
 
+    def repair(self, request: Repair) -> asyncio.Future[Where | Denial]:
+        """Takes lost records back, if the relay was restored from a backup."""
+        return self._submit(request, sum(len(each.sealed.body or b"") for each, _ in request.entries))
+
     async def room(self) -> None:
         """Waits until not too much is waiting to be written. Append right after it."""
         while self._bytes > _WAITING_BYTES:
             self._drained.clear()
             await self._drained.wait()
 
-    def _submit(self, request: Request, size: int) -> asyncio.Future[Positions | Denial]:
-        future: asyncio.Future[Positions | Denial] = self._loop.create_future()
+    def _submit(self, request: Request, size: int) -> asyncio.Future[Any]:
+        future: asyncio.Future[Any] = self._loop.create_future()
         if self._thread.is_alive():
             self._bytes += size
-            self._queue.put((request, future, size))
+            self._queue.put((request, future, size, self.life.incarnation))
         else:
             future.set_result(denial("store"))
         return future
 
-    def _write(self, path: Path, key: SigningKey, clock: Callable[[], int]) -> None:
+    def _write(self, path: Path, key: SigningKey, clock: Callable[[], int], restored: bool) -> None:
         """The writer's thread."""
         try:
-            sequencer = Sequencer.open(path, key, clock)
+            sequencer = Sequencer.open(path, key, clock, restored=restored)
         except BaseException as error:  # noqa: BLE001  (it is raised where the log is opened)
             self._opened.set_exception(error)
             return
@@ -145,16 +162,16 @@ class EmbeddedLog:
             waiting = [each for each in batch if each is not None]
             open_ = len(waiting) == len(batch)
             if waiting:
-                results, committed = sequencer.commit([request for request, _, _ in waiting])
-                futures = [future for _, future, _ in waiting]
+                results, committed = sequencer.commit([each[0] for each in waiting], [each[3] for each in waiting])
+                futures = [each[1] for each in waiting]
                 size = sum(each[2] for each in waiting)
                 self._loop.call_soon_threadsafe(self._publish, futures, results, committed, sequencer.trouble, size)
         sequencer.journal.close()
 
     def _publish(
         self,
-        futures: list[asyncio.Future[Positions | Denial]],
-        results: list[Positions | Denial],
+        futures: list[asyncio.Future[Any]],
+        results: list[Result],
         committed: Committed | None,
         trouble: str,
         size: int,
@@ -166,10 +183,12 @@ class EmbeddedLog:
         self.trouble = trouble
         if committed is not None and committed.directory is not None:
             self.directory = committed.directory
+        if committed is not None and committed.life is not None:
+            self.life = committed.life
         for future, result in zip(futures, results, strict=True):
             if not future.done():
                 future.set_result(result)
-        if committed is not None and (committed.items or committed.marked):
+        if committed is not None and (committed.items or committed.marked or committed.life or committed.filled):
             for listener in self._listeners:
                 listener(committed)
 
@@ -194,9 +213,9 @@ class EmbeddedLog:
         return await self._loop.run_in_executor(self._reading, answer)
 
     async def close(self) -> None:
-        """Writes what waits, and ends."""
-        self._queue.put(None)
-        await asyncio.to_thread(self._thread.join)
+        """Writes what waits, and ends. The writer is the last to go: it leaves one file, and no WAL beside it."""
         if self._reader is not None:
             await self.ask(Reader.close)
         await asyncio.to_thread(self._reading.shutdown)
+        self._queue.put(None)
+        await asyncio.to_thread(self._thread.join)

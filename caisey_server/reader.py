@@ -86,6 +86,10 @@ class Reader:
         """How many records a log has."""
         return self._journal.length(log)
 
+    def place(self, log: str, seq: int) -> tuple[str, str] | None:
+        """The incarnation and chain digest at a log's record; None if it has none there."""
+        return self._journal.chain_at(log, seq)
+
     def last(self) -> int:
         """The last position across logs."""
         with translated(self._path):

@@ -16,7 +16,7 @@ from caisey_core.connection import is_loopback
 from caisey_core.roster import Grant
 from caisey_core.signing import SigningKey, fingerprint
 from caisey_server import admission
-from caisey_server.admission import Denial, Directory, Door, Standing
+from caisey_server.admission import Denial, Directory, Door, Standing, denial
 from caisey_server.audit import QUIET, Refusal, Tally
 from caisey_server.fanout import Follower, Hub
 from caisey_server.home import Home
@@ -129,6 +129,16 @@ class Relay:
 
     def _bucket(self, address: str) -> Bucket:
         return (self._here if is_loopback(address) else self._away).of(address)
+
+    def stranger(self) -> Denial:
+        """What a key that is not admitted is told, whoever it is."""
+        if self.log.life.roster:
+            return denial("login")
+        return denial(
+            "login",
+            "this relay was restored from a backup and may not have the whole roster yet; an admin's next command "
+            "gives it back",
+        )
 
     def log_in(self, statement: bytes, sig: bytes, challenge: str | None, address: str) -> str | None:
         """The key that has proved itself with this challenge; None for every other case alike.

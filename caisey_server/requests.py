@@ -8,7 +8,7 @@ from caisey_core.frames import Checkpoint, Entry, Receipt
 from caisey_core.ids import Digest
 from caisey_core.kinds import Body
 from caisey_core.record import Record
-from caisey_server.admission import Directory
+from caisey_server.admission import Denial, Directory
 
 Positions = tuple[tuple[Digest, Receipt], ...]
 
@@ -45,7 +45,50 @@ class Tell:
     notes: tuple[tuple[str, Body], ...]
 
 
-Request = Append | Found | Attest | Tell
+@dataclass(frozen=True, slots=True)
+class Repair:
+    """What a peer, by its key `writer`, offers a restored relay of one log. See `frames.Repair`.
+
+    `records` are sound by themselves; `entries` are read, and nothing more.
+    """
+
+    log: str
+    seq: int
+    chain: str
+    entries: tuple[tuple[Record, Receipt], ...]
+    records: tuple[Record, ...]
+    checkpoints: tuple[Checkpoint, ...]
+    writer: str
+
+
+@dataclass(frozen=True, slots=True)
+class Where:
+    """Where a log ends after a repair. See `frames.Repaired`."""
+
+    incarnation: str
+    seq: int
+    chain: str
+    same: bool
+    lacking: tuple[int, ...]
+
+
+Request = Append | Found | Attest | Tell | Repair
+Result = Positions | Where | Denial
+
+
+@dataclass(frozen=True, slots=True)
+class Life:
+    """One life of the relay's journal: from its beginning, or from a backup's restoration, to the next restoration.
+
+    `past`: its earlier incarnations. `restored`: it began with a restoration. `lost`: how many logs are open to repair.
+    `roster`: a member has looked at the roster since, and lacks nothing of theirs there.
+    """
+
+    incarnation: str
+    past: tuple[str, ...] = ()
+    restored: bool = False
+    lost: int = 0
+    roster: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,9 +114,12 @@ class Committed:
     """What one transaction has added.
 
     `marked`: logs of which checkpoints were kept, and those sessions' endpoints. `directory`: the roster's, if it
-    changed.
+    changed. `life`: the incarnation the relay is in, and how many logs are open to repair. `filled`: records that were
+    there have got their bodies.
     """
 
     items: tuple[Item, ...]
     marked: dict[str, str]
     directory: Directory | None
+    life: Life | None = None
+    filled: bool = False

@@ -1,5 +1,8 @@
 """Puts records in their places: many appends, one transaction. The only writer of the relay's journal.
 
+After a restoration from a backup it takes lost records back in their old places (`repair`), log by log, until the log
+goes on in the new incarnation.
+
 Everything an append is judged by (roster, series, the log's end) is read inside the transaction it is written in, so
 nothing can come between the check and the write. Nothing is held in memory that the journal does not hold: when a
 transaction fails, the draft of it is dropped and the next one starts from the journal again.
@@ -11,7 +14,7 @@ import logging
 import secrets
 import sqlite3
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
@@ -22,12 +25,27 @@ from caisey_core.ids import Digest
 from caisey_core.journal import Journal
 from caisey_core.kinds import GOVERNING, AuditOpened, Namespace, SessionOpened
 from caisey_core.record import Record, Writer, canonical, parse
-from caisey_core.roster import Roster, fold
+from caisey_core.roster import Endpoint, Grant, Member, Roster, fold
 from caisey_core.signing import SigningKey, verify
-from caisey_server import admission, projections
+from caisey_server import admission, projections, repair
 from caisey_server.admission import AUDIT, SQL_MAX, Denial, Directory, Session, denial
-from caisey_server.requests import Append, Attest, Committed, Found, Item, Positions, Request, Tell
+from caisey_server.requests import (
+    Append,
+    Attest,
+    Committed,
+    Found,
+    Item,
+    Life,
+    Positions,
+    Repair,
+    Request,
+    Result,
+    Tell,
+    Where,
+)
 
+_TAILS: Final = 32
+"""Ends of logs under repair that are remembered, so that a long log is not read again for each of its pages."""
 ATTEST_EVERY: Final = 256
 """Records of a log after which the relay signs how far it has come."""
 
@@ -39,6 +57,7 @@ class End:
     seq: int
     received: int
     chain: str
+    incarnation: str
 
 
 @dataclass(slots=True)
@@ -47,41 +66,59 @@ class Draft:
 
     directory: Directory
     now: int
+    life: Life
     ends: dict[str, End] = field(default_factory=dict)
     grew: dict[str, int] = field(default_factory=dict)
     sessions: dict[str, Session] = field(default_factory=dict)
     items: list[Item] = field(default_factory=list)
     marked: dict[str, str] = field(default_factory=dict)
+    tails: dict[str, chain.Chain] = field(default_factory=dict)
+    filled: bool = False
 
 
 class Sequencer:
-    """Owns the journal; lives on one thread. `directory` and `trouble` are what the last transaction left."""
+    """Owns the journal; lives on one thread. `directory`, `life` and `trouble` are what the last transaction left."""
 
-    def __init__(self, journal: Journal, key: SigningKey, clock: Callable[[], int]) -> None:
+    def __init__(self, journal: Journal, key: SigningKey, clock: Callable[[], int], *, restored: bool = False) -> None:
         self.journal = journal
         self.trouble = ""
         self._key = key
         self._clock = clock
         self._scribe: Writer | None = None
-        self.incarnation = journal.setting("incarnation") or secrets.token_hex(16)
+        self._tails: dict[str, chain.Chain] = {}
+        self.life = repair.life(journal)
         # Written at every start: whether the journal takes writes is not to be found out by the first append.
-        journal.set("incarnation", self.incarnation)
+        journal.set("incarnation", self.life.incarnation)
         self.directory = Directory.of(roster_of(journal))
+        if restored:
+            with journal.transaction() as connection:
+                self.life = repair.anew(connection, self.life)
 
     @classmethod
-    def open(cls, path: Path, key: SigningKey, clock: Callable[[], int]) -> Sequencer:
-        """Opens or creates the relay's journal. Raises `JournalError`."""
-        return cls(Journal.open(path, migrations=[projections.migrations()]), key, clock)
+    def open(cls, path: Path, key: SigningKey, clock: Callable[[], int], *, restored: bool = False) -> Sequencer:
+        """Opens or creates the relay's journal. Raises `JournalError`.
 
-    def commit(self, requests: Sequence[Request]) -> tuple[list[Positions | Denial], Committed | None]:
+        `restored`: it was put back from a backup, and begins a new incarnation.
+        """
+        journal = Journal.open(path, migrations=[projections.migrations(), repair.migrations()])
+        return cls(journal, key, clock, restored=restored)
+
+    def commit(self, requests: Sequence[Request], lives: Sequence[str] = ()) -> tuple[list[Result], Committed | None]:
         """Carries requests out in one transaction, in order; one result each. Never raises.
 
-        If the transaction fails, none was carried out and `trouble` says why.
+        If the transaction fails, none was carried out and `trouble` says why. `lives`: the incarnation in which each
+        was asked; what was asked in an earlier one is denied, because who asked could not know what was lost.
         """
-        draft = Draft(self.directory, self._clock())
+        draft = Draft(self.directory, self._clock(), self.life)
+        asked = lives or [self.life.incarnation] * len(requests)
         try:
             with self.journal.transaction() as connection:
-                results = [self._carry_out(connection, draft, request) for request in requests]
+                results = [
+                    self._carry_out(connection, draft, request)
+                    if life == draft.life.incarnation
+                    else denial("restored")
+                    for request, life in zip(requests, asked, strict=True)
+                ]
                 self._settle(connection, draft)
         except Exception as error:
             if not isinstance(error, JournalError):
@@ -91,8 +128,10 @@ class Sequencer:
         if draft.items or draft.marked:
             self.trouble = ""
         changed = draft.directory if draft.directory is not self.directory else None
-        self.directory = draft.directory
-        return results, Committed(tuple(draft.items), draft.marked, changed)
+        lived = draft.life if draft.life is not self.life else None
+        self.directory, self.life = draft.directory, draft.life
+        self._tails = dict([*self._tails.items(), *draft.tails.items()][-_TAILS:])
+        return results, Committed(tuple(draft.items), draft.marked, changed, lived, draft.filled)
 
     def _abandon(self, why: str) -> None:
         self.trouble, self._scribe = why, None
@@ -103,7 +142,7 @@ class Sequencer:
         except sqlite3.Error:
             pass
 
-    def _carry_out(self, connection: sqlite3.Connection, draft: Draft, request: Request) -> Positions | Denial:
+    def _carry_out(self, connection: sqlite3.Connection, draft: Draft, request: Request) -> Result:
         match request:
             case Append():
                 return self._append(connection, draft, request)
@@ -113,10 +152,14 @@ class Sequencer:
                 return self._witness(connection, draft, request)
             case Tell():
                 return self._tell(connection, draft, request)
+            case Repair():
+                return self._repair(connection, draft, request)
 
     # -- appends ------------------------------------------------------------------------------------------
 
-    def _append(self, connection: sqlite3.Connection, draft: Draft, request: Append) -> Positions | Denial:
+    def _append(
+        self, connection: sqlite3.Connection, draft: Draft, request: Append, *, again: bool = False
+    ) -> Positions | Denial:
         first, roster = request.records[0], draft.directory.roster
         standing = draft.directory.who(request.writer)
         if standing is None or request.log != first.log:
@@ -134,6 +177,9 @@ class Sequencer:
         new = request.records[len(known) :]
         if not new:
             return known
+        if first.log == roster.log and isinstance(standing, Grant) and not (draft.life.roster or again):
+            # It would be the first of a roster whose lost end nobody could give back any more.
+            return denial("restored")
         end = self._end(connection, draft, first.log)
         received = max(draft.now, end.received)
         if session is None:
@@ -187,7 +233,7 @@ class Sequencer:
         if self._key.public not in roster.relays or not roster.members:
             return denial("kind", "a workspace is founded with this relay's key and at least one member")
         draft.directory = Directory.of(roster)
-        end = End(0, 0, chain.start(self.incarnation))
+        end = self._beginning(draft)
         return self._place(connection, draft, "", records, end, draft.now)
 
     def _known(self, connection: sqlite3.Connection, records: Sequence[Record]) -> Positions | Denial:
@@ -218,10 +264,14 @@ class Sequencer:
     def _end(self, connection: sqlite3.Connection, draft: Draft, log: str) -> End:
         if log not in draft.ends:
             row = connection.execute(
-                "SELECT seq, received, chain FROM records WHERE log = ? ORDER BY seq DESC LIMIT 1", (log,)
+                "SELECT seq, received, chain, incarnation FROM records WHERE log = ? ORDER BY seq DESC LIMIT 1", (log,)
             ).fetchone()
-            draft.ends[log] = End(*row) if row else End(0, 0, chain.start(self.incarnation))
+            draft.ends[log] = End(*row) if row else self._beginning(draft)
         return draft.ends[log]
+
+    def _beginning(self, draft: Draft) -> End:
+        incarnation = draft.life.incarnation
+        return End(0, 0, chain.start(incarnation), incarnation)
 
     def _place(
         self,
@@ -232,20 +282,100 @@ class Sequencer:
         end: End,
         received: int,
     ) -> Positions:
-        places = []
-        log, roster = records[0].log, draft.directory.roster
+        chained = end.chain
+        if end.incarnation != draft.life.incarnation:
+            # The log goes on in this life: what it may have lost has no places any more.
+            draft.life = replace(draft.life, lost=draft.life.lost - 1)
+            chained = chain.turn(chained, draft.life.incarnation)
+        placed = []
+        for seq, record in enumerate(records, end.seq + 1):
+            chained = chain.link(chained, seq, received, record.digest)
+            placed.append((record, Receipt(draft.life.incarnation, seq, received, chained)))
+        self._keep(connection, draft, endpoint, placed, end)
+        return tuple((record.digest, receipt) for record, receipt in placed)
+
+    def _keep(
+        self,
+        connection: sqlite3.Connection,
+        draft: Draft,
+        endpoint: str,
+        placed: Sequence[tuple[Record, Receipt]],
+        end: End,
+    ) -> None:
+        """Writes records in their places after a log's end."""
+        log, roster = placed[0][0].log, draft.directory.roster
         draft.grew.setdefault(log, end.seq)
-        for record in records:
-            seq = end.seq + 1
-            end = End(seq, received, chain.link(end.chain, seq, received, record.digest))
-            receipt = Receipt(self.incarnation, seq, received, end.chain)
+        for record, receipt in placed:
             pos = journal.insert(connection, record, receipt)
             projections.project(connection, record, receipt, roster)
             entry = Entry(record.sealed, receipt)
             draft.items.append(Item(pos, log, endpoint, record.digest, record.head.aud, entry))
-            places.append((record.digest, receipt))
-        draft.ends[log] = end
-        return tuple(places)
+        draft.ends[log] = End(receipt.seq, receipt.received, receipt.chain, receipt.incarnation)
+
+    # -- repairs ------------------------------------------------------------------------------------------
+
+    def _repair(self, connection: sqlite3.Connection, draft: Draft, request: Repair) -> Where | Denial:
+        roster, log = draft.directory.roster, request.log
+        peer = draft.directory.who(request.writer)
+        if not draft.life.restored or not isinstance(peer, Member | Endpoint):
+            return denial("repair")
+        session = None if log == roster.log else _session(connection, draft, log)
+        if log != roster.log and session is None:
+            session = repair.opening(request.entries, roster)
+        if not admission.reads(roster, peer, log, session.endpoint if session else None):
+            asks = not request.entries and not request.records
+            return Where("", 0, "", same=False, lacking=()) if asks else denial("scope")
+        refused = self._take_back(connection, draft, request) if request.entries else None
+        if refused is None and request.records:
+            refused = self._place_again(connection, draft, request)
+        if refused is not None:
+            return refused
+        end = self._end(connection, draft, log)
+        here = repair.at(connection, log, request.seq)
+        same = here is not None and here[1] == request.chain
+        if log == roster.log and isinstance(peer, Member) and same and not draft.life.roster:
+            draft.life = repair.looked_at(connection, draft.life)
+        return Where(end.incarnation if end.seq else "", end.seq, end.chain, same, repair.lacking(connection, log))
+
+    def _take_back(self, connection: sqlite3.Connection, draft: Draft, request: Repair) -> Denial | None:
+        """Lost records in their old places, and bodies that are lacking."""
+        log, end = request.log, self._end(connection, draft, request.log)
+        before = draft.tails.get(log) or self._tails.get(log)
+        if before is None or (before.seq, before.chain) != (end.seq, end.chain):
+            before = repair.end(connection, log)
+        if end.seq and end.incarnation == draft.life.incarnation and request.entries[-1][1].seq > end.seq:
+            return denial("repair")
+        known = _session(connection, draft, log)
+        marks = repair.own(self._key.public, request.checkpoints, log)
+        judge = repair.Judge(connection, draft.directory.roster, frozenset(draft.life.past), draft.now, known)
+        signed = [said for said, _ in marks] + repair.signed(connection, self._key.public, log)
+        taken = judge.tail(log, before, request.entries, signed)
+        if isinstance(taken, Denial):
+            return taken
+        if taken.new:
+            if taken.roster is not draft.directory.roster:
+                draft.directory = Directory.of(taken.roster)
+            if not end.seq:
+                draft.life = replace(draft.life, lost=draft.life.lost + 1)
+            self._keep(connection, draft, taken.session.endpoint if taken.session else "", taken.new, end)
+            draft.tails[log] = taken.chain
+            repair.note(connection, log, [(receipt.seq, record) for record, receipt in taken.new])
+        for said, checkpoint in [*marks, *repair.witnessed(taken.session, request.checkpoints, taken.roster, log)]:
+            if (repair.at(connection, log, said.seq) or ())[:2] == (said.incarnation, said.chain):
+                _mark(connection, draft, said, checkpoint, taken.session.endpoint if taken.session else "")
+        draft.filled = repair.fill(connection, log, request.entries) or draft.filled
+        return None
+
+    def _place_again(self, connection: sqlite3.Connection, draft: Draft, request: Repair) -> Denial | None:
+        """Records that lost their places when the log went on without them: as if their writer appended them now."""
+        appended = self._append(
+            connection, draft, Append(request.log, "", request.records, request.records[0].head.key), again=True
+        )
+        if isinstance(appended, Denial):
+            return appended
+        places = [receipt.seq for _, receipt in appended]
+        repair.note(connection, request.log, list(zip(places, request.records, strict=True)))
+        return None
 
     # -- the relay's own log ------------------------------------------------------------------------------
 
@@ -274,19 +404,27 @@ class Sequencer:
             projections.grown(connection, log, end.seq)
             session = projections.session(connection, log)
             if (session and session.closed) or end.seq // ATTEST_EVERY > before // ATTEST_EVERY:
-                said = CheckpointStatement(
-                    v=1,
-                    log=log,
-                    incarnation=self.incarnation,
-                    seq=end.seq,
-                    chain=end.chain,
-                    root="",
-                    key=self._key.public,
-                    time=draft.now,
-                )
-                data = canonical(said)
-                checkpoint = Checkpoint(statement=data, sig=self._key.sign(Namespace.CHECKPOINT, data))
-                _mark(connection, draft, said, checkpoint, session.endpoint if session else "")
+                self._attest(connection, draft, log, end, session)
+
+    def _attest(
+        self, connection: sqlite3.Connection, draft: Draft, log: str, end: End, session: Session | None
+    ) -> None:
+        said = CheckpointStatement(
+            v=1,
+            log=log,
+            incarnation=end.incarnation,
+            seq=end.seq,
+            chain=end.chain,
+            root="",
+            key=self._key.public,
+            time=draft.now,
+        )
+        known = [(each.incarnation, each.seq, each.chain) for each in repair.signed(connection, self._key.public, log)]
+        if (end.incarnation, end.seq, end.chain) in known:
+            return
+        data = canonical(said)
+        checkpoint = Checkpoint(statement=data, sig=self._key.sign(Namespace.CHECKPOINT, data))
+        _mark(connection, draft, said, checkpoint, session.endpoint if session else "")
 
     def _witness(self, connection: sqlite3.Connection, draft: Draft, request: Attest) -> Positions | Denial:
         try:
@@ -295,6 +433,8 @@ class Sequencer:
             return denial("malformed", str(bad))
         if said.v != 1 or not 0 < said.seq <= SQL_MAX:
             return denial("malformed")
+        if said.key == self._key.public:
+            return self._remember(connection, draft, request.checkpoint, said)
         session = projections.session(connection, said.log)
         standing = draft.directory.who(request.writer)
         if session is None or standing is None or session.endpoint != getattr(standing, "id", None):
@@ -309,6 +449,23 @@ class Sequencer:
         if row != (said.incarnation, said.chain):
             return denial("conflict", "the checkpoint is not of this relay's log")
         _mark(connection, draft, said, request.checkpoint, session.endpoint)
+        return ()
+
+    def _remember(
+        self, connection: sqlite3.Connection, draft: Draft, checkpoint: Checkpoint, said: CheckpointStatement
+    ) -> Positions | Denial:
+        """A checkpoint of this relay's own. If its log is not here, the journal is a backup's: a new life begins."""
+        if not verify(self._key.public, Namespace.CHECKPOINT, checkpoint.statement, checkpoint.sig):
+            return denial("signature")
+        if said.incarnation in draft.life.past:
+            return ()
+        if (repair.at(connection, said.log, said.seq) or ())[:2] == (said.incarnation, said.chain):
+            return ()
+        current = said.incarnation == draft.life.incarnation
+        if current or not draft.life.restored:
+            draft.life = repair.anew(connection, draft.life, said.incarnation)
+        else:
+            draft.life = repair.remembers(connection, draft.life, said.incarnation)
         return ()
 
 

@@ -30,6 +30,8 @@ from caisey_server import certificate, http, websocket
 from caisey_server.home import Home
 from caisey_server.log import EmbeddedLog
 from caisey_server.relay import Relay, now_ms
+from caisey_server.repair import life
+from caisey_server.requests import Life
 from caisey_server.sequencer import roster_of
 
 _DEAD_PEER_MS: Final = 60_000
@@ -61,10 +63,16 @@ class Status(TypedDict):
     relay: str
     workspace: str
     records: int
+    incarnation: str
+    restored: bool
+    repairable: int
 
 
-def serve(path: Path, listen: Listen) -> None:
-    """Runs a relay until SIGTERM or SIGINT. Raises `CaiseyError` if it cannot start."""
+def serve(path: Path, listen: Listen, *, restored: bool = False) -> None:
+    """Runs a relay until SIGTERM or SIGINT. Raises `CaiseyError` if it cannot start.
+
+    `restored`: its journal was put back from a backup since it ran last.
+    """
     _check(listen)
     tls = certificate.context(*listen.tls) if listen.tls is not None else None
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
@@ -75,7 +83,7 @@ def serve(path: Path, listen: Listen) -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # a socket a peer
         listening = _bind(listen)
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-            runner.run(_run(home, key, listen, listening, tls))
+            runner.run(_run(home, key, listen, listening, tls, restored=restored))
     finally:
         home.leave()
 
@@ -86,8 +94,16 @@ def inspect(path: Path) -> Status:
     key = home.key()
     with Journal.read(home.journal) as journal:
         (records,) = journal.connection.execute("SELECT count(*) FROM records").fetchone()
-        workspace = roster_of(journal).fingerprint
-    return {"v": 1, "relay": fingerprint(key.public), "workspace": workspace, "records": records}
+        workspace, lived = roster_of(journal).fingerprint, life(journal)
+    return {
+        "v": 1,
+        "relay": fingerprint(key.public),
+        "workspace": workspace,
+        "records": records,
+        "incarnation": lived.incarnation,
+        "restored": lived.restored,
+        "repairable": lived.lost,
+    }
 
 
 def _check(listen: Listen) -> None:
@@ -121,9 +137,15 @@ def _bind(listen: Listen) -> socket.socket:
 
 
 async def _run(
-    home: Home, key: SigningKey, listen: Listen, listening: socket.socket, tls: ssl.SSLContext | None
+    home: Home,
+    key: SigningKey,
+    listen: Listen,
+    listening: socket.socket,
+    tls: ssl.SSLContext | None,
+    *,
+    restored: bool,
 ) -> None:
-    log = await EmbeddedLog.open(home.journal, key, now_ms)
+    log = await EmbeddedLog.open(home.journal, key, now_ms, restored=restored)
     relay = Relay(home, key, log)
     try:
         relay.port = listening.getsockname()[1]
@@ -149,12 +171,23 @@ def _announce(relay: Relay, origin: str) -> None:
     """One line each on stderr."""
     _tell(f"listening on {origin}\n")
     _tell(f"relay {fingerprint(relay.key.public)}\n")
+    if relay.log.life.restored:
+        _tell(f"{restoration(relay.log.life)}\n")
     _tell(f"workspace {relay.workspace}\n" if relay.workspace else f"claim code {relay.home.claim()}\n")
 
 
 def _tell(text: str) -> None:
     sys.stderr.write(text)
     sys.stderr.flush()
+
+
+def restoration(life: Life) -> str:
+    """One line for whoever operates a relay that was restored."""
+    logs = "1 log" if life.lost == 1 else f"{life.lost} logs"
+    return (
+        f"restored from a backup: incarnation {life.incarnation}; {logs} open to repair by the members and agents "
+        "that connect"
+    )
 
 
 def _write(path: Path, text: str) -> None:

@@ -82,6 +82,10 @@ class Source:
         """The last position across logs."""
         return self.tail.last
 
+    def forget(self) -> None:
+        """What is in memory is no longer what the journal holds."""
+        self.tail = Tail(self.tail.last)
+
     async def after(self, log: str, seq: int) -> list[Item]:
         """A page of a log's next records."""
         items = self.tail.after(log, seq)

@@ -23,14 +23,14 @@ from caisey_core.kinds import BODY_LIMIT, HEAD_LIMIT
 from caisey_core.record import Record, parse
 from caisey_core.roster import Endpoint, Member
 from caisey_server import admission
-from caisey_server.admission import Denial, Session, denial
+from caisey_server.admission import SQL_MAX, Denial, Session, denial
 from caisey_server.audit import Refusal
 from caisey_server.fanout import Follower
 from caisey_server.limits import Bucket
 from caisey_server.lines import EveryLog, OneLog
 from caisey_server.reader import Reader
 from caisey_server.relay import Relay, now_ms
-from caisey_server.requests import Positions
+from caisey_server.requests import Positions, Repair, Where
 
 _LOGIN_SECONDS: Final = 10.0
 _LEAVE_SECONDS: Final = 0.5
@@ -49,9 +49,10 @@ async def socket(relay: Relay, websocket: WebSocket) -> None:
     """Serves one connection to its end."""
     await websocket.accept()
     try:
+        life = relay.log.life.incarnation
         key = await _log_in(relay, websocket)
         if key is not None:
-            await _Peer(relay, websocket, key).serve()
+            await _Peer(relay, websocket, key, life).serve()
     except (WebSocketDisconnect, OSError):
         pass
 
@@ -78,11 +79,12 @@ async def _log_in(relay: Relay, websocket: WebSocket) -> str | None:
     if not isinstance(login, frames.Login):
         relay.refused(Refusal(address, "", "no login statement"))
     if key is None:
-        await websocket.send_bytes(frames.encode(_denied(0, denial("login"))))
+        await websocket.send_bytes(frames.encode(_denied(0, relay.stranger())))
         await websocket.close(1008, "login")
         return None
     relay.welcomes(address)
-    welcome = frames.Welcome(incarnation=relay.log.incarnation, roster=relay.directory.roster.log or "", time=now_ms())
+    life, roster = relay.log.life, relay.directory.roster.log or ""
+    welcome = frames.Welcome(incarnation=life.incarnation, roster=roster, time=now_ms(), repairs=True)
     await websocket.send_bytes(frames.encode(welcome))
     return key
 
@@ -99,8 +101,8 @@ async def _receive(websocket: WebSocket) -> bytes:
 class _Peer:
     """A connection that has logged in."""
 
-    def __init__(self, relay: Relay, websocket: WebSocket, key: str) -> None:
-        self._relay, self._websocket, self._key = relay, websocket, key
+    def __init__(self, relay: Relay, websocket: WebSocket, key: str, life: str) -> None:
+        self._relay, self._websocket, self._key, self._life = relay, websocket, key, life
         self._address = websocket.client.host if websocket.client else ""
         self._ended: asyncio.Future[tuple[int, str]] = asyncio.get_running_loop().create_future()
         self._going = asyncio.Semaphore(_AT_ONCE)
@@ -112,6 +114,9 @@ class _Peer:
         standing = self._relay.directory.who(self._key)
         if standing is None:
             await self._websocket.close(1008, "no longer admitted")
+            return
+        if self._life != self._relay.log.life.incarnation:
+            await self._websocket.close(1012, "restored")
             return
         self._follower = Follower(self._relay.hub.source, self._key, standing, self._websocket.send_bytes, self._leave)
         self._relay.hub.join(self._follower)
@@ -158,6 +163,8 @@ class _Peer:
             await self._follower.room()
 
     async def _take(self, frame: frames.ToRelay, size: int) -> None:
+        if self._life != self._relay.log.life.incarnation:
+            return  # it is about to be let go, and asks again as somebody who knows
         match frame:
             case frames.Append():
                 await self._append(frame, size)
@@ -177,8 +184,19 @@ class _Peer:
                 await self._going.acquire()
                 attested = self._relay.log.attest(frame, self._key)
                 attested.add_done_callback(self._attested)
+                if self._is_ours(frame):
+                    # It may show that this relay was restored: what comes behind it is not to be answered before.
+                    await asyncio.wait([attested])
+            case frames.Repair():
+                await self._repair(frame, size)
             case frames.Login():
                 raise BadRecord("A second login on one connection.")
+
+    def _is_ours(self, frame: frames.Checkpoint) -> bool:
+        try:
+            return frames.read_checkpoint(frame.statement).key == self._relay.key.public
+        except BadRecord:
+            return False
 
     def _post(self, frame: Frame | None) -> None:
         if frame is not None:
@@ -202,15 +220,51 @@ class _Peer:
         result = done.result()
         if isinstance(result, Denial):
             self._relay.denied(self._follower.standing, result, self._address)
-            self._follower.post(_denied(id_, result))
+            self._deny(id_, result)
         else:
             self._follower.post(frames.Appended(id=id_, log=log, receipts=result))
+
+    async def _repair(self, frame: frames.Repair, size: int) -> None:
+        await self._relay.log.room()
+        read = partial(_offered, frame, self._key)
+        request = await asyncio.to_thread(read) if size >= _LARGE else read()
+        if isinstance(request, Denial):
+            self._follower.post(_denied(frame.id, request))
+            return
+        await self._going.acquire()
+        repaired = self._relay.log.repair(request)
+        repaired.add_done_callback(partial(self._repaired, frame.id, frame.log))
+        if wait := self._records.take(len(frame.entries) + len(frame.records), monotonic()):
+            await asyncio.sleep(wait)
+
+    def _repaired(self, id_: int, log: str, done: asyncio.Future[Where | Denial]) -> None:
+        self._going.release()
+        result = done.result()
+        if isinstance(result, Denial):
+            self._deny(id_, result)
+            return
+        self._follower.post(
+            frames.Repaired(
+                id=id_,
+                log=log,
+                incarnation=result.incarnation,
+                seq=result.seq,
+                chain=result.chain,
+                same=result.same,
+                lacking=result.lacking,
+            )
+        )
+
+    def _deny(self, id_: int, why: Denial) -> None:
+        if why.code == "restored" and self._life != self._relay.log.life.incarnation:
+            return  # not denied, but never asked: it is asked again over the next connection
+        self._follower.post(_denied(id_, why))
 
     def _attested(self, done: asyncio.Future[Positions | Denial]) -> None:
         self._going.release()
         result = done.result()
         if isinstance(result, Denial):
-            self._follower.post(_denied(0, result))
+            self._deny(0, result)
 
     async def _follow(self, frame: frames.Follow) -> Frame | None:
         """Begins to follow; or says why not, or that the position is not of this log."""
@@ -226,21 +280,30 @@ class _Peer:
             return _denied(0, denial("scope"))
         if len(self._follower.logs) >= _FOLLOWS and frame.log not in self._follower.logs:
             return _denied(0, denial("rate", "too many logs followed on one connection"))
-        length = await log.ask(Reader.length, frame.log)
-        if frame.seq > length or (frame.incarnation != log.incarnation and (frame.incarnation or frame.seq)):
-            return frames.Reset(log=frame.log, incarnation=log.incarnation, seq=length)
+        if not await self._is_here(frame):
+            length = await log.ask(Reader.length, frame.log)
+            return frames.Reset(log=frame.log, incarnation=log.life.incarnation, seq=length)
         line = OneLog(frame.log, session.endpoint if session else "", max(0, frame.seq))
         self._relay.hub.follow(self._follower, line)
         return None
+
+    async def _is_here(self, frame: frames.Follow) -> bool:
+        """Whether a position is one of this relay's log."""
+        if frame.seq <= 0:
+            return frame.incarnation in {"", self._life}
+        if frame.seq > SQL_MAX:
+            return False
+        here = await self._relay.log.ask(Reader.place, frame.log, frame.seq)
+        return here is not None and (frame.incarnation, frame.chain or here[1]) == here
 
     def _follow_all(self, frame: frames.FollowAll) -> Frame | None:
         standing = self._follower.standing
         if refused := admission.shut(standing, now_ms()):
             return _denied(0, refused)
         scope = "*" if isinstance(standing, Member) else standing.id if isinstance(standing, Endpoint) else ""
-        line = EveryLog.at(self._relay.log.incarnation, scope, frame.cursor, self._relay.hub.source.last)
+        line = EveryLog.at(self._life, scope, frame.cursor, self._relay.hub.source.last)
         if line is None:
-            return frames.Reset(log="", incarnation=self._relay.log.incarnation, seq=0)
+            return frames.Reset(log="", incarnation=self._life, seq=0)
         self._relay.hub.follow_all(self._follower, line)
         return None
 
@@ -266,6 +329,25 @@ def _records(frame: frames.Append, writer: str) -> tuple[Record, ...] | Denial:
     except BadRecord as bad:
         return denial("malformed", str(bad))
     return admission.sound(records, writer) or records
+
+
+def _offered(frame: frames.Repair, writer: str) -> Repair | Denial:
+    """What a repair offers, read, and its records sound by themselves."""
+    sealed = [each.sealed for each in frame.entries] + list(frame.records)
+    if not all(0 <= seq <= SQL_MAX for seq in (frame.seq, *(each.receipt.seq for each in frame.entries))):
+        return denial("malformed")
+    if any(len(each.head) > HEAD_LIMIT or len(each.body or b"") > BODY_LIMIT for each in sealed):
+        return denial("size")
+    try:
+        entries = tuple((parse(each.sealed), each.receipt) for each in frame.entries)
+        records = tuple(parse(each) for each in frame.records)
+    except BadRecord as bad:
+        return denial("malformed", str(bad))
+    if records:
+        refused = admission.one_series(records, records[0].head.key) or admission.signed(records, again=True)
+        if refused or records[0].log != frame.log:
+            return refused or denial("malformed")
+    return Repair(frame.log, frame.seq, frame.chain, entries, records, frame.checkpoints, writer)
 
 
 def _denied(id_: int, why: Denial) -> frames.Denied:

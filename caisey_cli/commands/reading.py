@@ -241,7 +241,7 @@ def verify(
     with shelf.finding(home, session, journal) as (at, known):
         entries = at.journal.entries(known.log)
         transcript, report = at.transcript(entries), at.report(known.log, entries)
-        unsent = len(at.journal.unsent(known.log))
+        unsent, displaced = len(at.journal.unsent(known.log)), len(at.journal.displaced(known.log))
     reference = transcript.session.endpoint
     names = attestor(at.roster, reference.key if reference else "")
     if json:
@@ -256,13 +256,19 @@ def verify(
         }
         found |= {"records": len(entries), "bad": report.seq if bad else None, "why": report.why}
         found |= {"attested": sorted({names(key) for key in report.attested}, reverse=True), "unsent": unsent}
-        as_json("verify", found | {"withheld": report.withheld, "provisional": report.provisional})
+        found |= {"withheld": report.withheld, "provisional": report.provisional}
+        as_json("verify", found | {"restored": list(report.restored), "displaced": displaced})
         return _status(report)
     data(f"{known.code} {verdict(report, names)}")
     if journal is not None:
         say(f"By the roster in that journal; its root is {at.roster.fingerprint}")
     if unsent:
         say(f"{unsent} of your records have no receipt yet; the next command that connects offers them again.")
+    if displaced:
+        say(
+            f"{displaced} records have lost their places, because the relay was restored from a backup and went on "
+            "without them. Their receipts are kept; the next command that connects offers them again."
+        )
     return _status(report)
 
 

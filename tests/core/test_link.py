@@ -28,6 +28,7 @@ from caisey_core.link import (
     CaughtUp,
     Event,
     Link,
+    Mended,
     Probed,
     Ready,
     Received,
@@ -232,7 +233,7 @@ def test_after_a_reconnect_it_goes_on_where_it_was(ready: Relay) -> None:
     ready.link.disconnected()
     assert not ready.link.ready
     ready.connect(50.0)
-    assert ready.hears() == [frames.Follow(log=LOG, incarnation=INCARNATION, seq=1)]
+    assert ready.hears() == [frames.Follow(log=LOG, incarnation=INCARNATION, seq=1, chain=BOOK.chains[1])]
     assert len(taken(ready.sends(BOOK.entries))) == 4
 
 
@@ -243,7 +244,7 @@ def test_it_goes_on_where_the_journal_ends(relay: Relay) -> None:
     relay.link.load = {LOG: chain}.__getitem__
     relay.link.follow(LOG)
     relay.connect()
-    assert relay.hears() == [frames.Follow(log=LOG, incarnation=INCARNATION, seq=4)]
+    assert relay.hears() == [frames.Follow(log=LOG, incarnation=INCARNATION, seq=4, chain=BOOK.chains[4])]
     assert len(taken(relay.sends(BOOK.entries[4:]))) == 1
 
 
@@ -543,3 +544,100 @@ def test_deep_nesting_is_no_frame_for_a_peer(ready: Relay) -> None:
 def test_deep_nesting_is_no_frame_for_a_relay() -> None:
     with pytest.raises(BadRecord):
         frames.to_relay(DEEP.replace(b"\xa5reset", b"\xa5probe"))
+
+
+# -- a relay that was restored ------------------------------------------------------------------------------------
+
+OTHER = "0f" * 16
+
+
+def _connects(relay: Relay, incarnation: str, *, repairs: bool = True) -> list[Event]:
+    relay.link.disconnected()
+    relay.link.connected(0.0)
+    relay.challenge()
+    relay.hears()
+    return relay.says(frames.Welcome(incarnation=incarnation, roster="ab" * 32, time=NOW, repairs=repairs))
+
+
+def test_a_restored_relay_is_asked_nothing_before_it_has_been_given_what_it_lost(relay: Relay) -> None:
+    relay.link.incarnation = INCARNATION
+    relay.link.follow(LOG)
+    relay.link.follow_all("7")
+    id_ = relay.link.append(LOG, [BOOK.entries[0].sealed])
+    assert _connects(relay, OTHER) == [Ready(OTHER, LogId("ab" * 32), NOW, restored=True)]
+    relay.link.follow("ab" * 32)  # type: ignore[arg-type]
+    late = relay.link.append(LOG, [BOOK.entries[4].sealed])
+    relay.link.attest(LOG, BOOK.checkpoint("box"))
+    assert relay.hears() == []
+    asked = relay.link.repair(LOG, 5, BOOK.chains[5], entries=BOOK.entries[1:])
+    (frame,) = relay.hears()
+    assert isinstance(frame, frames.Repair)
+    assert (frame.id, frame.seq, frame.entries) == (asked, 5, tuple(BOOK.entries[1:]))
+    said = frames.Repaired(
+        id=asked, log=LOG, incarnation=INCARNATION, seq=5, chain=BOOK.chains[5], same=True, lacking=()
+    )
+    assert relay.says(said) == [Mended(said)]
+    relay.link.mended()
+    told = relay.hears()
+    assert [type(each) for each in told] == [
+        frames.Follow,
+        frames.Follow,
+        frames.FollowAll,
+        frames.Append,
+        frames.Append,
+        frames.Checkpoint,
+    ]
+    assert [each.id for each in told if isinstance(each, frames.Append)] == [id_, late]
+    assert told[2] == frames.FollowAll(cursor=""), "a cursor is a position among what it had before"
+    assert _connects(relay, OTHER) == [Ready(OTHER, LogId("ab" * 32), NOW)], "once"
+
+
+def test_a_connection_that_is_lost_meanwhile_leaves_it_restored(relay: Relay) -> None:
+    relay.link.incarnation = INCARNATION
+    _connects(relay, OTHER)
+    assert _connects(relay, OTHER) == [Ready(OTHER, LogId("ab" * 32), NOW, restored=True)]
+    assert relay.hears() == []
+
+
+def test_a_log_that_the_relay_holds_otherwise_is_left_alone_until_it_is_not(relay: Relay) -> None:
+    relay.link.apart.add(LOG)
+    relay.link.follow(LOG)
+    relay.link.append(LOG, [BOOK.entries[0].sealed])
+    _connects(relay, INCARNATION)
+    assert relay.hears() == []
+    assert relay.sends(BOOK.entries) == [], "nothing of it is taken, and nothing is broken"
+    relay.link.rejoin(LOG)
+    assert [type(each) for each in relay.hears()] == [frames.Follow, frames.Append]
+    assert len(taken(relay.sends(BOOK.entries))) == 5
+
+
+def test_the_relay_is_shown_the_newest_it_has_signed(relay: Relay) -> None:
+    shown = BOOK.checkpoint("relay")
+    relay.link.proof = lambda by: shown if by == public("relay") else None
+    relay.link.follow(LOG)
+    _connects(relay, INCARNATION)
+    assert [type(each) for each in relay.hears()] == [frames.Checkpoint, frames.Follow], "before anything is asked"
+    _connects(relay, INCARNATION, repairs=False)
+    assert [type(each) for each in relay.hears()] == [frames.Follow], "a relay that cannot use it is spared"
+
+
+def test_a_relay_of_an_older_version_is_not_mended(relay: Relay) -> None:
+    relay.link.incarnation = INCARNATION
+    relay.link.follow(LOG)
+    assert _connects(relay, OTHER, repairs=False) == [Ready(OTHER, LogId("ab" * 32), NOW)]
+    assert [type(each) for each in relay.hears()] == [frames.Follow]
+
+
+def test_records_of_two_incarnations_come_through_in_order_and_once(ready: Relay) -> None:
+    book = BOOK.restored(OTHER)
+    book.add(writer("ana", LOG, "after").write(*note(), time=NOW, seen=book.seen))
+    assert len(taken(ready.sends(book.entries))) == 6
+    assert ready.sends(book.entries) == []
+    broken(ready.sends([_receipt(book.entries[5], incarnation=INCARNATION)]))
+
+
+def test_what_newer_frames_add_older_ones_may_lack() -> None:
+    old = frames.encode(frames.Follow(log=LOG, incarnation=INCARNATION, seq=4))
+    assert b"chain" not in old
+    assert frames.to_relay(old) == frames.Follow(log=LOG, incarnation=INCARNATION, seq=4, chain="")
+    assert b"repairs" not in frames.encode(frames.Welcome(incarnation=INCARNATION, roster="", time=NOW))

@@ -108,6 +108,7 @@ class Book:
     """A log with honest receipts."""
 
     incarnation: str = INCARNATION
+    turned: bool = False
     entries: list[Entry] = field(default_factory=list)
     chains: dict[int, str] = field(default_factory=dict)
 
@@ -115,17 +116,25 @@ class Book:
     def tip(self) -> str:
         return self.chains[len(self.entries)] if self.entries else chain.start(self.incarnation)
 
+    def restored(self, incarnation: str, length: int | None = None) -> Book:
+        """The same log after its relay was restored, having kept `length` records, and goes on in a new incarnation."""
+        kept = self.entries[:length]
+        chains = {seq: self.chains[seq] for seq in range(1, len(kept) + 1)}
+        return Book(incarnation, turned=True, entries=list(kept), chains=chains)
+
     @property
     def seen(self) -> Seen | None:
         """What somebody has seen who was shown all of it."""
-        return Seen(self.incarnation, len(self.entries), self.tip) if self.entries else None
+        return Seen(self.entries[-1].receipt.incarnation, len(self.entries), self.tip) if self.entries else None
 
     def add(self, record: Record | Sealed, received: int | None = None) -> Entry:
         """Gives a record the next place."""
         sealed = record.sealed if isinstance(record, Record) else record
         seq = len(self.entries) + 1
         at = NOW + seq * 1000 if received is None else received
-        tip = chain.link(self.tip, seq, at, digest(sealed.head))
+        before = chain.turn(self.tip, self.incarnation) if self.turned and self.entries else self.tip
+        self.turned = False
+        tip = chain.link(before, seq, at, digest(sealed.head))
         self.chains[seq] = tip
         self.entries.append(Entry(sealed, Receipt(self.incarnation, seq, at, tip)))
         return self.entries[-1]
@@ -142,7 +151,7 @@ class Book:
         said = CheckpointStatement(
             v=1,
             log=parse(self.entries[0].sealed).log,
-            incarnation=self.incarnation,
+            incarnation=self.entries[seq - 1].receipt.incarnation if seq <= len(self.entries) else self.incarnation,
             seq=seq,
             chain=self.chains.get(seq, ZERO),
             root="",

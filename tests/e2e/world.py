@@ -76,7 +76,7 @@ class World:
         """The relay's address, the same after a restart."""
         return f"http://127.0.0.1:{self.port}"
 
-    def start_relay(self) -> Program:
+    def start_relay(self, *options: str) -> Program:
         """Starts the relay, on the port it had before, and waits until it accepts connections."""
         ready = self.path / "relay.ready"
         ready.unlink(missing_ok=True)
@@ -91,6 +91,7 @@ class World:
                 str(self.port),
                 "--ready-file",
                 str(ready),
+                *options,
             ],
         )
         until(lambda: ready.exists() or self._dead(self.relay), why="the relay is not ready")

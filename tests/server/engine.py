@@ -9,7 +9,7 @@ from caisey_core.record import Record, Writer, parse
 from caisey_core.signing import SigningKey
 from caisey_server.admission import Denial
 from caisey_server.audit import Note
-from caisey_server.requests import Append, Committed, Found, Positions, Request, Tell
+from caisey_server.requests import Append, Committed, Found, Positions, Repair, Request, Tell, Where
 from caisey_server.sequencer import Sequencer
 from tests.server.world import World
 
@@ -35,7 +35,16 @@ class Engine:
         results, committed = self.sequencer.commit(requests)
         if committed is not None:
             self.committed.append(committed)
-        return results
+        return [each for each in results if not isinstance(each, Where)]
+
+    def repair(self, request: Repair) -> Where | Denial:
+        """One repair in a transaction of its own."""
+        results, committed = self.sequencer.commit([request])
+        if committed is not None:
+            self.committed.append(committed)
+        (result,) = results
+        assert not isinstance(result, tuple)
+        return result
 
     def append(self, records: Sequence[Record], *, expect: str | None = None) -> Positions | Denial:
         """One append in a transaction of its own."""
@@ -64,7 +73,7 @@ class Engine:
         self.places(self.append([first]))
         return first, writer
 
-    def reopen(self) -> None:
-        """As after a restart."""
+    def reopen(self, *, restored: bool = False) -> None:
+        """As after a restart; `restored`: the operator says that the journal was put back from a backup."""
         self.sequencer.journal.close()
-        self.sequencer = Sequencer.open(self.path, self.world.relay, lambda: self.now)
+        self.sequencer = Sequencer.open(self.path, self.world.relay, lambda: self.now, restored=restored)

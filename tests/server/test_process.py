@@ -148,6 +148,9 @@ def test_the_home_is_its_owners_and_has_its_key_and_status(tmp_path: Path, world
             "relay": fingerprint(world.relay.public),
             "workspace": world.roster.fingerprint,
             "records": len(world.records),
+            "incarnation": server.call("/v1/health")[1]["incarnation"],
+            "restored": False,
+            "repairable": 0,
         }
         second = run("run", "--home", home, "--port", "0")
         assert (second.returncode, second.stderr.count("\n")) == (Exit.USAGE, 1)

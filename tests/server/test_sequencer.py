@@ -160,10 +160,10 @@ def test_an_invitation_expires(engine: Engine) -> None:
 
 def test_the_roster_is_folded_again_after_a_restart(engine: Engine) -> None:
     before = engine.sequencer.directory
-    incarnation = engine.sequencer.incarnation
+    incarnation = engine.sequencer.life.incarnation
     engine.reopen()
     assert engine.sequencer.directory.roster == before.roster
-    assert engine.sequencer.incarnation == incarnation
+    assert engine.sequencer.life.incarnation == incarnation
 
 
 # -- founding ---------------------------------------------------------------------------------------------

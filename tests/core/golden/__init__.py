@@ -182,6 +182,16 @@ def every_frame() -> list[Frame]:
         frames.FollowHolds(),
         frames.Holds(holds=(frames.Hold(log, "ab" * 32, "cd" * 32, NOW),)),
         frames.Append(id=4, log=log, expect="", records=(first.sealed,)),
+        frames.Repaired(id=5, log=log, incarnation=INCARNATION, seq=4, chain=book.chains[4], same=True, lacking=(2,)),
+        frames.Repair(
+            id=6,
+            log=log,
+            seq=5,
+            chain=book.chains[5],
+            entries=(book.entries[4],),
+            records=(first.sealed,),
+            checkpoints=(book.checkpoint("relay"),),
+        ),
     ]
 
 

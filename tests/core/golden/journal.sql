@@ -1,7 +1,9 @@
-PRAGMA user_version = 1;
+PRAGMA user_version = 2;
 CREATE TABLE "_sqlite_migrations" ( "id" INTEGER PRIMARY KEY, "migration_set" TEXT, "name" TEXT, "applied_at" TEXT );
 CREATE TABLE bodies ("commit" TEXT PRIMARY KEY, salt BLOB NOT NULL, body BLOB NOT NULL) STRICT;
 CREATE TABLE checkpoints ( log TEXT NOT NULL, key TEXT NOT NULL, seq INTEGER NOT NULL, statement BLOB NOT NULL, sig BLOB NOT NULL, PRIMARY KEY (log, key, seq, statement) ) STRICT;
+CREATE TABLE displaced ( log TEXT NOT NULL, digest TEXT NOT NULL, incarnation TEXT NOT NULL, seq INTEGER NOT NULL, received INTEGER NOT NULL, chain TEXT NOT NULL, PRIMARY KEY (log, incarnation, seq, digest) ) STRICT;
+CREATE INDEX displaced_digest ON displaced (digest);
 CREATE UNIQUE INDEX "idx__sqlite_migrations_migration_set_name" ON "_sqlite_migrations" ("migration_set", "name");
 CREATE TABLE records ( pos INTEGER PRIMARY KEY AUTOINCREMENT, log TEXT NOT NULL, digest TEXT NOT NULL UNIQUE, key TEXT NOT NULL, series TEXT NOT NULL, n INTEGER NOT NULL, kind TEXT NOT NULL, time INTEGER NOT NULL, head BLOB NOT NULL, sig BLOB, "commit" TEXT NOT NULL, incarnation TEXT, seq INTEGER, received INTEGER, chain TEXT, UNIQUE (log, seq), UNIQUE (log, key, series, n) ) STRICT;
 CREATE INDEX records_kind ON records (kind, log);
