@@ -14,7 +14,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input --quiet
 UV := .lock/bin/uv
 
-.PHONY: help venv demo test check format bench completions lock clean
+.PHONY: help venv demo test check format bench pictures completions lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -43,7 +43,11 @@ format: venv ## format, and mend what the linter can mend
 bench: venv ## measure against floors and peers; prints one table each
 	@$(BIN)/python -m benchmarks
 
-completions: venv ## write the shells' completion scripts anew
+pictures: venv ## take the pictures of the session view anew; the diff is the review
+	@$(BIN)/python -m tests.tui.pictures $(ARGS)
+
+completions: venv ## write the shells' completion scripts and the grammar behind them anew
+	@$(BIN)/python -m caisey_cli.grammar > .grammar.json && mv .grammar.json caisey_cli/grammar.json
 	@mkdir -p completions
 	@for shell in bash zsh fish powershell; do \
 	  case $$shell in powershell) suffix=ps1 ;; *) suffix=$$shell ;; esac; \

@@ -1,4 +1,4 @@
-"""`make bench`: start-up, journal and verification, against their floors."""
+"""`make bench`: start-up, one command, journal, verification and the session view, against their floors."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+from benchmarks import view
 from benchmarks.table import alternately, row
 from caisey_core import chain
 from caisey_core.frames import Entry, Receipt
@@ -17,6 +18,7 @@ from caisey_core.journal import Journal
 from caisey_core.kinds import EndpointRef, Namespace, NoteAdded, SessionOpened
 from caisey_core.record import Record, Writer, parse
 from caisey_core.signing import SigningKey, verify
+from tests.e2e.world import World
 
 RECORDS = 10_000
 INCARNATION = "ab" * 16
@@ -46,6 +48,27 @@ def start_up() -> None:
         runs=11,
     )
     print(row("caisey --help", "python -c 'import typer'", ours, floor, "<= 1.5"))
+
+
+NEEDED = "import asyncio, sqlite3, typer, msgspec, websockets.asyncio.client, caisey_core.signing"
+"""What a command over the relay cannot do without."""
+
+
+def cold_run() -> None:
+    """`caisey run` of something that reads, from the start of the program to its end, with real relay and agent."""
+    with tempfile.TemporaryDirectory() as directory:
+        world = World(Path(directory))
+        try:
+            world.found()
+            world.ok("ana", "run", "box", "--", "true")
+            times = alternately(
+                lambda: world.ok("ana", "run", "box", "--", "true"),
+                lambda: subprocess.run([sys.executable, "-c", NEEDED], check=True, capture_output=True),
+                runs=11,
+            )
+        finally:
+            world.end()
+    print(row("caisey run ENDPOINT -- true, cold", "python and the imports it needs", *times, "<= 2"))
 
 
 def journal(log: list[tuple[Record, Receipt]]) -> None:
@@ -97,9 +120,11 @@ def main() -> None:
     """Prints the table."""
     print(f"Python {sys.version.split()[0]}, {os.cpu_count()} cores; medians, in brackets slowest over fastest")
     start_up()
+    cold_run()
     log = _log(SigningKey.generate())
     journal(log)
     verification(log)
+    view.main()
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ import typer
 
 from caisey_agent import administration
 from caisey_agent.administration import HomeOption
+from caisey_core.checkup import plain
 from caisey_core.errors import CaiseyError, Exit
 
 app = typer.Typer(
@@ -35,8 +36,8 @@ def join(
     import platform
 
     from caisey_agent.home import KEY, AgentHome, Membership
-    from caisey_core import enrolment, keys
-    from caisey_core.errors import UsageError
+    from caisey_core import enrolment, keyring, keys
+    from caisey_core.errors import Refused, UsageError
     from caisey_core.kinds import MemberInvited
     from caisey_core.signing import SigningKey, fingerprint
 
@@ -48,13 +49,29 @@ def join(
         )
     text = sys.stdin.read() if invitation == "-" else invitation
     decoded = enrolment.decode("endpoint", text)
-    key = keys.load(own.path, KEY) if keys.exists(own.path, KEY) else SigningKey.generate()
-    joining = enrolment.join("endpoint", decoded, lambda: key, machine=platform.node(), plain_text_on=plain_text_on)
-    joined = asyncio.run(joining)
+    earlier = keys.load(own.path, KEY) if keys.exists(own.path, KEY) else None
+    if earlier is None and use_keyring and (why := keyring.trouble()):
+        raise keys.no_keyring(why, hint="To keep the key in a file that only its owner can read, leave --keyring out.")
+
+    def device() -> SigningKey:
+        """Kept before the invitation is used, so that no answer that is lost leaves an admission without a key."""
+        if earlier is None:
+            place = keys.Place.KEYRING if use_keyring else keys.Place.FILE
+            keys.keep(own.path, KEY, SigningKey.generate(), place)
+        return keys.load(own.path, KEY)
+
+    work = enrolment.join(
+        "endpoint", decoded, device, earlier=earlier, machine=platform.node(), plain_text_on=plain_text_on
+    )
+    try:
+        joined = asyncio.run(work)
+    except (UsageError, Refused):
+        if earlier is None:
+            keys.forget(own.path, KEY)
+        raise
     if isinstance(joined.invited, MemberInvited):
         raise UsageError("This invitation is not for an endpoint; nothing was joined.")
-    if not keys.exists(own.path, KEY):
-        keys.keep(own.path, KEY, key, keys.Place.KEYRING if use_keyring else keys.Place.FILE)
+    key = keys.load(own.path, KEY)
     with own.journal() as journal:
         journal.place(joined.log)
     own.keep(
@@ -70,11 +87,11 @@ def join(
             plain_text_on=plain_text_on,
         )
     )
-    print(f"workspace  {joined.roster.name}")
+    print(f"workspace  {plain(joined.roster.name)}")
     print(f"root       {joined.roster.fingerprint}")
     for relay, added in joined.roster.relays.items():
-        print(f"relay      {added.url} {fingerprint(relay)}")
-    print(f"endpoint   {joined.name} {fingerprint(key.public)}")
+        print(f"relay      {plain(added.url)} {fingerprint(relay)}")
+    print(f"endpoint   {plain(joined.name)} {fingerprint(key.public)}")
     print(f"home       {own.path}")
     sys.stdout.flush()
     where = "the keyring" if use_keyring else f"{own.path / KEY}.key, which only its owner can read"
@@ -184,11 +201,11 @@ def status(
     if as_json:
         print(json.dumps(shown))
         return
-    print(f"workspace  {member.workspace_name}{' (solo)' if roster.solo else ''}")
+    print(f"workspace  {plain(member.workspace_name)}{' (solo)' if roster.solo else ''}")
     print(f"root       {member.workspace}")
     for key, added in roster.relays.items():
-        print(f"relay      {added.url} {fingerprint(key)}")
-    print(f"endpoint   {member.name} {shown['key']}")
+        print(f"relay      {plain(added.url)} {fingerprint(key)}")
+    print(f"endpoint   {plain(member.name)} {shown['key']}")
     print(f"home       {own.path}")
     print(f"roster     version {roster.version}")
     print(f"sessions   {shown['sessions']}")

@@ -10,6 +10,8 @@ from typing import Annotated
 
 import typer
 
+from caisey_core.checkup import plain
+
 HomeOption = Annotated[
     Path | None, typer.Option("--home", metavar="DIR", help="Where the agent keeps its key and journal.")
 ]
@@ -119,7 +121,7 @@ def _user(chosen: bool | None) -> bool:
 
 
 def _tell(as_json: bool) -> Callable[[str], None]:
-    return lambda line: typer.echo(line, err=as_json)
+    return lambda line: typer.echo(plain(line), err=as_json)
 
 
 def _json(kind: str, **value: object) -> None:

@@ -13,10 +13,10 @@ from typing import Final
 from caisey_agent import service
 from caisey_agent.home import KEY, AgentHome, Membership
 from caisey_agent.installing import Place
-from caisey_core import keys, probing
-from caisey_core.checkup import Check, Finding, State, failed, ok, warning
+from caisey_core import keys, probing, reaching
+from caisey_core.checkup import Check, Finding, failed, ok, warning
 from caisey_core.roster import Roster
-from caisey_core.signing import SigningKey
+from caisey_core.signing import SigningKey, fingerprint
 
 SHELLS: Final = ("/bin/sh", "/bin/bash")
 _SECONDS: Final = 5
@@ -37,8 +37,8 @@ def checks(home: AgentHome, *, user: bool) -> list[Check]:
     return [
         Check("home", partial(probing.directory, home.path)),
         Check("workspace", partial(_membership, home, seen)),
-        Check("keyring", partial(_keyring, home)),
-        Check("key", partial(_key, home, seen), seconds=45),
+        Check("keyring", partial(_keyring, Place(home, user))),
+        Check("key", partial(_key, Place(home, user), seen), seconds=45),
         Check("journal", partial(probing.journal, home.path / "journal.db"), seconds=60),
         Check("roster", partial(_roster, home, seen), seconds=60),
         Check("relay", partial(_relay, seen), seconds=30),
@@ -54,17 +54,38 @@ def _membership(home: AgentHome, seen: Seen) -> Iterator[Finding]:
     yield ok("workspace", f"{at.workspace_name} as {at.name}, {at.workspace}")
 
 
-def _keyring(home: AgentHome) -> Iterator[Finding]:
-    if keys.exists(home.path, KEY) and keys.place_of(home.path, KEY) is keys.Place.KEYRING:
+def _keyring(place: Place) -> Iterator[Finding]:
+    home = place.home
+    if _handed(place) is None and keys.exists(home.path, KEY) and keys.place_of(home.path, KEY) is keys.Place.KEYRING:
         yield from probing.keyring_backend(True)
         yield warning("keyring", "a service has no session to open it in", "Join anew without --keyring.")
 
 
-def _key(home: AgentHome, seen: Seen) -> Iterator[Finding]:
+def _key(place: Place, seen: Seen) -> Iterator[Finding]:
+    home = place.home
     if not keys.exists(home.path, KEY) and seen.membership is None:
         return
-    seen.key = home.key()
-    yield from probing.key(home.path, KEY, seen.key)
+    if (handed := _handed(place)) is None:
+        seen.key = home.key()
+        yield from probing.key(home.path, KEY, seen.key)
+        return
+    seen.key = keys.read(handed)
+    if seen.key.public == keys.public_of(home.path, KEY):
+        yield ok("key", f"{fingerprint(seen.key.public)} in {handed}, handed to the service")
+    else:
+        text = f"{handed}, which the service is handed, is not of this endpoint's key"
+        yield failed("key", text, "Type: caisey-agent install --key-file FILE")
+
+
+def _handed(place: Place) -> Path | None:
+    """The key file that the service's unit hands over, where it does."""
+    try:
+        lines = place.unit.read_text().splitlines()
+    except (OSError, UnicodeDecodeError):
+        return None
+    start = f"LoadCredential={service.CREDENTIAL}:"
+    found = [line.removeprefix(start).replace("%%", "%") for line in lines if line.startswith(start)]
+    return Path(found[0]) if found else None
 
 
 def _roster(home: AgentHome, seen: Seen) -> Iterator[Finding]:
@@ -72,16 +93,9 @@ def _roster(home: AgentHome, seen: Seen) -> Iterator[Finding]:
         return
     roster, findings = probing.roster(home.path / "journal.db", seen.membership.roster, seen.membership.workspace)
     yield from findings
-    if roster.fingerprint != seen.membership.workspace:
-        return
-    seen.roster = roster
-    if seen.key is None or any(each.state is State.FAILED for each in findings):
-        return
-    if roster.endpoint(seen.key.public) is None:
-        # An agent gets to see its own admission with its first connection; whether it is let in, the login shows.
-        yield warning("endpoint", "the roster kept here does not have this key (yet)", "Type: caisey-agent run")
-    else:
-        yield ok("endpoint", f"{seen.membership.name}, admitted")
+    # Bodies of admissions are withheld from endpoints: whether this key is still admitted, the login shows.
+    if roster.fingerprint == seen.membership.workspace:
+        seen.roster = roster
 
 
 def _relay(seen: Seen) -> Iterator[Finding]:
@@ -89,7 +103,7 @@ def _relay(seen: Seen) -> Iterator[Finding]:
         return
     at, known = seen.membership, seen.roster.relays if seen.roster else {}
     relays = {str(key): each.url for key, each in known.items()}
-    yield from probing.relay(at.relay, at.plain_text_on, at.workspace, relays, seen.key)
+    yield from reaching.relay(at.relay, at.plain_text_on, at.workspace, relays, seen.key)
 
 
 def _shell() -> Iterator[Finding]:

@@ -1,6 +1,7 @@
 """`caisey`: the table of commands, and the one place where errors become exit statuses.
 
-A command's module is imported when the command is typed; `--help` and TAB read the table. Statuses 0-249 belong to
+A command's module is imported when the command is typed; `--help` reads the table. TAB and prompts do not come here
+(`start`). Statuses 0-249 belong to
 remote commands, so whatever fails here ends with one of `caisey_core.errors.Exit`.
 """
 
@@ -16,16 +17,13 @@ from typing import TYPE_CHECKING, Any, Final
 import typer
 from typer.core import TyperGroup
 
+from caisey_cli.coercing import lighten
 from caisey_cli.commands import HomeOption, JsonOption
 from caisey_core.errors import CaiseyError, Exit, UsageError
 
 if TYPE_CHECKING:
     from typer._click.core import Command, Context
     from typer._click.formatting import HelpFormatter
-
-
-VARIABLE: Final = "_CAISEY_COMPLETE"
-"""Set by the shells' completion scripts; see `completions/`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,15 +58,12 @@ TABLE: Final[dict[str, tuple[Row, ...]]] = {
         ),
     ),
     "Decide": (
-        Row(
-            "approvals",
-            "approvals",
-            "List what waits for another member's approval: commands, and changes of the workspace.",
-        ),
+        Row("approvals", "approvals", "List what waits for another member's approval; --watch goes on, and rings."),
         Row("approve", "approvals", "Approve one request, having been shown exactly what would run or change."),
         Row("deny", "approvals", "Deny one request; it will not run, or change nothing."),
     ),
     "Read (offline)": (
+        Row("status", "status", "Say what is open and what waits; --short for a shell's prompt."),
         Row("endpoints", "mine", "List the endpoints in your scope."),
         Row("sessions", "mine", "List the sessions this home knows, the newest first."),
         Row("show", "reading", "Show a session as its records tell it."),
@@ -76,7 +71,7 @@ TABLE: Final[dict[str, tuple[Row, ...]]] = {
         Row("verify", "reading", "Check a session's records, from their stored bytes."),
     ),
     "Workspace": (
-        Row("init", "workspace", "Found a workspace on a relay; you become its first admin."),
+        Row("init", "init", "Found a workspace on a relay; you become its first admin."),
         Row(
             "invite endpoint",
             "invitations",
@@ -157,7 +152,7 @@ class Table(TyperGroup):
         import_module(f"caisey_cli.commands.{row.module}").register(app)
         group: Any = typer.main.get_command(app)
         made: Command | None = group.commands.get(cmd_name)
-        return made
+        return lighten(made) if made is not None else None
 
     def resolve_command(self, ctx: Context, args: list[str]) -> tuple[str | None, Command | None, list[str]]:
         """The command that was typed. Raises `UsageError` for none, with what may have been meant."""
@@ -229,11 +224,6 @@ def desk(
 # -- the end of every command -----------------------------------------------------------------------------
 
 
-def main() -> None:
-    """The console script."""
-    raise SystemExit(status(sys.argv[1:]))
-
-
 def status(arguments: list[str]) -> int:
     """Runs what was typed; its exit status."""
     from caisey_cli import output
@@ -263,11 +253,7 @@ def _run(arguments: list[str]) -> int:
     from caisey_cli import output
     from caisey_cli.sanitize import inert
 
-    if VARIABLE in os.environ:
-        from typer._completion_classes import completion_init
-
-        completion_init()
-    command = typer.main.get_command(build())
+    command = lighten(typer.main.get_command(build()))
     try:
         result = command.main(arguments, prog_name="caisey", standalone_mode=False)
     except typer.Abort:
@@ -288,7 +274,3 @@ def _nobody_reads() -> int:
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
     sys.stdout = sys.__stdout__ or sys.stdout
     return PIPE_CLOSED
-
-
-if __name__ == "__main__":
-    main()

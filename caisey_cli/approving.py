@@ -7,13 +7,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from caisey_cli import wording
+from caisey_cli import resolve, wording
 from caisey_cli.card import about, card, clipped, command_line
 from caisey_cli.desk import Desk
 from caisey_cli.happenings import Denied, Expired, Finished, Request, Started, TurnedDown, Unknown, Withdrawn
 from caisey_cli.sanitize import inert
 from caisey_core.errors import Ambiguous, CaiseyError, Exit, UsageError
 from caisey_core.ids import Digest, LogId, request_code, spoken
+from caisey_core.kinds import Class
 from caisey_core.lifecycle import Action, Step
 
 
@@ -67,12 +68,13 @@ async def waiting(desk: Desk, found: Sequence[Request]) -> list[Waiting]:
         except CaiseyError as error:
             desk.front.say(f"{request.code} is left out: {inert(str(error))}")
             continue
-        rows.append(_row(desk, request, action))
+        rows.append(row(desk, request, action))
     return rows
 
 
-def _row(desk: Desk, request: Request, action: Action) -> Waiting:
-    transcript = desk.transcript(request.log)
+def row(desk: Desk, request: Request, action: Action) -> Waiting:
+    """A request as the list shows it."""
+    transcript = desk.outline(request.log)
     requester = desk.controller.requester(action)
     now, since = desk.line.now(), action.hold.received if action.hold else 0
     proposed, held = action.proposed, action.held
@@ -121,6 +123,14 @@ def show(desk: Desk, request: Request) -> None:
     """Shows the card."""
     transcript, now = desk.transcript(request.log), desk.line.now()
     desk.front.say(card(transcript, request.action, now, width=desk.front.width).text)
+
+
+def to_type(desk: Desk, request: Request) -> str:
+    """The endpoint's name, where it has to be typed to approve what is destructive; empty where a yes is enough."""
+    held = desk.controller.session(request.log).actions[request.action].held
+    if held is None or held.verdict.risk is not Class.DESTRUCTIVE:
+        return ""
+    return resolve.short(desk.controller.endpoint(request.log).name)
 
 
 async def afterwards(desk: Desk, request: Request, after: int, seconds: float) -> tuple[str, int]:

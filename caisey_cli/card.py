@@ -16,9 +16,9 @@ from typing import Final
 from caisey_cli import wording
 from caisey_cli.sanitize import inert, inert_block
 from caisey_cli.transcript import Transcript, Work
+from caisey_core.environment import fixed_environment
 from caisey_core.ids import Digest, request_code
 from caisey_core.kinds import ActionHeld, ActionProposed, Judged
-from caisey_core.policy import fixed_environment
 
 WIDTH: Final = 100
 """Cells a card is wide where nothing narrower shows it."""

@@ -21,6 +21,7 @@ from caisey_cli.doors import Doors
 from caisey_cli.founding import due, renewal
 from caisey_cli.local import Stopped
 from caisey_cli.refusals import denied, other_history
+from caisey_cli.remembering import JOURNAL, remember
 from caisey_core.chain import Chain
 from caisey_core.connection import Connection
 from caisey_core.errors import (
@@ -203,6 +204,12 @@ class Line:
                     await task
         await self._peer.__aexit__(None, None, None)
         self.doors.close()
+        self.remember()
+
+    def remember(self) -> None:
+        """Keeps what there is now for TAB and prompts."""
+        if self._roster_current and self.journal.path.name == JOURNAL:
+            remember(self.journal.path.parent, self.journal, self.roster, self.membership.member, heard=True)
 
     async def _run(self) -> None:
         try:

@@ -19,6 +19,7 @@ from caisey_cli.connecting import Connect, Line, over_websocket
 from caisey_cli.happenings import End, Finished, Request
 from caisey_cli.home import Home
 from caisey_cli.resolve import Known
+from caisey_cli.sanitize import inert
 from caisey_cli.session import USUAL, Command, Pace, SessionController
 from caisey_cli.transcript import Transcript
 from caisey_core.errors import OutcomeUnknown, Refused, Unreachable, UsageError
@@ -269,6 +270,10 @@ async def at_desk(
     local.serve(home, front.say)
     membership, key = home.membership(), home.key()
     interrupts = Interrupts()
+
+    def notice(text: str) -> None:
+        front.say(inert(text))  # it may hold the relay's own words
+
     with home.journal() as journal:
 
         async def working() -> int:
@@ -277,7 +282,7 @@ async def at_desk(
                 key,
                 journal,
                 connect=connect,
-                notice=front.say,
+                notice=notice,
                 patience=pace.patience,
                 keep=local.keeper(home),
             )

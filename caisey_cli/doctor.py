@@ -9,7 +9,7 @@ from functools import partial
 
 from caisey_cli.home import DEVICE, ROOT, Home, Membership
 from caisey_cli.keeping import backup_of
-from caisey_core import keys, probing
+from caisey_core import keys, probing, reaching
 from caisey_core.checkup import Check, Finding, failed, ok, warning
 from caisey_core.errors import CaiseyError
 from caisey_core.roster import Roster
@@ -101,4 +101,4 @@ def _relay(seen: Seen) -> Iterator[Finding]:
         return
     at, known = seen.membership, seen.roster.relays if seen.roster else {}
     relays = {str(key): each.url for key, each in known.items()}
-    yield from probing.relay(at.relay, at.plain_text_on, at.workspace, relays, seen.key)
+    yield from reaching.relay(at.relay, at.plain_text_on, at.workspace, relays, seen.key)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from caisey_cli.connecting import TRIES, denied
 from caisey_cli.local import serve
+from caisey_cli.remembering import remember
 from caisey_core.connection import Connection
 from caisey_core.errors import BadRecord, NotAdmitted, Refused, Unreachable
 from caisey_core.frames import Receipt
@@ -76,6 +77,7 @@ def govern(home: Home, key: SigningKey, make: Change) -> Roster:
     reading = asyncio.run(change(at, key, make))
     with home.journal() as journal:
         journal.place(reading.log)
+        remember(home.path, journal, reading.roster, membership.member, heard=True)
     return reading.roster
 
 

@@ -9,7 +9,6 @@ local/            a home of its own beside it: this machine's workspace, with it
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -17,6 +16,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 from msgspec import Struct
 
+from caisey_cli import known
 from caisey_core.errors import BadRecord, NotJoined, RecordError, UsageError
 
 if TYPE_CHECKING:
@@ -26,8 +26,7 @@ if TYPE_CHECKING:
 
 DEVICE: Final = "device"
 ROOT: Final = "root"
-VARIABLE: Final = "CAISEY_HOME"
-LOCAL: Final = "local"
+LOCAL: Final = known.LOCAL
 
 
 class Membership(Struct, frozen=True, kw_only=True):
@@ -55,8 +54,7 @@ class Home:
     @classmethod
     def named(cls, option: Path | str | None = None) -> Home:
         """The directory that was asked for, else `CAISEY_HOME`, else the usual one."""
-        named = option or os.environ.get(VARIABLE)
-        return cls(Path(named).expanduser() if named else Path.home() / ".local" / "share" / "caisey")
+        return cls(Path(known.directory(str(option) if option else None)))
 
     @classmethod
     def of(cls, option: Path | str | None = None) -> Home:

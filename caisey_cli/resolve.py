@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
+from itertools import filterfalse
 from typing import Final
 
 from caisey_core.errors import Ambiguous, BadRecord, UsageError
@@ -86,11 +87,14 @@ def _meant(wanted: str, known: Sequence[Endpoint]) -> str:
 # -- sessions ---------------------------------------------------------------------------------------------
 
 
-def sessions(journal: Journal, roster: Roster) -> list[Known]:
-    """The sessions in a journal, the newest first: every log but the roster's, whatever became of its records."""
-    closed = _closings(journal)
+def sessions(journal: Journal, roster: Roster, *, skip: Callable[[LogId], bool] = lambda _log: False) -> list[Known]:
+    """The sessions in a journal, the newest first: every log but the roster's, whatever became of its records.
+
+    Those to `skip` are not even read.
+    """
+    closed = _closings(journal, skip)
     found = []
-    for log in _logs(journal):
+    for log in filterfalse(skip, _logs(journal)):
         entries = journal.entries(log, 0, 1)
         if entries and log != roster.log:
             first = _first(entries)
@@ -172,10 +176,10 @@ def _logs(journal: Journal) -> list[LogId]:
     return [LogId(log) for (log,) in rows]
 
 
-def _closings(journal: Journal) -> dict[LogId, tuple[Record, ...]]:
+def _closings(journal: Journal, skip: Callable[[LogId], bool]) -> dict[LogId, tuple[Record, ...]]:
     """Records that say a session is closed, by log; whose word counts is asked later."""
     found: dict[LogId, tuple[Record, ...]] = {}
-    for log in dict.fromkeys(journal.logs("session.closed")):
+    for log in filterfalse(skip, dict.fromkeys(journal.logs("session.closed"))):
         with translated(journal.path):
             rows = journal.connection.execute(
                 "SELECT seq FROM records WHERE log = ? AND kind = 'session.closed' AND seq IS NOT NULL", (log,)

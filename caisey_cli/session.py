@@ -19,6 +19,7 @@ from caisey_cli.checks import specification
 from caisey_cli.connecting import PATIENCE, Line
 from caisey_cli.happenings import Denied, End, Finished, Happening, Quiet, Request, Started, Withdrawn, told
 from caisey_cli.refusals import unknown_outcome
+from caisey_core.environment import fixed_environment
 from caisey_core.errors import NotAdmitted, OutcomeUnknown, Refused, Unreachable, UsageError
 from caisey_core.frames import Alive, Entry, read_checkpoint
 from caisey_core.ids import Digest, LogId, request_code, session_code
@@ -45,7 +46,6 @@ from caisey_core.kinds import (
     SessionOpened,
 )
 from caisey_core.lifecycle import Action, Session, Step
-from caisey_core.policy import fixed_environment
 from caisey_core.record import Record, canonical, parse
 from caisey_core.roster import Endpoint, Member, Roster
 

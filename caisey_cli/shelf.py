@@ -43,12 +43,12 @@ class Shelf:
 
     def known(self) -> list[Known]:
         """The sessions in it; their names are remembered for TAB."""
-        from caisey_cli import completions, resolve
+        from caisey_cli import resolve
+        from caisey_cli.remembering import remember
 
         found = resolve.sessions(self.journal, self.roster)
         if self.membership:
-            names = [each.name for each in self.scope()]
-            completions.remember(self.home.path, names, [(each.code, about(each)) for each in found])
+            remember(self.home.path, self.journal, self.roster, self.me, found=found)
         return found
 
     def session(self, typed: str) -> Known:

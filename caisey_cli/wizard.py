@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
 from caisey_cli import asking
-from caisey_cli.home import Home
+from caisey_cli.home import ROOT, Home
 from caisey_cli.keeping import Keys, choose, new_passphrase, say_where
 from caisey_cli.output import say
 from caisey_cli.sanitize import inert
@@ -80,16 +80,15 @@ def _ask(home: Home, given: Given) -> Answers:
 
     login = os.environ.get("LOGNAME") or os.environ.get("USER") or "admin"
     name = given.name or asking.line(
-        "Name of the workspace", f"{login}'s workspace", lambda typed: named("workspace", typed, slash=True)
+        "Name of the workspace", f"{login.capitalize()} IT", lambda typed: named("workspace", typed, slash=True)
     )
     solo = given.solo
     if not solo:
         say("In a team, another member approves what changes something; alone, your own typed confirmation does.")
         solo = asking.choice("For a team or solo", ("team", "solo"), "team") == "solo"
-    origin, info = _relay(given)
-    claim = given.claim or asking.secret(
-        _claim_question(origin, info), claim_code, default=local_claim(origin, info.key)
-    )
+    origin, info = _relay(home, given)
+    # A relay that has this home's workspace already: an attempt whose end was not seen, which is finished now.
+    claim = given.claim if given.claim or info.workspace else _claim(origin, info)
     member = given.member or asking.line("What others call you", login, lambda typed: named("member", typed))
     place = choose(home, given.keys)
     say_where(home, place)
@@ -111,7 +110,7 @@ def origin_of(typed: str) -> str:
     return f"{'http' if is_loopback(host) else 'https'}://{text}"
 
 
-def _relay(given: Given) -> tuple[str, RelayInfo]:
+def _relay(home: Home, given: Given) -> tuple[str, RelayInfo]:
     from caisey_cli.relay import Relay
     from caisey_core.signing import fingerprint
 
@@ -119,7 +118,7 @@ def _relay(given: Given) -> tuple[str, RelayInfo]:
         origin = origin_of(typed)
         with Relay(origin, plain_text_on=given.plain_text_on) as http:
             info = http.info()
-        if info.workspace:
+        if info.workspace and info.workspace != own_root(home):
             raise UsageError(
                 f"The relay {origin} serves a workspace already.",
                 hint="Ask its admin for an invitation, or name another relay.",
@@ -138,9 +137,19 @@ def _relay(given: Given) -> tuple[str, RelayInfo]:
     return asking.line("The relay, as every machine reaches it", LOCAL, check)
 
 
-def _claim_question(origin: str, info: RelayInfo) -> str:
-    known = " (Enter takes it from the relay's home on this machine)" if local_claim(origin, info.key) else ""
-    return f"The claim code that the relay printed{known}"
+def own_root(home: Home) -> str:
+    """The fingerprint of a root key that an earlier attempt left in this home; empty where there is none."""
+    from caisey_core.keys import public_of
+    from caisey_core.signing import fingerprint, is_public_key
+
+    public = public_of(home.path, ROOT)
+    return fingerprint(public) if is_public_key(public) else ""
+
+
+def _claim(origin: str, info: RelayInfo) -> str:
+    local = local_claim(origin, info.key)
+    known = " (Enter takes it from the relay's home on this machine)" if local else ""
+    return asking.secret(f"The claim code that the relay printed{known}", claim_code, default=local)
 
 
 def claim_code(typed: str) -> str:

@@ -69,6 +69,15 @@ class Entry(Struct, frozen=True, array_like=True):
     receipt: Receipt
 
 
+class Hold(Struct, frozen=True, array_like=True):
+    """A hold that waits for another member: its log, the action, itself (digests), and when it came (ms)."""
+
+    log: str
+    action: str
+    hold: str
+    received: int
+
+
 class Frame(Struct, frozen=True, kw_only=True, tag_field="t"):
     """A message. The tag is the class's name in lower case."""
 
@@ -172,6 +181,12 @@ class Reset(Frame, frozen=True, tag="reset"):
     seq: int
 
 
+class Holds(Frame, frozen=True, tag="holds"):
+    """All that waits for another member in the peer's scope, the oldest first: a hint where to look, no evidence."""
+
+    holds: tuple[Hold, ...]
+
+
 # -- to the relay -----------------------------------------------------------------------------------------
 
 
@@ -196,6 +211,10 @@ class FollowAll(Frame, frozen=True, tag="follow-all"):
     cursor: str
 
 
+class FollowHolds(Frame, frozen=True, tag="follow-holds"):
+    """Send `Holds` now, and whenever they have changed. Asked again, it is answered at once."""
+
+
 class Append(Frame, frozen=True, tag="append"):
     """Append these records of one log and one series.
 
@@ -208,8 +227,8 @@ class Append(Frame, frozen=True, tag="append"):
     records: tuple[Sealed, ...]
 
 
-FromRelay = Challenge | Welcome | Entries | CaughtUp | Appended | Denied | Reset | Probe | Alive | Checkpoint
-ToRelay = Login | Follow | FollowAll | Append | Probe | Alive | Checkpoint
+FromRelay = Challenge | Welcome | Entries | CaughtUp | Appended | Denied | Reset | Holds | Probe | Alive | Checkpoint
+ToRelay = Login | Follow | FollowAll | FollowHolds | Append | Probe | Alive | Checkpoint
 
 DENIALS: Final = {
     "login": "the login was not accepted",

@@ -29,18 +29,13 @@ def keep(home: Path, name: str, key: SigningKey, place: Place | None = None) -> 
 
     Raises `UsageError`, also where the keyring does not work; nothing is kept then.
     """
-    if place is None and (why := keyring.trouble()):
-        raise no_keyring(why)
-    home.mkdir(parents=True, exist_ok=True, mode=0o700)
     place = place or Place.KEYRING
     if exists(home, name) or (home / f"{name}.key").exists():
         raise UsageError(f"There is a key {name!r} in {home} already; nothing was changed.")
     if place is Place.KEYRING:
-        try:
-            keyring.put(_entry(home, name), key.openssh().decode())
-        except NoKeyring as no:
-            raise no_keyring(str(no)) from no
-    else:
+        _into_keyring(_entry(home, name), key.openssh().decode())
+    home.mkdir(parents=True, exist_ok=True, mode=0o700)
+    if place is Place.FILE:
         write(home / f"{name}.key", key.openssh())
     # Last: what has a public half is complete.
     (home / f"{name}.pub").write_text(f"ssh-ed25519 {key.public} {name}@caisey\n")
@@ -108,11 +103,11 @@ def public_of(home: Path, name: str) -> str:
     return words[1] if len(words) > 1 else ""
 
 
-def no_keyring(why: str) -> UsageError:
+def no_keyring(why: str, *, hint: str = "") -> UsageError:
     """What is said where a key was to be kept in a keyring that does not work."""
     return UsageError(
         f"No keyring works here ({why}); no key was made.",
-        hint="To keep keys in files that only you can read, type: --keys file (or set CAISEY_KEYS=file)",
+        hint=hint or "To keep keys in files that only you can read, type: --keys file (or set CAISEY_KEYS=file)",
     )
 
 
@@ -140,8 +135,25 @@ def read(path: Path) -> SigningKey:
         if status.st_uid != os.geteuid() or stat.S_IMODE(status.st_mode) & 0o077:
             raise UsageError(f"Others can read the key {path}; it was not used.", hint=f"Type: chmod 600 {path}")
         return SigningKey.from_openssh(path.read_bytes())
+    except UsageError as error:
+        if error.hint:
+            raise
+        hint = "Restore it from a backup, or join anew in another --home."
+        raise UsageError(f"The key {path} is damaged: {error} Nothing was done.", hint=hint) from error
     except OSError as error:
         raise UsageError(f"The key {path} cannot be read: {error.strerror}. Nothing was done.") from error
+
+
+def _into_keyring(entry: str, text: str) -> None:
+    """Puts a key into the keyring and reads it back: from one that keeps nothing, nobody gets it again."""
+    if why := keyring.refused():
+        raise no_keyring(why)
+    try:
+        keyring.put(entry, text)
+        if keyring.get(entry) != text:
+            raise no_keyring("it does not give back what it is given")
+    except NoKeyring as no:
+        raise no_keyring(str(no)) from no
 
 
 def _entry(home: Path, name: str) -> str:

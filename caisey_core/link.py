@@ -92,6 +92,13 @@ class Attested:
 
 
 @dataclass(frozen=True, slots=True)
+class Waits:
+    """What waits for another member, by the relay's word: a hint which logs to follow."""
+
+    holds: tuple[frames.Hold, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Restored:
     """The relay does not know the position it was asked for: its log is shorter, or another one."""
 
@@ -118,7 +125,18 @@ class Nudged:
 
 
 Event = (
-    Ready | Received | CaughtUp | Acknowledged | Rejected | Answered | Probed | Attested | Restored | Broken | Nudged
+    Ready
+    | Received
+    | CaughtUp
+    | Acknowledged
+    | Rejected
+    | Answered
+    | Probed
+    | Attested
+    | Waits
+    | Restored
+    | Broken
+    | Nudged
 )
 
 
@@ -139,6 +157,7 @@ class Link:
     ready: bool = False
     cursor: str = ""
     _everything: bool = False
+    _holds: bool = False
     _follows: list[LogId] = field(default_factory=list)
     _waiting: dict[int, frames.Append] = field(default_factory=dict)
     _probes: dict[int, float] = field(default_factory=dict)
@@ -168,6 +187,12 @@ class Link:
         self._everything, self.cursor = True, cursor
         if self.ready:
             self._send(frames.FollowAll(cursor=cursor))
+
+    def follow_holds(self) -> None:
+        """Asks what waits for another member, now and after every reconnect; asked again, it is a sign of life."""
+        self._holds = True
+        if self.ready:
+            self._send(frames.FollowHolds())
 
     def append(self, log: LogId, records: Sequence[Sealed], *, expect: str = "") -> int:
         """Sends one batch until it is acknowledged or rejected; its id."""
@@ -269,6 +294,8 @@ class Link:
                 return [Rejected(frame.id, frame.code, frame.why)]
             case frames.Reset():
                 return [Restored(frame.log, frame.incarnation, frame.seq)]
+            case frames.Holds():
+                return [Waits(frame.holds)]
             case frames.Probe():
                 return [Probed(frame.id)]
             case frames.Alive():
@@ -302,6 +329,8 @@ class Link:
             self._ask(log)
         if self._everything:
             self._send(frames.FollowAll(cursor=self.cursor))
+        if self._holds:
+            self._send(frames.FollowHolds())
         for request in self._waiting.values():
             self._send(request)
         for checkpoint in self._checkpoints.values():

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
+from caisey_core.environment import fixed_environment
 from caisey_core.kinds import ActionProposed, Class, Decision, Judged, Verdict
 from caisey_core.rules import ORDER, Finding, Found, heaviest, shown_word
 from caisey_core.unwrap import command, taken_apart
@@ -38,26 +39,6 @@ def decide(risk: Class) -> Decision:
 def strictest(*risks: Class) -> Class:
     """The heaviest of some classes; `observe` of none."""
     return max(risks, key=ORDER.index, default=Class.OBSERVE)
-
-
-def fixed_environment(home: str) -> dict[str, str]:
-    """The environment every action runs in: nothing in it loads code, opens a pager or asks a question."""
-    return {
-        "DEBIAN_FRONTEND": "noninteractive",
-        "GIT_OPTIONAL_LOCKS": "0",
-        "GIT_PAGER": "cat",
-        "GIT_TERMINAL_PROMPT": "0",
-        "HOME": home,
-        "LANG": "C.UTF-8",
-        "LC_ALL": "C.UTF-8",
-        "MANPAGER": "cat",
-        "NO_COLOR": "1",
-        "PAGER": "cat",
-        "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
-        "SYSTEMD_COLORS": "0",
-        "SYSTEMD_PAGER": "cat",
-        "TERM": "dumb",
-    }
 
 
 def judge(action: ActionProposed) -> Verdict:

@@ -16,7 +16,7 @@ from typing import Final
 from caisey_core import frames
 from caisey_core.frames import Frame
 from caisey_server.admission import Directory, Standing, shut
-from caisey_server.lines import EveryLog, Line, OneLog
+from caisey_server.lines import EveryLog, Line, OneLog, Waiting
 from caisey_server.log import EmbeddedLog
 from caisey_server.requests import Committed
 from caisey_server.tail import Source
@@ -40,6 +40,7 @@ class Follower:
         self.key, self.standing = key, standing
         self.logs: dict[str, OneLog] = {}
         self.every: EveryLog | None = None
+        self.waiting: Waiting | None = None
         self.leave = leave
         self._source, self._send = source, send
         self._control: deque[tuple[float, Frame]] = deque()
@@ -95,7 +96,7 @@ class Follower:
 
     def _follows(self, line: Line) -> bool:
         """Whether a line was not replaced by another one from elsewhere."""
-        return line is self.every or line is self.logs.get(line.log)
+        return line is self.every or line is self.waiting or line is self.logs.get(line.log)
 
     async def _answer(self) -> None:
         while self._control:
@@ -114,6 +115,7 @@ class Hub:
         self.followers: set[Follower] = set()
         self._by_log: dict[str, set[Follower]] = {}
         self._every: dict[str, set[Follower]] = {}
+        self._waiting: set[Follower] = set()
         log.follow(self.publish)
 
     def join(self, follower: Follower) -> None:
@@ -123,6 +125,7 @@ class Hub:
     def part(self, follower: Follower) -> None:
         """A connection has ended."""
         self.followers.discard(follower)
+        self._waiting.discard(follower)
         for log in follower.logs:
             _discard(self._by_log, log, follower)
         if follower.every is not None:
@@ -141,6 +144,12 @@ class Hub:
         follower.every = line
         self._every.setdefault(line.scope, set()).add(follower)
         follower.due(line)
+
+    def follow_holds(self, follower: Follower) -> None:
+        """Follows what waits for another member."""
+        follower.waiting = Waiting()
+        self._waiting.add(follower)
+        follower.due(follower.waiting)
 
     def publish(self, committed: Committed) -> None:
         """Takes what was committed: into memory, and to whom it concerns."""
@@ -167,6 +176,10 @@ class Hub:
                     every.settled = False
                 every.marks = every.marks or bool(committed.marked)
                 follower.due(every)
+        if self._waiting and (committed.directory is not None or any(map(Waiting.concerned, committed.items))):
+            for follower in self._waiting:
+                if follower.waiting is not None:
+                    follower.due(follower.waiting)
 
     def _reconsider(self, directory: Directory) -> None:
         """The roster has changed: everybody is looked up again, and who has no business here any more goes."""

@@ -1,4 +1,4 @@
-"""What can be followed: one log, or every log in scope. A line is a position, and knows what comes next after it.
+"""What can be followed: one log, every log in scope, or what waits there. A line knows what comes next after it.
 
 The backlog and what is new come the same way. Checkpoints come once the records they cover have; `CaughtUp` comes
 once, when there is nothing more.
@@ -7,15 +7,21 @@ once, when there is nothing more.
 from __future__ import annotations
 
 from itertools import groupby, takewhile
-from typing import Protocol
+from typing import Final, Protocol
+
+import msgspec
+from msgspec import Struct
 
 from caisey_core import frames
 from caisey_core.frames import Entry, Frame
-from caisey_server import admission
+from caisey_server import admission, projections
 from caisey_server.admission import SQL_MAX, Standing
 from caisey_server.reader import Reader
 from caisey_server.requests import Item
 from caisey_server.tail import Source
+
+HOLDS: Final = 4096
+"""The newest holds that are told of; a frame has room for a few times as many."""
 
 
 class Line(Protocol):
@@ -112,6 +118,39 @@ class EveryLog:
             self._told = True
             out.append(frames.CaughtUp(log="", seq=0, cursor=self.cursor))
         return out
+
+
+class _Kind(Struct):
+    """The one field of a head that says whether a hold may have come or gone."""
+
+    kind: str
+
+
+_kind = msgspec.json.Decoder(_Kind)
+
+
+class Waiting:
+    """The holds in scope that wait for another member, as often as they change."""
+
+    log = "holds"
+
+    def __init__(self) -> None:
+        self._told: tuple[frames.Hold, ...] | None = None
+
+    @staticmethod
+    def concerned(item: Item) -> bool:
+        """Whether a record may have changed what waits."""
+        return bool(item.endpoint) and projections.concerns_holds(_kind.decode(item.entry.sealed.head).kind)
+
+    async def next(self, source: Source, standing: Standing) -> list[Frame]:
+        """See `Line`."""
+        scope = admission.scope(source.log.directory.roster, standing)
+        known = await source.log.ask(Reader.holds, scope)
+        holds = tuple(frames.Hold(each.log, each.action, each.hold, each.received) for each in known[-HOLDS:])
+        if holds == self._told:
+            return []
+        self._told = holds
+        return [frames.Holds(holds=holds)]
 
 
 def _shown(source: Source, standing: Standing, items: list[Item]) -> tuple[Entry, ...]:

@@ -91,6 +91,11 @@ def project(connection: sqlite3.Connection, record: Record, receipt: Receipt, ro
             )
 
 
+def concerns_holds(kind: str) -> bool:
+    """Whether a record of this kind can add a hold or end one."""
+    return kind in {"action.held", "approval.denied"} or kind in _SETTLES
+
+
 def grown(connection: sqlite3.Connection, log: str, seq: int) -> None:
     """A session is `seq` records long now."""
     connection.execute("UPDATE sessions SET seq = ? WHERE log = ?", (seq, log))

@@ -165,6 +165,8 @@ class _Peer:
                 self._post(await self._follow(frame))
             case frames.FollowAll():
                 self._post(self._follow_all(frame))
+            case frames.FollowHolds():
+                self._post(self._follow_holds())
             case frames.Probe():
                 self._post(self._probe(frame))
             case frames.Alive():
@@ -240,6 +242,12 @@ class _Peer:
         if line is None:
             return frames.Reset(log="", incarnation=self._relay.log.incarnation, seq=0)
         self._relay.hub.follow_all(self._follower, line)
+        return None
+
+    def _follow_holds(self) -> Frame | None:
+        if not isinstance(self._follower.standing, Member):
+            return _denied(0, denial("scope", "only members are told what waits"))
+        self._relay.hub.follow_holds(self._follower)
         return None
 
     def _probe(self, frame: frames.Probe) -> Frame | None:

@@ -8,28 +8,12 @@ inside. A command returns its exit status (or nothing), and raises `CaiseyError`
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-_Help = tuple[str, str]
-
-
-def _endpoints(incomplete: str) -> Iterator[_Help]:
-    """Endpoints for TAB, from a list beside the journal."""
-    from caisey_cli.completions import names
-
-    yield from names("endpoints", incomplete)
-
-
-def _sessions(incomplete: str) -> Iterator[_Help]:
-    """Sessions for TAB, from the same list."""
-    from caisey_cli.completions import names
-
-    yield from names("sessions", incomplete)
-
+from caisey_cli.completions import completes
 
 HomeOption = Annotated[
     Path | None,
@@ -44,7 +28,7 @@ SessionOption = Annotated[
         metavar="SESSION",
         help="Code or ticket; else your only open session.",
         show_default=False,
-        autocompletion=_sessions,
+        autocompletion=completes("sessions"),
     ),
 ]
 ReadSession = Annotated[
@@ -53,10 +37,14 @@ ReadSession = Annotated[
         metavar="SESSION",
         help="Code, ticket or 'last'; else your only open session.",
         show_default=False,
-        autocompletion=_sessions,
+        autocompletion=completes("sessions"),
     ),
 ]
 EndpointArgument = Annotated[
     str,
-    typer.Argument(metavar="ENDPOINT", help="Its name, the client's in front where needed.", autocompletion=_endpoints),
+    typer.Argument(
+        metavar="ENDPOINT",
+        help="Its name, the client's in front where needed.",
+        autocompletion=completes("endpoints"),
+    ),
 ]

@@ -9,6 +9,8 @@ import typer
 
 from caisey_cli.commands import HomeOption, JsonOption
 from caisey_cli.commands.options import YesOption
+from caisey_cli.completions import completes
+from caisey_cli.sanitize import inert
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -25,7 +27,14 @@ COMMAND: Final = 60
 """Characters of a command in the list."""
 AFTERWARDS: Final = 10.0
 """Seconds to wait for what becomes of a decision."""
-CodeArgument = Annotated[str, typer.Argument(metavar="CODE", help="The request's code; case, spaces and dashes aside.")]
+CodeArgument = Annotated[
+    str,
+    typer.Argument(
+        metavar="CODE",
+        help="The request's code; case, spaces and dashes aside.",
+        autocompletion=completes("requests"),
+    ),
+]
 
 
 def register(app: typer.Typer) -> None:
@@ -35,11 +44,28 @@ def register(app: typer.Typer) -> None:
     app.command()(deny)
 
 
-def approvals(json: JsonOption = False, home: HomeOption = None) -> int:
-    """List what waits for another member's approval: commands, and changes of the workspace.
+def approvals(
+    watch: Annotated[bool, typer.Option("--watch", help="Keep watching: ring, show and decide as they come.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="With --watch: no bell and no notification.")] = False,
+    execute: Annotated[
+        str,
+        typer.Option(
+            "--exec", metavar="CMD", help="With --watch: run here for each new one, with $CAISEY_REQUEST etc."
+        ),
+    ] = "",
+    json: JsonOption = False,
+    home: HomeOption = None,
+) -> int:
+    """List what waits for another member's approval; --watch goes on, and rings.
 
-    Example: caisey approvals
+    Example: caisey approvals --watch
     """
+    if watch:
+        from caisey_cli.commands import awaiting
+
+        return awaiting.watch(home, json=json, quiet=quiet, execute=execute)
+    if quiet or execute:
+        raise typer.BadParameter("--quiet and --exec go with --watch.")
     return _at_desk_with_pending(home, lambda desk, found: _list(desk, found, json=json), output=False)
 
 
@@ -120,7 +146,7 @@ async def _decide(
     desk: Desk, found: Sequence[Request], code: str, said: str, grant: bool, yes: bool, json: bool
 ) -> int:
     from caisey_cli import output, seconding
-    from caisey_cli.approving import afterwards, meant, show
+    from caisey_cli.approving import afterwards, meant, show, to_type
 
     if (change := seconding.meant(desk.line.roster, code)) is not None:
         return await _second(desk, change, said, grant=grant, yes=yes, json=json)
@@ -129,7 +155,7 @@ async def _decide(
         return await _stop(desk, request, said, json=json)
     action = (desk.controller.approvable if grant else desk.controller.answerable)(request)
     show(desk, request)
-    if not await _agreed(desk, request.code, grant=grant, yes=yes):
+    if not await _agreed(desk, request.code, grant=grant, yes=yes, name=to_type(desk, request) if grant else ""):
         return 1
     if grant:
         await desk.controller.approve(request, said)
@@ -161,8 +187,11 @@ async def _second(desk: Desk, change: Change, said: str, *, grant: bool, yes: bo
     return 0
 
 
-async def _agreed(desk: Desk, code: str, *, grant: bool, yes: bool) -> bool:
-    """Whether what was shown is really meant. Raises `UsageError` where nobody can be asked."""
+async def _agreed(desk: Desk, code: str, *, grant: bool, yes: bool, name: str = "") -> bool:
+    """Whether what was shown is really meant. Raises `UsageError` where nobody can be asked.
+
+    `name`: the endpoint's, to be typed before what is destructive is approved.
+    """
     from caisey_core.errors import UsageError
 
     if yes:
@@ -172,11 +201,14 @@ async def _agreed(desk: Desk, code: str, *, grant: bool, yes: bool) -> bool:
             f"There is no terminal to decide {code} on; nothing was decided.",
             hint="Type it again with --yes, having read what is shown above.",
         )
-    word = "Approve" if grant else "Deny"
-    if (await desk.front.ask(f"{word} it? [y/N] ")).casefold() in {"y", "yes"}:
-        return True
-    desk.front.say("Nothing was decided.")
-    return False
+    if name:
+        typed = await desk.front.ask(f"It is destructive. Type the endpoint's name ({inert(name)}) to approve it: ")
+        agreed = typed.casefold() == name.casefold()
+    else:
+        agreed = (await desk.front.ask(f"{'Approve' if grant else 'Deny'} it? [y/N] ")).casefold() in {"y", "yes"}
+    if not agreed:
+        desk.front.say("Nothing was decided.")
+    return agreed
 
 
 async def _stop(desk: Desk, request: Request, said: str, *, json: bool) -> int:

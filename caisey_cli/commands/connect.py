@@ -14,7 +14,7 @@ from caisey_cli.commands.options import TicketOption
 
 if TYPE_CHECKING:
     from caisey_cli.home import Home
-    from caisey_cli.tui.bench import Asked
+    from caisey_cli.tui.opening import Asked
 
 
 _GUIDE = 64 * 1024
@@ -44,7 +44,7 @@ def connect(
 
     Example: caisey connect ACME/front-desk-03 --ticket 48211 "nothing prints"
     """
-    from caisey_cli.tui.bench import Asked
+    from caisey_cli.tui.opening import Asked
 
     text = _guide(guide) if guide is not None else ""
     return _view(home, Asked(endpoint=endpoint, ticket=ticket, reason=reason, guide=text), json=json)
@@ -55,7 +55,7 @@ def watch(session: ReadSession = "", json: JsonOption = False, home: HomeOption 
 
     Example: caisey watch s7f3kqa
     """
-    from caisey_cli.tui.bench import Asked
+    from caisey_cli.tui.opening import Asked
 
     return _view(home, Asked(session=session, watching=True), json=json)
 

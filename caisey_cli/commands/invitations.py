@@ -8,6 +8,7 @@ import typer
 
 from caisey_cli.commands import HomeOption, JsonOption
 from caisey_cli.commands.options import lasting
+from caisey_cli.completions import completes
 from caisey_cli.home import Home
 from caisey_cli.keeping import PassphraseOption, RootOption, backup_of, root_key
 from caisey_cli.output import as_json, data, say
@@ -45,7 +46,15 @@ def register(app: typer.Typer) -> None:
 
 
 def invite_endpoint(
-    client: Annotated[str, typer.Option("--client", metavar="CLIENT", help="Whose machine; added where it is new.")],
+    client: Annotated[
+        str,
+        typer.Option(
+            "--client",
+            metavar="CLIENT",
+            help="Whose machine; added where it is new.",
+            autocompletion=completes("clients"),
+        ),
+    ],
     name: Annotated[str, typer.Option("--name", metavar="NAME", help="What the machine is called.")],
     uses: Annotated[
         int, typer.Option("--uses", min=1, max=1000, metavar="N", help="For N machines: each is called NAME-HOSTNAME.")
@@ -76,7 +85,15 @@ def invite_endpoint(
 def invite_member(
     name: Annotated[str, typer.Option("--name", metavar="NAME", help="What others call them.")],
     role: Annotated[Role, typer.Option("--role", help="An approver decides and reads, and opens no sessions.")],
-    clients: Annotated[str, typer.Option("--clients", metavar="A,B|all", help="Whose machines are in their scope.")],
+    clients: Annotated[
+        str,
+        typer.Option(
+            "--clients",
+            metavar="A,B|all",
+            help="Whose machines are in their scope.",
+            autocompletion=completes("clients"),
+        ),
+    ],
     expires: ExpiresOption = "24h",  # type: ignore[assignment]
     root_file: RootOption = None,
     passphrase_file: PassphraseOption = None,
@@ -162,7 +179,7 @@ def _invitation(made: Invited, json: bool) -> None:
         names = " or ".join(inert(each) for each in made.seconders)
         say(f"It admits nobody yet: within 24 hours {names} types: caisey approve {request}")
     program = "caisey join" if member else "caisey-agent join"
-    then = "" if member else ", then: caisey-agent run"
+    then = "" if member else ", then: caisey-agent install"
     where = f"{name} types" if member else "On the machine, as the user the agent runs as"
     say(f"{where}: {program} INVITATION{then}")
     if uses > 1:

@@ -9,11 +9,13 @@ import typer
 
 from caisey_cli import shelf
 from caisey_cli.commands import HomeOption, JsonOption
+from caisey_cli.completions import completes
 from caisey_cli.output import as_json, data, say
 from caisey_cli.sanitize import inert
 from caisey_cli.shelf import Shelf, about
 
 if TYPE_CHECKING:
+    from caisey_cli.overview import Asked
     from caisey_cli.resolve import Known
     from caisey_cli.transcript import Transcript, Work
     from caisey_core.roster import Endpoint
@@ -27,60 +29,89 @@ def register(app: typer.Typer) -> None:
 
 def desk(home: Path | None, json: bool) -> int:
     """What is mine to do: open sessions, what waits for me, what owes a verification."""
+    from caisey_cli import known as kept
     from caisey_cli import seconding
     from caisey_cli.founding import due
+    from caisey_cli.overview import heard
 
+    now = _now()
     with shelf.every(home) as shelves:
-        mine, waiting = [], []
-        for at, known in _open(shelves):
-            transcript = at.transcript(at.journal.entries(known.log))
-            if known.opener == at.me:
-                mine.append((known, transcript))
-            waiting += [(known, transcript, work) for work in transcript.works.values() if _for_me(at, known, work)]
-        changes = [
-            each for at in shelves for each in seconding.waiting(at.roster, at.roster.members.get(at.me), _now())
-        ]
+        found = [_mine(at, now) for at in shelves]
+        mine = [each for some, _ in found for each in some]
+        waiting = sorted((each for _, some in found for each in some), key=lambda each: each.left)
+        changes = [each for at in shelves for each in seconding.waiting(at.roster, at.roster.members.get(at.me), now)]
         unsent = sum(len(at.journal.unsent()) for at in shelves)
     rosters, membership = [at.roster for at in shelves], shelves[0].membership
+    last = max(kept.number(kept.read(str(at.home.path)), "heard") for at in shelves)
     if json:
         shown = {
             "workspace": rosters[0].name,
             "member": membership.member_name if membership else "",
             "sessions": [_known_shape(k) | {"owes_verification": t.unverified_change} for k, t in mine],
-            "approvals": [{"request": _code(w), "session": k.code, "endpoint": k.endpoint} for k, _, w in waiting],
+            "approvals": [_asked_shape(each) for each in waiting],
             "changes": [{"request": each.code, "does": each.does, "own": each.own} for each in changes],
             "unsent": unsent,
             "roster_expires": rosters[0].expires,
+            "heard": last or None,
         }
         as_json("desk", shown)
         return 0
     beside = f"; beside it {inert(rosters[1].name)}, this machine's own" if len(rosters) > 1 else ""
-    say(f"{inert(rosters[0].name)}, {inert(membership.member_name if membership else '')}{beside}")
-    for known, transcript in mine:
-        data(f"open     {known.code}  {about(known)}{_owes(transcript)}")
-    for known, transcript, work in waiting:
-        from caisey_cli import wording
-
-        data(
-            f"decide   {_code(work)}  {about(known)}: {wording.command(work)} ({transcript.who(work.action.proposal)})"
-        )
+    who = inert(membership.member_name if membership else "")
+    say(f"{inert(rosters[0].name)}, {who}{beside}; {heard(last, now)}")
+    _show(mine, waiting, now)
     for each in changes:
         word = "asked  " if each.own else "decide "
         data(f"{word}  {each.code}  workspace: {each.does}{'' if each.own else f' ({each.requester})'}")
     if not mine and not waiting and not changes:
         say("Nothing is open and, as far as this journal knows, nothing waits for you ('caisey approvals' asks).")
+    if waiting:
+        say("caisey approve CODE and caisey deny CODE show the card first.")
     if unsent:
         say(f"{unsent} of your records have no receipt yet; the next command that connects offers them again.")
-    if due(rosters[0], _now()):
-        until = _when(rosters[0].expires)
+    if due(rosters[0], now):
+        days = (rosters[0].expires - now) // 86_400_000
+        until = f"{_when(rosters[0].expires)} ({days} days)"
         say(f"The roster counts only until {until}. Any command of an admin renews it: caisey renew")
     return 0
 
 
-def _open(shelves: list[Shelf]) -> list[tuple[Shelf, Known]]:
-    """The sessions that are open, and the journals they lie in."""
-    found = [(at, known) for at in shelves for known in at.known()]
-    return [(at, known) for at, known in found if not (known.closed or known.unreadable)]
+def _mine(at: Shelf, now: int) -> tuple[list[tuple[Known, Transcript]], list[Asked]]:
+    """My open sessions, the newest first, and what waits for me, the most pressing first."""
+    from caisey_cli.overview import Asked, left
+
+    mine, waiting = [], []
+    for known in at.known():
+        if known.closed or known.unreadable:
+            continue
+        transcript = at.transcript(at.journal.entries(known.log, output=False))
+        if known.opener == at.me:
+            mine.append((known, transcript))
+        waiting += [
+            Asked(known, transcript, work, left(work.action, now))
+            for work in transcript.works.values()
+            if _for_me(at, known, work)
+        ]
+    return mine, sorted(waiting, key=lambda each: each.left)
+
+
+def _show(mine: list[tuple[Known, Transcript]], waiting: list[Asked], now: int) -> None:
+    from caisey_cli.overview import asked, fitted, opened
+
+    rows = [row for each in waiting for row in asked(each, about(each.known))]
+    rows += [row for known, transcript in mine for row in opened(known, transcript, about(known), now)]
+    for line in fitted(rows, _width()):
+        data(line)
+
+
+def _width() -> int:
+    """Columns of the terminal; where there is none, lines are not folded."""
+    import os
+
+    try:
+        return max(40, os.get_terminal_size(1).columns)
+    except OSError:
+        return 10_000
 
 
 def _for_me(at: Shelf, known: Known, work: Work) -> bool:
@@ -95,15 +126,19 @@ def _for_me(at: Shelf, known: Known, work: Work) -> bool:
     return known.opener != at.me and member.role in held.quorum.roles and member.serves(endpoint.client) and not late
 
 
-def _owes(transcript: Transcript) -> str:
-    from caisey_core.lifecycle import Step
+def _asked_shape(each: Asked) -> dict[str, Any]:
+    from caisey_cli.card import command_line
 
-    words = ["owes a verification"] if transcript.unverified_change else []
-    for work in transcript.works.values():
-        if not work.action.step.over:
-            verb = "waits for approval" if work.action.step is Step.HELD else str(work.action.step)
-            words.append(f"{_code(work)} {verb}")
-    return f": {', '.join(words)}" if words else ""
+    proposed = each.work.action.proposed
+    return {
+        "request": each.code,
+        "session": each.known.code,
+        "endpoint": each.known.endpoint,
+        "class": each.risk,
+        "command": command_line(proposed) if proposed else "",
+        "requester": each.requester,
+        "left_ms": each.left,
+    }
 
 
 # -- lists ------------------------------------------------------------------------------------------------
@@ -140,7 +175,12 @@ def _endpoint(endpoint: Endpoint, there: list[Known]) -> dict[str, Any]:
 
 def sessions(
     opened: Annotated[bool, typer.Option("--open", help="Only those that are not closed.")] = False,
-    ticket: Annotated[str, typer.Option("--ticket", metavar="T", help="Only those about this ticket.")] = "",
+    ticket: Annotated[
+        str,
+        typer.Option(
+            "--ticket", metavar="T", help="Only those about this ticket.", autocompletion=completes("tickets")
+        ),
+    ] = "",
     home: HomeOption = None,
     json: JsonOption = False,
 ) -> None:
@@ -180,12 +220,6 @@ def _known_shape(known: Known) -> dict[str, Any]:
         "closed": known.closed,
         "unreadable": known.unreadable,
     }
-
-
-def _code(work: Work) -> str:
-    from caisey_core.ids import request_code
-
-    return request_code(work.action.digest)
 
 
 def _when(ms: Any) -> str:

@@ -9,6 +9,8 @@ from typing import Annotated, Any, Final
 import typer
 from typer.core import TyperCommand
 
+from caisey_cli.completions import completes
+
 AFTER: Final = "caisey.after"
 
 
@@ -62,7 +64,10 @@ def _number(text: str, units: dict[str, int], most: int, what: str) -> int:
     return value
 
 
-TicketOption = Annotated[str, typer.Option("--ticket", metavar="T", help="The ticket the session is about.")]
+TicketOption = Annotated[
+    str,
+    typer.Option("--ticket", metavar="T", help="The ticket the session is about.", autocompletion=completes("tickets")),
+]
 ReasonOption = Annotated[str, typer.Option("--reason", metavar="R", help="Why; whoever approves it reads this.")]
 ScriptOption = Annotated[
     str, typer.Option("-c", "--script", metavar="SCRIPT", help="A script for /bin/sh, instead of ARGV.")

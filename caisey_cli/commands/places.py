@@ -105,7 +105,7 @@ def this_machine(beside: Home, say: Say) -> Home:
 def _found(local: Local) -> None:
     """Relay, workspace, invitation, agent: the public ways, one after the other. What is written last makes it one."""
     from caisey_cli import inviting
-    from caisey_cli.commands.workspace import found_at
+    from caisey_cli.commands.init import found_at
     from caisey_cli.governing import govern, now_ms
     from caisey_cli.wizard import Answers
     from caisey_core.keys import Place

@@ -23,6 +23,7 @@ from caisey_cli.commands.options import (
     TypeOption,
     YesOption,
 )
+from caisey_cli.completions import completes
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -100,7 +101,10 @@ def request(
 
 def check(
     ctx: typer.Context,
-    endpoint: Annotated[str, typer.Argument(metavar="[ENDPOINT]", help="Default: the session's.")] = "",
+    endpoint: Annotated[
+        str,
+        typer.Argument(metavar="[ENDPOINT]", help="Default: the session's.", autocompletion=completes("endpoints")),
+    ] = "",
     expect: Annotated[str, typer.Option("--expect", metavar="TEXT", help="Passes if this is in its output.")] = "",
     expect_exit: Annotated[
         int | None, typer.Option("--expect-exit", metavar="N", help="Passes if it ends with this status. Default: 0.")

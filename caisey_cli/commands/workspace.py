@@ -1,27 +1,23 @@
-"""A home's own place in a workspace: founding one, joining one, and making its roster count for longer."""
+"""A home's own place in a workspace: joining one, what it keeps of that, and making the roster count for longer."""
 
 from __future__ import annotations
 
 import asyncio
 import sys
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from caisey_cli.commands import HomeOption, JsonOption
-from caisey_cli.home import DEVICE, ROOT, Home, Membership
-from caisey_cli.keeping import Keys, KeysOption, choose, kept, new_keys, say_safe, say_where, write_backup
+from caisey_cli.home import DEVICE, Home, Membership
+from caisey_cli.keeping import Keys, KeysOption, choose, kept, say_where
 from caisey_cli.output import as_json, data, say
 from caisey_cli.sanitize import inert
-from caisey_core.errors import Forbidden, RecordError, Refused, UsageError
+from caisey_core.errors import RecordError, Refused, UsageError
 
 if TYPE_CHECKING:
     from caisey_cli.governing import Reading
-    from caisey_cli.relay import Relay
-    from caisey_cli.wizard import Answers, Given
     from caisey_core.enrolment import Invitation, Joined
-    from caisey_core.record import Sealed
     from caisey_core.roster import Member, Roster
     from caisey_core.signing import SigningKey
 
@@ -31,166 +27,12 @@ PlainOption = Annotated[str, typer.Option("--plain-text-on", metavar="HOST", hel
 
 def register(app: typer.Typer) -> None:
     """Adds the commands."""
-    app.command()(init)
     app.command()(renew)
     app.command()(join)
 
 
-# -- init -------------------------------------------------------------------------------------------------
-
-
-def init(
-    name: Annotated[str, typer.Argument(metavar="[NAME]", help="The workspace's name: your company.")] = "",
-    relay: Annotated[str, typer.Option("--relay", metavar="URL", help="The relay, as every machine reaches it.")] = "",
-    claim: Annotated[str, typer.Option("--claim", metavar="CODE", help="What the relay printed when it started.")] = "",
-    solo: Annotated[bool, typer.Option("--solo", help="You work alone: your typed confirmation stands in.")] = False,
-    member_name: Annotated[str, typer.Option("--member-name", metavar="NAME", help="What others call you.")] = "",
-    keys: KeysOption = None,
-    plain_text_on: PlainOption = "",
-    home: HomeOption = None,
-    json: JsonOption = False,
-) -> None:
-    """Found a workspace on a relay; you become its first admin.
-
-    At a terminal, what is not given is asked, step by step.
-
-    Example: caisey init "Example MSP" --relay https://relay.example.com --claim 8qk4-tw7y
-    """
-    from caisey_cli import asking, wizard
-
-    own = _empty(Home.named(home))
-    given = wizard.Given(name, relay, claim, solo, member_name, keys, plain_text_on)
-    asked = not (name and relay)
-    answers = wizard.ask(own, given) if asked and asking.attended() else _unattended(own, given)
-    begun = found_at(own, answers, plain_text_on)
-    _tell(own, begun.reading.roster, begun.me, begun.device, "init", json, relay_key=begun.relay_key)
-    if answers.backup is not None:
-        write_backup(own, begun.root, answers.backup, answers.passphrase)
-        say_safe(answers.backup)
-    if not (asked or json):
-        say_where(own, answers.place)
-    if not json:
-        _say_next(answers, str(home or ""))
-
-
-def _unattended(home: Home, given: Given) -> Answers:
-    """What the options say, with nothing asked but the claim code. Raises `UsageError` for what is missing."""
-    import getpass
-
-    from caisey_cli.founding import named
-    from caisey_cli.wizard import Answers, origin_of
-
-    if not (given.name and given.relay):
-        what = "workspace's name" if not given.name else "relay's address"
-        raise UsageError(
-            f"The {what} was not given; nothing was founded.", hint="Type: caisey init NAME --relay URL --claim CODE"
-        )
-    member = named("member", given.member or getpass.getuser())
-    named("workspace", given.name, slash=True)
-    origin = origin_of(given.relay)
-    return Answers(given.name, given.solo, origin, given.claim, member, choose(home, given.keys))
-
-
-@dataclass(frozen=True, slots=True)
-class Begun:
-    """What came of founding: the roster as the relay has it, its first admin, root and device keys, which relay."""
-
-    reading: Reading
-    me: Member
-    root: SigningKey
-    device: SigningKey
-    relay_key: str
-
-
-def found_at(home: Home, answers: Answers, plain_text_on: str = "") -> Begun:
-    """Founds a workspace on a relay for a home that has none.
-
-    Where the relay says no, the keys made for it are removed again; where its answer is lost, they are kept, and the
-    same command finishes what is begun.
-    """
-    from caisey_cli.founding import found
-    from caisey_cli.governing import At, now_ms, read
-    from caisey_cli.relay import Relay
-    from caisey_core.signing import fingerprint
-
-    with Relay(answers.origin, plain_text_on=plain_text_on) as http:
-        info = http.info()
-        with new_keys(home, answers.place, ROOT, DEVICE) as (root, device):
-            workspace = fingerprint(root.public)
-            if info.workspace and info.workspace != workspace:
-                raise Refused(
-                    f"The relay {answers.origin} serves a workspace already ({inert(info.workspace)}); "
-                    "none was founded.",
-                    hint="Ask its admin for an invitation, or start a relay of your own: caisey-server run",
-                )
-            if not info.workspace:
-                records = found(
-                    answers.name,
-                    root=root,
-                    device=device,
-                    relay_key=info.key,
-                    relay_url=answers.origin,
-                    member=answers.member,
-                    solo=answers.solo,
-                    now=now_ms(),
-                )
-                _claimed(http, answers.claim, [each.sealed for each in records])
-    # Also where an earlier attempt founded it and did not get to hear so.
-    reading = asyncio.run(read(At(answers.origin, workspace, plain_text_on), device))
-    me = reading.roster.member(device.public)
-    if me is None:
-        raise Refused("The workspace was founded, but this device is no member of it.", hint="Tell whoever founded it.")
-    _settle(home, reading, me, answers.origin, plain_text_on)
-    return Begun(reading, me, root, device, info.key)
-
-
-def _claimed(http: Relay, claim: str, records: list[Sealed]) -> None:
-    """Shows the relay the claim code; at a terminal, one that is wrong is asked again."""
-    from caisey_cli import asking
-
-    if not claim and not asking.attended():
-        raise UsageError(
-            "The relay's claim code was not given; nothing was founded.",
-            hint="The relay printed it when it started, and keeps it in its home as 'claim'. Type: --claim CODE",
-        )
-    if not claim:
-        say("The relay printed a claim code when it was started.")
-        claim = _ask_claim()
-    for left in range(asking.TRIES - 1, -1, -1):
-        try:
-            http.found(claim, records)
-            return
-        except Forbidden as error:
-            if not (left and asking.attended()):
-                raise
-            say(f"  {inert(str(error))}")
-            claim = _ask_claim()
-
-
-def _ask_claim() -> str:
-    from caisey_cli import asking
-    from caisey_cli.wizard import claim_code
-
-    try:
-        return asking.secret("Claim code", claim_code)
-    except asking.Left:
-        say("Nothing was founded.")
-        raise
-
-
-def _say_next(answers: Answers, home: str) -> None:
-    from caisey_cli.wizard import next_commands
-
-    if answers.backup is None:
-        say("\nThe root key is in this home alone. If it is lost there is no way back: caisey root backup PATH")
-    say("\nNext, with this machine as the first one; INVITATION is what the first command prints:")
-    for command in next_commands(answers.name, home):
-        say(f"  {command}")
-    if not answers.solo:
-        say("And for whoever is to approve: caisey invite member --name NAME --role approver --clients all")
-
-
-def _empty(home: Home) -> Home:
+def empty(home: Home) -> Home:
+    """A home that belongs to no workspace yet. Raises `UsageError` for one that does."""
     if home.joined:
         membership = home.membership()
         raise UsageError(
@@ -200,11 +42,14 @@ def _empty(home: Home) -> Home:
     return home
 
 
-def _settle(home: Home, reading: Reading, me: Member, origin: str, plain_text_on: str) -> None:
+def settle(home: Home, reading: Reading, me: Member, origin: str, plain_text_on: str) -> None:
     """What a home keeps of having joined; the journal first, so that a membership always has its roster."""
+    from caisey_cli.remembering import remember
+
     roster = reading.roster
     with home.journal() as journal:
         journal.place(reading.log)
+        remember(home.path, journal, roster, me.id, heard=True)
     home.keep(
         Membership(
             v=1,
@@ -219,13 +64,11 @@ def _settle(home: Home, reading: Reading, me: Member, origin: str, plain_text_on
     )
 
 
-def _tell(
+def tell(
     home: Home, roster: Roster, me: Member, device: SigningKey, kind: str, json: bool, *, relay_key: str = ""
 ) -> None:
-    from caisey_cli.completions import remember
     from caisey_core.signing import fingerprint
 
-    remember(home.path, [each.name for each in roster.endpoints.values()], [])
     relays = {key: relay.url for key, relay in roster.relays.items()}
     told: dict[str, Any] = {
         "workspace": roster.name,
@@ -270,7 +113,7 @@ def join(
     from caisey_core import enrolment
     from caisey_core.keys import place_of
 
-    own = _empty(Home.named(home))
+    own = empty(Home.named(home))
     text = sys.stdin.read() if invitation == "-" else invitation
     decoded = enrolment.decode("member", text)
     device, joined = _admission(own, decoded, keys, plain_text_on)
@@ -282,13 +125,13 @@ def join(
             "The relay took the invitation, but does not show this device as a member.", hint="Tell an admin."
         )
     try:
-        _settle(own, reading, me, joined.origin, plain_text_on)
+        settle(own, reading, me, joined.origin, plain_text_on)
     except (OSError, RecordError) as error:
         raise RecordError(
             f"The workspace has admitted you, but {own.path} cannot keep that: {str(error).rstrip('.')}.",
             hint="Make room there, then type the same again: it finishes what is begun.",
         ) from error
-    _tell(own, reading.roster, me, device, "join", json)
+    tell(own, reading.roster, me, device, "join", json)
     if not json:
         say_where(own, place_of(own.path, DEVICE))
         say("Next: caisey endpoints")

@@ -9,19 +9,17 @@ import asyncio
 import signal
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from caisey_cli import wording
-from caisey_cli.card import card
-from caisey_cli.home import Home
 from caisey_cli.sanitize import inert, inert_block
-from caisey_cli.tui import panel, typed
-from caisey_cli.tui.bench import Asked
+from caisey_cli.tui import opening, typed
 from caisey_cli.tui.cards import Sheet
-from caisey_cli.tui.closing import CloseOut
-from caisey_cli.tui.frame import Frame
+from caisey_cli.tui.frame import SIDE, Frame
+from caisey_cli.tui.opening import Asked, Opening
 from caisey_cli.tui.tone import folded
-from caisey_core.lifecycle import Step
+
+if TYPE_CHECKING:
+    from caisey_cli.home import Home
 
 HELP: Final = 16
 """Columns of keys and commands in the help."""
@@ -58,7 +56,7 @@ class SessionApp(Frame):
     def do_guide(self, _rest: str) -> None:
         """Beside the work, or away; where there is no room for it there, on a sheet."""
         side, text = self._rows("side"), self.asked.guide
-        room = side.display and len(panel.guide(text, panel.WIDTH - 3)) <= side.size.height
+        room = side.display and len(opening.guide(text, SIDE - 3)) <= side.size.height
         if room:
             self.guiding = not self.guiding
             side.update()
@@ -141,6 +139,9 @@ class SessionApp(Frame):
 
     def do_close(self, rest: str) -> None:
         """The close-out."""
+        from caisey_cli.tui.closing import CloseOut
+
+        assert not isinstance(self.bench, Opening)  # noqa: S101  (a deed that writes does not begin before)
         outcome, reason = typed.closing(rest)
 
         def done(closed: str | None) -> None:
@@ -243,8 +244,13 @@ class SessionApp(Frame):
         word = "Approve" if grant else "Deny"
 
         async def work() -> str:
+            from caisey_cli import approving
+            from caisey_cli.card import card
+            from caisey_core.lifecycle import Step
+
             desk, request, action = await self.bench.meant(code, grant=grant)
             transcript = desk.transcript(request.log)
+            name = approving.to_type(desk, request) if grant else ""
 
             def answered(answer: str | None) -> None:
                 if answer is None:
@@ -257,13 +263,15 @@ class SessionApp(Frame):
                     f"{word} {request.code}?",
                     lambda width: card(transcript, request.action, self.bench.now, width=width).lines,
                     ask=(
-                        ("y", "key"),
-                        (f" {word.lower()}   ", ""),
-                        ("n", "key"),
-                        (" or ", "dim"),
+                        *(
+                            ((f"It is destructive. Type the endpoint's name ({inert(name)}) to approve it; ", ""),)
+                            if name
+                            else (("y", "key"), (f" {word.lower()}   ", ""), ("n", "key"), (" or ", "dim"))
+                        ),
                         ("Esc", "key"),
                         (" decide nothing", ""),
                     ),
+                    name=name,
                     over=lambda: desk.controller.session(request.log).actions[request.action].step is not Step.HELD,
                 ),
                 answered,
@@ -317,6 +325,8 @@ def _farewell(app: SessionApp, code: str) -> str:
         return ""
     if app.bench.closed:
         return f"Session {code} is closed. The note: caisey export {code}"
+    from caisey_cli import wording
+
     active = len(model.transcript.session.active)
     more = f" {wording.count(active, 'action')} not over yet." if active else ""
     place = inert(model.transcript.endpoint)

@@ -10,7 +10,6 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Protocol, TypeVar
 
 from caisey_cli import approving, local, resolve
@@ -23,7 +22,7 @@ from caisey_cli.home import Home
 from caisey_cli.sanitize import inert
 from caisey_cli.session import Command, Pace, SessionController
 from caisey_cli.tui.model import Model
-from caisey_cli.tui.panel import State
+from caisey_cli.tui.opening import Asked, State
 from caisey_cli.tui.pulse import EVERY, Pulse
 from caisey_core.errors import CaiseyError, Refused, Unreachable, UsageError
 from caisey_core.ids import Digest, LogId, session_code, spoken
@@ -41,21 +40,6 @@ AGAIN: Final = 5.0
 """Seconds between two tries to reach a relay that has not been there yet."""
 T = TypeVar("T")
 STOPPED: Final = "interrupted by the technician"
-
-
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """What was typed: an endpoint to work on, or a session to watch (nothing is written then).
-
-    `guide` is a text that stands beside the work.
-    """
-
-    endpoint: str = ""
-    session: str = ""
-    ticket: str = ""
-    reason: str = ""
-    watching: bool = False
-    guide: str = ""
 
 
 class Shown(Protocol):

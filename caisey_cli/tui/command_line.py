@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import ClassVar
 
 from textual.binding import BindingType
-from textual.events import Paste
+from textual.events import Key, Paste
 from textual.message import Message
 from textual.suggester import Suggester
 from textual.widgets import Input
@@ -44,6 +44,7 @@ class CommandLine(Input):
     def __init__(self, commands: Iterable[str], name: str) -> None:
         super().__init__(id=name, compact=True, select_on_focus=False, suggester=_Earlier(self, commands))
         self.history: list[str] = []
+        self.entered: Callable[[Input.Submitted], None] = lambda _event: None
         self._at: int | None = None
         self._draft = ""
 
@@ -64,6 +65,24 @@ class CommandLine(Input):
         self._at = None if at == count else at
         self.value = self._draft if at == count else self.history[at]
         self.cursor_position = len(self.value)
+
+    async def _on_key(self, event: Key) -> None:
+        """Keys act in the order they were pressed.
+
+        Textual inserts what is printable at once and leaves every other key to the screen, which hears of it later:
+        of a burst (a slow link, a macro), Enter would send what was typed behind it too.
+        """
+        found = [] if event.is_printable else self._bindings.key_to_bindings.get(event.key, [])
+        for binding in found:
+            event.stop()
+            event.prevent_default()
+            await self.app.run_action(binding.action, self)
+        if not found:
+            await super()._on_key(event)
+
+    async def action_submit(self) -> None:
+        """Enter: answered at once, so that what is typed behind it begins a new line."""
+        self.entered(self.Submitted(self, self.value))
 
     def _on_paste(self, event: Paste) -> None:
         text = event.text.rstrip("\r\n")

@@ -1,6 +1,7 @@
 """The view's frame: puts what the bench has on the screen, passes on what is typed and pressed. Decides nothing.
 
-What each deed of the table does is in `app`.
+What each deed of the table does is in `app`. The frame is painted before the bench is loaded: what reads records is
+imported inside the functions that need it, none of which is reached without a model.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from time import monotonic
-from typing import ClassVar, Final
+from typing import TYPE_CHECKING, ClassVar, Final
 
 from textual.app import App, ComposeResult, ScreenStackError
 from textual.binding import Binding, BindingType
@@ -18,30 +19,32 @@ from textual.containers import Horizontal
 from textual.css.query import NoMatches
 from textual.widgets import Input
 
-from caisey_cli import resolve, wording
-from caisey_cli.card import card
-from caisey_cli.connecting import Connect, over_websocket
-from caisey_cli.home import Home
 from caisey_cli.sanitize import inert, inert_block
-from caisey_cli.session import Pace
-from caisey_cli.tui import panel, typed
-from caisey_cli.tui.bench import FOREVER, Asked, Bench
-from caisey_cli.tui.blocks import script
+from caisey_cli.tui import opening, typed
 from caisey_cli.tui.cards import Sheet
-from caisey_cli.tui.closing import CloseOut
 from caisey_cli.tui.command_line import CommandLine
 from caisey_cli.tui.deeds import TABLE, WATCHING, Deed, meant
 from caisey_cli.tui.lines import Rows
+from caisey_cli.tui.opening import Asked, Opening
 from caisey_cli.tui.scroll import TranscriptView
 from caisey_cli.tui.tone import BACKGROUND, RAISED, RULE, Piece, Row, clipped, folded, width_of
 from caisey_core.errors import CaiseyError
-from caisey_core.ids import Digest, request_code
-from caisey_core.lifecycle import Action, Step
+from caisey_core.ids import request_code
+
+if TYPE_CHECKING:
+    from caisey_cli.connecting import Connect
+    from caisey_cli.home import Home
+    from caisey_cli.session import Pace
+    from caisey_cli.tui.bench import Bench
+    from caisey_core.ids import Digest
+    from caisey_core.lifecycle import Action
 
 _LATER: Final = 0.5
 """Seconds after which whatever takes longer is said to."""
 _NARROW: Final = 76
 """Below so many columns the side panel is hidden until it is asked for."""
+SIDE: Final = 29
+"""Columns of the side panel."""
 
 
 class _Palette(Provider):
@@ -53,10 +56,11 @@ class _Palette(Provider):
             yield DiscoveryHit(_title(deed), self._done(deed), help=deed.help)
 
     async def search(self, query: str) -> Hits:
-        """Those that fit."""
+        """Those that fit; those whose name does before those whose help does."""
         matcher = self.matcher(query)
         for deed in self._deeds:
-            if (score := matcher.match(f"{_title(deed)} {deed.help}")) > 0:
+            named, helped = matcher.match(_title(deed)), matcher.match(deed.help)
+            if (score := 1 + named if named > 0 else helped / (1 + helped)) > 0:
                 yield Hit(score, _title(deed), self._done(deed), help=deed.help)
 
     @property
@@ -88,7 +92,7 @@ class Frame(App[None]):
         scrollbar-color: {RULE}; scrollbar-color-hover: #4a5262; scrollbar-color-active: #4a5262;
         scrollbar-background: {BACKGROUND}; scrollbar-background-hover: {BACKGROUND};
         scrollbar-background-active: {BACKGROUND}; scrollbar-corner-color: {BACKGROUND}; }}
-    #side {{ width: {panel.WIDTH}; height: 100%; padding: 0 1; border-left: solid {RULE}; }}
+    #side {{ width: {SIDE}; height: 100%; padding: 0 1; border-left: solid {RULE}; }}
     #message {{ height: auto; max-height: 3; }}
     #entry {{ height: 1; }}
     #prompt {{ width: auto; height: 1; }}
@@ -118,9 +122,10 @@ class Frame(App[None]):
         Binding("pagedown", "page(1)", "Down", show=False),
     ]
 
-    def __init__(self, home: Home, asked: Asked, *, connect: Connect = over_websocket, pace: Pace = FOREVER) -> None:
+    def __init__(self, home: Home, asked: Asked, *, connect: Connect | None = None, pace: Pace | None = None) -> None:
         super().__init__()
-        self.bench = Bench(home, asked, self, connect=connect, pace=pace)
+        self.bench: Bench | Opening = Opening()
+        self._home, self._connect, self._pace = home, connect, pace
         self.asked = asked
         known = WATCHING if asked.watching else TABLE
         self.deeds: tuple[Deed, ...] = tuple(each for each in known if each.name != "guide" or asked.guide)
@@ -147,20 +152,28 @@ class Frame(App[None]):
         yield Rows(self._footer, "footer")
 
     def on_mount(self) -> None:
-        """Begins to follow the session."""
+        """Begins to follow the session, once the frame is on the screen."""
         self.query_one("#side").display = self.size.width >= _NARROW
+        self.line.entered = self.on_input_submitted
         self.line.focus()
         self.set_interval(0.5, self._tick)
-        self.run_worker(self._run(), exit_on_error=False)
+        self.call_after_refresh(lambda: self.run_worker(self._run(), exit_on_error=False))
 
     async def _run(self) -> None:
         try:
-            await self.bench.run()
+            bench = self.bench = await opening.beside(self._load)
+            await bench.run()
         except asyncio.CancelledError:
             raise
         except BaseException as error:  # noqa: BLE001  (whoever opened the view tells it, on a terminal that is whole)
             self.failure = error
             self.exit()
+
+    def _load(self) -> Bench:
+        """The working part. Raises what keeps it from its work: no membership, no key."""
+        from caisey_cli.tui import loading
+
+        return loading.bench(self._home, self.asked, self, self._connect, self._pace)
 
     def _print_error_renderables(self) -> None:
         """Nothing: a trace would show what others wrote; `view` raises the error instead."""
@@ -185,6 +198,10 @@ class Frame(App[None]):
 
     def _header(self, width: int) -> list[Row]:
         bench = self.bench
+        if bench.model is None:
+            return [opening.header(self.asked, bench.state, width)]
+        from caisey_cli.tui import panel
+
         return [
             panel.header(
                 bench.model,
@@ -198,18 +215,21 @@ class Frame(App[None]):
 
     def _side(self, width: int) -> list[Row]:
         if self.guiding:
-            return panel.guide(self.asked.guide, width)
+            return opening.guide(self.asked.guide, width)
+        if self.bench.model is None:
+            return opening.side()
+        from caisey_cli.tui import panel
+
         return panel.panel(self.bench.model, self.bench.now, width)
 
     def _messages(self, width: int) -> list[Row]:
         now = monotonic()
-        slow = [
-            f"{what} {wording.span(int(1000 * (now - since)))}"
-            for what, since in self._doing.items()
-            if now - since > _LATER
-        ]
+        slow = {what: now - since for what, since in self._doing.items() if now - since > _LATER}
         if slow:
-            return [clipped(((f" {'; '.join(slow)} ...", "busy"),), width)]
+            from caisey_cli import wording
+
+            told = "; ".join(f"{what} {wording.span(int(1000 * took))}" for what, took in slow.items())
+            return [clipped(((f" {told} ...", "busy"),), width)]
         if self._message:
             return folded(((" ", ""), *self._message), width, 1)[:3]
         return [clipped(self._underway(), width)] if self._underway() else []
@@ -217,8 +237,14 @@ class Frame(App[None]):
     def _underway(self) -> Row:
         """What runs, where its block may have been scrolled away by its output."""
         active = self.bench.model.transcript.session.active if self.bench.model else []
-        action = active[-1] if active else None
-        if action is None or action.step is not Step.RUNNING or action.start is None or action.proposed is None:
+        if not active:
+            return ()
+        from caisey_cli import wording
+        from caisey_cli.tui.blocks import script
+        from caisey_core.lifecycle import Step
+
+        action = active[-1]
+        if action.step is not Step.RUNNING or action.start is None or action.proposed is None:
             return ()
         since = wording.span(max(0, self.bench.now - action.start.received))
         stop = "" if self.asked.watching else " · ^C stops it"
@@ -230,11 +256,14 @@ class Frame(App[None]):
         if self.asked.watching:
             return ((" : ", "dim"),)
         account, directory = self.bench.place
-        name = resolve.short(self.bench.model.transcript.endpoint if self.bench.model else self.asked.endpoint)
+        endpoint = self.bench.model.transcript.endpoint if self.bench.model else self.asked.endpoint
+        name = endpoint.partition("/")[2] or endpoint
         where = f"{account}@{name}" if account else name
         place = f"{inert(where)}:{inert(directory)}" if directory else inert(where)
         place = place if len(place) <= 40 else f"…{place[-39:]}"
         ok = not self.bench.why_not()
+        if self.bench.model is None:
+            return ((f" {place} $ ", "dim"),)
         return ((f" {place} ", "dim"), ("$ " if ok else "(reading only) ", "key" if ok else "warn"))
 
     def _footer(self, width: int) -> list[Row]:
@@ -251,8 +280,8 @@ class Frame(App[None]):
         self.last = text
         self._message = ((text, tone),)
         with suppress(NoMatches, ScreenStackError):
-            if isinstance(self.screen, CloseOut):
-                self.screen.say(text, tone)
+            if callable(told := getattr(self.screen, "say", None)):
+                told(text, tone)
             self._rows("message").update()
 
     def news(self) -> None:
@@ -289,6 +318,10 @@ class Frame(App[None]):
                 return
 
     def _card(self, action: Action) -> None:
+        from caisey_cli import resolve
+        from caisey_cli.card import card
+        from caisey_core.lifecycle import Step
+
         self._cards.add(action.digest)
         model, held = self.bench.model, action.held
         if model is None or held is None:
@@ -366,6 +399,8 @@ class Frame(App[None]):
         if self._searching or self.bench.why_not():
             self.say(self.bench.why_not() or "One line can be searched for.", "warn")
             return
+        from caisey_cli import wording
+
         lines = inert_block(text).expandtabs(4).split("\n")
 
         def answered(answer: str | None) -> None:

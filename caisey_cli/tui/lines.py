@@ -17,7 +17,7 @@ class Rows(Widget):
     def __init__(self, make: Callable[[int], list[Row]], name: str) -> None:
         super().__init__(id=name)
         self._make = make
-        self._rows: list[Row] = []
+        self._rows: list[Row] | None = None
 
     def update(self) -> None:
         """Makes the rows anew; draws them if they have changed."""
@@ -25,7 +25,7 @@ class Rows(Widget):
         rows = self._make(width)
         if rows == self._rows:
             return
-        taller = len(rows) != len(self._rows)
+        taller = self._rows is None or len(rows) != len(self._rows)
         self._rows = rows
         wide = self.styles.width
         self.refresh(layout=taller or (wide is not None and wide.is_auto))
@@ -42,10 +42,15 @@ class Rows(Widget):
     def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
         """As many as there are rows."""
         del container, viewport
-        self._rows = self._make(width)
+        rows = self._make(width)
+        if rows != self._rows:
+            self._rows = rows
+            self.refresh()  # `update` would find nothing new
         return len(self._rows)
 
     def render_line(self, y: int) -> Strip:
-        """One row."""
+        """One row; all are made when the first is drawn, so that the first paint has them."""
+        if self._rows is None:
+            self._rows = self._make(self.size.width)
         row = self._rows[y] if y < len(self._rows) else ()
         return strip(row, self.size.width, self.rich_style)

@@ -3,72 +3,45 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import Final
 
 from caisey_cli import resolve, verifying, wording
-from caisey_cli.sanitize import inert, inert_block
+from caisey_cli.sanitize import inert
 from caisey_cli.transcript import Transcript
 from caisey_cli.tui.blocks import countdown, script
 from caisey_cli.tui.model import Model
+from caisey_cli.tui.opening import State, side
 from caisey_cli.tui.tone import Row, clipped, folded, width_of
 from caisey_core.ids import request_code
 from caisey_core.kinds import Facts
 from caisey_core.lifecycle import Step
 
-WIDTH: Final = 29
 _LABEL: Final = 11
 
 
-@dataclass(frozen=True, slots=True)
-class State:
-    """How things stand with relay and agent, in words; `since` in seconds, None where there is none to tell."""
-
-    word: str
-    tone: str
-    since: float | None = None
-
-    @property
-    def text(self) -> str:
-        """`live 0.3 s`."""
-        if self.since is None:
-            return self.word
-        age = f"{self.since:.1f} s" if self.since < 1 else wording.span(int(self.since * 1000))
-        return f"{self.word} {age}"
-
-
-def guide(text: str, width: int) -> list[Row]:
-    """A text that somebody has written for whoever works here; what it is indented by, its folds are."""
-    rows: list[Row] = []
-    for line in inert_block(text).expandtabs(4).splitlines():
-        indent = len(line) - len(line.lstrip())
-        rows += folded(((line or " ", ""),), width, min(indent + 1, width // 2))
-    return [*rows, ((" ", ""),), *folded(((":guide", "key"), (" puts this away", "dim")), width, 1)]
-
-
-def header(model: Model | None, endpoint: str, state: State, now: int, width: int, *, watching: bool = False) -> Row:
+def header(model: Model, endpoint: str, state: State, now: int, width: int, *, watching: bool = False) -> Row:
     """The first line; where there is no room, ticket and platform go first."""
-    transcript = model.transcript if model else None
-    client, _, name = inert(transcript.endpoint if transcript and transcript.endpoint else endpoint).partition("/")
+    transcript = model.transcript
+    client, _, name = inert(transcript.endpoint or endpoint).partition("/")
     place: Row = ((" ", ""), (f"{client} / {name}" if name else client, "strong"))
-    session = transcript.session if transcript else None
-    opened = session.opened if session else None
+    session = transcript.session
+    opened = session.opened
     parts: list[Row] = []
-    if transcript and transcript.facts is not None and transcript.facts.os:
+    if transcript.facts is not None and transcript.facts.os:
         parts.append(((_platform(transcript.facts.os), "dim"),))
     if opened is not None and opened.ticket:
         parts.append(((f"ticket {wording.cut(wording.name(opened.ticket), 16)}", ""),))
-    code: Row = ((transcript.code, ""),) if transcript and transcript.code else ()
-    if session is not None and session.closing is not None:
+    code: Row = ((transcript.code, ""),) if transcript.code else ()
+    if session.closing is not None:
         code = (*code, (" closed", "strong"))
     if watching:
         code = (*code, (" watching", "warn"))
-    lasted = now - session.opening.received if session and session.opening and not session.closing else None
+    lasted = now - session.opening.received if session.opening and not session.closing else None
     right: Row = ((state.text, state.tone), (f"  {_clock(lasted)} " if lasted is not None else " ", "dim"))
     while True:
         middle = [each for each in (*parts, code) if each]
         left: Row = (*place, *(piece for each in middle for piece in (("   ", ""), *each)))
-        if width_of(left) + width_of(right) < width or not parts:
+        if width_of(left) + width_of(right) + 2 <= width or not parts:
             break
         parts.pop(0)
     left = clipped(left, max(4, width - width_of(right) - 1))
@@ -85,10 +58,10 @@ def _clock(ms: int) -> str:
     return f"{seconds // 3600:02}:{seconds // 60 % 60:02}:{seconds % 60:02}"
 
 
-def panel(model: Model | None, now: int, width: int) -> list[Row]:
+def panel(model: Model, now: int, width: int) -> list[Row]:
     """The side panel."""
-    if model is None or model.transcript.session.opening is None:
-        return [(("nothing on record yet", "dim"),)]
+    if model.transcript.session.opening is None:
+        return side()
     transcript = model.transcript
     rows = [row for label, text, tone in answers(model) for row in _labelled(label, text, tone, width)]
     for part in (_waiting(model, now, width), _checks(transcript, width), _facts(model, width)):

@@ -10,7 +10,7 @@ from time import monotonic
 from typing import Final
 
 from caisey_cli.connecting import Connect, Peer
-from caisey_cli.tui.panel import State
+from caisey_cli.tui.opening import State
 from caisey_core.frames import Alive
 from caisey_core.link import Answered, Event, Link, Received, Rejected
 

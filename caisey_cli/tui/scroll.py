@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Callable
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from rich.style import Style
 from textual.binding import BindingType
@@ -17,9 +17,10 @@ from textual.geometry import Size
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
-from caisey_cli.tui.blocks import head
-from caisey_cli.tui.model import Model
 from caisey_cli.tui.tone import RAISED, Row, strip
+
+if TYPE_CHECKING:
+    from caisey_cli.tui.model import Model
 
 _GROUND = Style(bgcolor=RAISED)
 
@@ -65,6 +66,8 @@ class TranscriptView(ScrollView, can_focus=True):
         self.refresh()
 
     def _lay_out(self, model: Model, first: int) -> None:
+        from caisey_cli.tui.blocks import head
+
         now = self._now()
         del self._heads[first:]
         del self._ends[first:]

@@ -7,6 +7,7 @@ printable is made visible there once more, so that a mistake elsewhere cannot re
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from itertools import groupby
 from typing import Final
 
 from rich.cells import cell_len, chop_cells
@@ -43,8 +44,9 @@ def piece(text: str, tone: str = "") -> Segment:
 
 
 def strip(row: Row, width: int, ground: Style | None = None) -> Strip:
-    """A row, exactly so wide."""
-    made = Strip([piece(*each) for each in row if each[0]]).adjust_cell_length(width, TONES[""])
+    """A row, exactly so wide. Neighbours of one tone become one segment: a terminal is told a tone once."""
+    joined = [("".join(text for text, _ in same), tone) for tone, same in groupby(row, lambda each: each[1])]
+    made = Strip([piece(*each) for each in joined if each[0]]).adjust_cell_length(width, TONES[""])
     return made.apply_style(ground) if ground else made
 
 

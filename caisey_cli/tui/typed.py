@@ -5,9 +5,12 @@ from __future__ import annotations
 import posixpath
 import re
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from caisey_core.errors import UsageError
-from caisey_core.kinds import Outcome
+
+if TYPE_CHECKING:
+    from caisey_core.kinds import Outcome
 
 _EXPECT = re.compile(r"""--expect(?:\s+|=)(?:"([^"]*)"|'([^']*)'|(\S+))\s*(.*)""", re.DOTALL)
 
@@ -34,6 +37,8 @@ def checking(text: str) -> Checking:
 
 def closing(text: str) -> tuple[Outcome | None, str]:
     """`[OUTCOME] [--unverified REASON]`. Raises `UsageError`."""
+    from caisey_core.kinds import Outcome
+
     first, _, reason = text.partition("--unverified")
     name = first.strip().lower()
     if name and name not in list(Outcome):

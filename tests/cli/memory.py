@@ -32,6 +32,7 @@ from caisey_core.kinds import (
     Quorum,
     Role,
 )
+from caisey_core.lifecycle import Step, fold
 from caisey_core.link import Event, Link
 from caisey_core.record import JSON, Record, Writer, canonical, digest, parse
 from caisey_core.signing import SigningKey
@@ -55,6 +56,7 @@ class Peer:
         self.link = link
         self.queue: asyncio.Queue[Event | BaseException] = asyncio.Queue()
         self.follows: set[str] = set()
+        self.holds = False
 
     async def __aenter__(self) -> object:
         self.connect()
@@ -82,6 +84,7 @@ class Peer:
     def drop(self) -> None:
         self.relay.peers.discard(self)
         self.follows.clear()
+        self.holds = False
         self.link.disconnected()
 
     def send(self, frame: frames.Frame) -> None:
@@ -102,6 +105,7 @@ class Relay:
         self.refuse: dict[str, str] = {}
         self.deaf: set[str] = set()
         self.attests = True
+        self.made_up: tuple[frames.Hold, ...] = ()
         self.challenge = frames.Challenge(
             v=frames.WIRE, nonce="ab" * 16, relay="", workspace=workspace.roster.fingerprint, time=now()
         )
@@ -125,6 +129,9 @@ class Relay:
                 self._append(peer, frame)
             case frames.Probe():
                 self._probe(peer, frame)
+            case frames.FollowHolds():
+                peer.holds = True
+                peer.send(self.holds)
             case _:
                 raise AssertionError(frame)
 
@@ -175,10 +182,24 @@ class Relay:
         for peer in list(self.peers):
             if record.log in peer.follows:
                 peer.send(frames.Entries(log=record.log, entries=(entry,), cursor=""))
+        for peer in list(self.peers):
+            if peer.holds and record.head.kind in {"action.held", "action.started", "approval.denied"}:
+                peer.send(self.holds)
         if record.head.kind == "session.closed" and self.attests:
             self.attest(record.log, key("relay"))
             self.attest(record.log, key("endpoint"))
         return True
+
+    @property
+    def holds(self) -> frames.Holds:
+        """What waits for another member, and what `made_up` adds to it."""
+        found = [
+            frames.Hold(log, action.digest, action.hold.record.digest, action.hold.received)
+            for log in self.sessions
+            for action in fold(self.logs[log].entries).actions.values()
+            if action.step is Step.HELD and action.hold and action.held and action.held.quorum
+        ]
+        return frames.Holds(holds=(*found, *self.made_up))
 
     def attest(self, log: str, by: SigningKey) -> None:
         chain = self.logs[log].chain

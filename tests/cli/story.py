@@ -313,7 +313,7 @@ class Story:
     ) -> Record:
         """The endpoint asks: members, or the technician's own confirmation."""
         quorum = None if confirm or solo else Quorum(members=members, roles=(Role.ADMIN, Role.APPROVER))
-        self._held[action.digest] = verdict(action, risk, Decision.CONFIRM if confirm else Decision.QUORUM)
+        self._held[action.digest] = self.verdict(action, risk, Decision.CONFIRM if confirm else Decision.QUORUM)
         body = ActionHeld(
             verdict=self._held[action.digest],
             quorum=quorum,
@@ -326,6 +326,10 @@ class Story:
             window_ms=600_000,
         )
         return self.write("action.held", body, "endpoint", {"action": action.digest})
+
+    def verdict(self, action: Record, risk: Class, decision: Decision, programs: tuple[str, ...] = ()) -> Verdict:
+        """The endpoint's judgement: whatever the story wants it to be."""
+        return verdict(action, risk, decision, programs)
 
     def confirm(self, hold: Record, *, typed: str = "") -> Record:
         """The technician alone."""
@@ -347,7 +351,7 @@ class Story:
     ) -> Record:
         """It runs: under the verdict it was held under, else as something that only reads."""
         body = ActionStarted(
-            verdict=self._held.get(action.digest) or verdict(action, risk, Decision.RUN, programs),
+            verdict=self._held.get(action.digest) or self.verdict(action, risk, Decision.RUN, programs),
             decisions=tuple(each.digest for each in decisions),
             account="root",
             policy="p1",

@@ -78,31 +78,6 @@ def test_help_loads_nothing_heavy(words: tuple[str, ...]) -> None:
     assert heavy(imported(*words)) == set()
 
 
-@pytest.mark.parametrize("typed", ["caisey ", "caisey run ", "caisey show ", "caisey invite ", "caisey export --fo"])
-def test_tab_loads_nothing_heavy(typed: str, tmp_path: Path) -> None:
-    program = """
-import sys
-from caisey_cli.app import status
-try:
-    status([])
-except SystemExit:
-    pass
-sys.stderr.write("\\n" + "\\n".join(sys.modules))
-"""
-    words = {"_CAISEY_COMPLETE": "complete_bash", "COMP_WORDS": typed, "COMP_CWORD": str(len(typed.split(" ")) - 1)}
-    done = subprocess.run(
-        [sys.executable, "-c", program],
-        env=os.environ | words | {"CAISEY_HOME": str(tmp_path)},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    loaded = set(done.stderr.split("\n"))
-    assert "caisey_cli.app" in loaded, done.stderr
-    assert heavy(loaded) - {"msgspec"} - {each for each in loaded if each.startswith("msgspec.")} == set()
-
-
 def test_the_tables_lines_are_the_commands_own() -> None:
     for name, row in rows().items():
         command = _command(name)

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from caisey_cli.card import WIDTH, card
 from caisey_cli.sanitize import reveal
 from caisey_cli.transcript import Transcript
+from caisey_core.environment import fixed_environment
 from caisey_core.kinds import ActionProposed, Class, Expectation, Limits
-from caisey_core.policy import fixed_environment
 from caisey_core.record import Record, parse
 from tests.cli.story import INSTANCE, Story
 

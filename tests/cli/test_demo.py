@@ -29,7 +29,7 @@ def play(
     """Runs the demo with an own directory for temporary files."""
     (tmp_path / "tmp").mkdir(exist_ok=True)
     return subprocess.run(
-        [programs / "python", "-m", "caisey_cli.app", "demo", *words],
+        [programs / "python", "-m", "caisey_cli", "demo", *words],
         env=environment(tmp_path) | ({"TMPDIR": str(temporary)} if temporary else {}),
         stdin=subprocess.DEVNULL,
         capture_output=True,

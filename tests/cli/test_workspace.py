@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import sqlite3
 import subprocess
 from collections.abc import Iterator
@@ -356,20 +355,17 @@ def test_the_journal_has_no_invitations_secret(stage: World) -> None:
 
 
 def test_names_for_tab_follow_from_joining(stage: World) -> None:
-    from caisey_cli.completions import names
+    from caisey_cli.tab import Names
 
-    home = Path(stage.home("ana2"))
+    home = stage.home("ana2")
     person = stage.ok("sam", "invite", "member", "--name", "ana2", "--role", "technician", "--clients", "all").strip()
     agent_joins(stage, "tab", invite(stage, "tab-01"))
     stage.ok("ana2", "join", person)
-    before = os.environ.get("CAISEY_HOME")
-    os.environ["CAISEY_HOME"] = str(home)
-    try:
-        assert ("ACME/tab-01", "") in list(names("endpoints", "ACME/t"))
-        assert list(names("endpoints", "zz")) == []
-        assert list(names("sessions", "")) == []
-    finally:
-        os.environ.pop("CAISEY_HOME") if before is None else os.environ.__setitem__("CAISEY_HOME", before)
+    names = Names(home)
+    assert ("ACME/tab-01", "") in names.of("endpoints", "ACME/t")
+    assert names.of("endpoints", "zz") == names.of("sessions", "") == []
+    assert ("ana2", "") in names.of("members", "an")
+    assert ("ACME", "") in names.of("clients", "")
 
 
 def test_the_journal_is_plain_sqlite(stage: World) -> None:

@@ -33,6 +33,7 @@ from caisey_core.link import (
     Received,
     Rejected,
     Restored,
+    Waits,
     batches,
 )
 from caisey_core.record import Record, Sealed, canonical, parse
@@ -257,6 +258,20 @@ def test_following_everything_goes_by_the_cursor(relay: Relay) -> None:
     relay.link.disconnected()
     relay.connect()
     assert relay.hears() == [frames.FollowAll(cursor="9")]
+
+
+def test_what_waits_is_asked_for_now_and_after_every_reconnect(relay: Relay) -> None:
+    relay.link.follow_holds()
+    relay.connect()
+    assert relay.hears() == [frames.FollowHolds()]
+    hold = frames.Hold(LOG, "ab" * 32, "cd" * 32, NOW)
+    assert relay.says(frames.Holds(holds=(hold,))) == [Waits((hold,))]
+    relay.link.follow_holds()
+    assert relay.hears() == [frames.FollowHolds()]
+    relay.link.disconnected()
+    relay.link.follow_holds()
+    relay.connect()
+    assert relay.hears() == [frames.FollowHolds()]
 
 
 def test_a_relay_with_another_history_says_so(ready: Relay) -> None:

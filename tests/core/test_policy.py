@@ -12,8 +12,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from caisey_core.environment import fixed_environment
 from caisey_core.kinds import ActionProposed, Class, Decision, Limits, Verdict
-from caisey_core.policy import decide, fixed_environment, judge, judge_argv, judge_script, strictest
+from caisey_core.policy import decide, judge, judge_argv, judge_script, strictest
 from caisey_core.reading import awk_only_prints, plain_url, sed_only_prints, sensitive
 from caisey_core.rules import ORDER
 from caisey_core.table import Glob, Row, table

@@ -76,7 +76,7 @@ class Console:
     """A member's command at a terminal of its own: standard input, output and error are one pty."""
 
     def __init__(self, world: World, who: str, *words: str) -> None:
-        self._master, slave = pty.openpty()
+        self.master, slave = pty.openpty()
         # A technician's window, so that lines come as they are read and not wrapped at 80.
         termios.tcsetwinsize(slave, (50, 200))
         self.process = subprocess.Popen(
@@ -95,13 +95,18 @@ class Console:
 
     def _read(self) -> None:
         with contextlib.suppress(OSError):  # EIO: the last one who had the other end has closed it
-            while data := os.read(self._master, 65536):
+            while data := os.read(self.master, 65536):
                 self._kept.append(data)
 
     @property
-    def screen(self) -> str:
+    def raw(self) -> bytes:
         """Everything that was written to the terminal."""
-        return b"".join(self._kept).decode(errors="replace")
+        return b"".join(self._kept)
+
+    @property
+    def screen(self) -> str:
+        """The same as text."""
+        return self.raw.decode(errors="replace")
 
     def shows(self, text: str) -> None:
         """Waits until it does."""
@@ -109,7 +114,7 @@ class Console:
 
     def type(self, text: str) -> None:
         """Keys, as they are pressed."""
-        os.write(self._master, text.encode())
+        os.write(self.master, text.encode())
 
     def wait(self, seconds: float = 30) -> int:
         """Its exit status, everything read."""
@@ -123,7 +128,7 @@ class Console:
             self.process.kill()
             self.process.wait()
         self._thread.join(timeout=10)
-        os.close(self._master)
+        os.close(self.master)
 
 
 @contextmanager

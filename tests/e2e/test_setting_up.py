@@ -170,6 +170,60 @@ def test_a_wrong_claim_code_is_asked_again_and_leaving_then_leaves_no_key(relay:
     assert Home(Path(relay.home("sam"))).joined
 
 
+def test_an_attempt_whose_end_was_not_seen_is_finished_by_asking_again(relay: Chooser) -> None:
+    claim = (relay.path / "relay" / "claim").read_text().strip()
+    words = ("--claim", claim, "--member-name", "sam", "--keys", "file")
+    first = relay.ok("sam", "init", "Lakeside IT", "--relay", relay.origin, *words)
+    for each in Path(relay.home("sam")).iterdir():
+        if each.suffix not in {".key", ".pub"}:
+            each.unlink()
+    with console(relay, "sam", "init", "--keys", "file") as terminal:
+        to_the_claim(terminal, relay)
+        answer(terminal, "What others call you", "sam")
+        answer(terminal, "Where its backup goes", "")
+        answer(terminal, "Found it", "")
+        assert terminal.wait() == 0, terminal.screen
+        assert "claim code that" not in terminal.screen
+    assert Home(Path(relay.home("sam"))).roster().fingerprint in first
+
+
+def test_a_stick_pulled_out_meanwhile_leaves_a_founded_workspace_and_says_so(relay: Chooser) -> None:
+    stick = relay.path / "stick"
+    stick.mkdir()
+    with console(relay, "sam", "init", "--keys", "file") as terminal:
+        to_the_claim(terminal, relay)
+        answer(terminal, "The claim code", "")
+        answer(terminal, "What others call you", "sam")
+        answer(terminal, "Where its backup goes", str(stick / "b"))
+        answer(terminal, "Passphrase for", PASSPHRASE)
+        answer(terminal, "The same again", PASSPHRASE)
+        terminal.shows("Found it")
+        stick.rmdir()
+        answer(terminal, "Found it", "")
+        assert terminal.wait() == 0, terminal.screen
+        assert "The workspace is founded, but its root key is not backed up: There is no directory" in terminal.screen
+        assert "caisey root backup PATH" in terminal.screen
+    assert Home(Path(relay.home("sam"))).joined
+
+
+def test_an_agents_key_goes_into_no_keyring_that_keeps_nothing(relay: Chooser) -> None:
+    claim = (relay.path / "relay" / "claim").read_text().strip()
+    words = ("--claim", claim, "--member-name", "sam", "--keys", "file")
+    relay.ok("sam", "init", "Lakeside IT", "--relay", relay.origin, *words)
+    invitation = relay.ok("sam", "invite", "endpoint", "--client", "ACME", "--name", "box").strip()
+    join = [str(BIN / "caisey-agent"), "join", "--home", relay.home("agent"), invitation]
+    null = {"PYTHON_KEYRING_BACKEND": "keyring.backends.null.Keyring"}
+    refused = subprocess.run(
+        [*join, "--keyring"], env=relay.environment | null, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert refused.returncode == Exit.USAGE
+    assert "it keeps nothing" in refused.stderr
+    assert "leave --keyring out" in refused.stderr
+    assert not Path(relay.home("agent")).exists()
+    done = subprocess.run(join, env=relay.environment, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, "the invitation is still good"
+
+
 def test_without_a_terminal_nothing_is_asked_and_what_is_missing_is_named(relay: Chooser) -> None:
     claim = (relay.path / "relay" / "claim").read_text().strip()
     for words, said in (

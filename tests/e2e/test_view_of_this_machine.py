@@ -16,7 +16,7 @@ import pytest
 
 from caisey_cli.local import holder
 from tests.cli.test_demo import running
-from tests.e2e.test_connect import Window
+from tests.e2e.windows import Window
 from tests.e2e.world import BIN, World, until
 
 pytestmark = [

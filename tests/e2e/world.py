@@ -125,8 +125,12 @@ class World:
 
     @property
     def environment(self) -> dict[str, str]:
-        """The caller's, with an empty home directory, keys in files, and none of Caisey's own variables but that."""
-        kept = {name: value for name, value in os.environ.items() if not name.startswith("CAISEY")}
+        """The caller's, with an empty home directory, keys in files, and none of Caisey's own variables but that.
+
+        Nor the size of a test runner's window.
+        """
+        foreign = ("CAISEY", "COLUMNS", "LINES")
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(foreign)}
         (self.path / "home").mkdir(exist_ok=True)
         # Keys lie in the homes: no test touches a developer's own keyring.
         own = {"HOME": str(self.path / "home"), "CAISEY_KEYS": "file"}

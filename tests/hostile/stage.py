@@ -16,6 +16,7 @@ from pathlib import Path
 
 from caisey_agent.home import KEY, AgentHome, Membership
 from caisey_core import chain, keys
+from caisey_core.environment import fixed_environment
 from caisey_core.frames import Alive, Entry, Receipt
 from caisey_core.ids import LogId
 from caisey_core.kinds import (
@@ -35,7 +36,6 @@ from caisey_core.kinds import (
     SessionOpened,
     WorkspaceFounded,
 )
-from caisey_core.policy import fixed_environment
 from caisey_core.record import Record, Sealed, Seen, Writer
 from caisey_core.roster import possession
 from caisey_core.signing import SigningKey, fingerprint

@@ -15,7 +15,7 @@ from caisey_core.frames import CheckpointStatement, read_checkpoint
 from caisey_core.kinds import Audience, Namespace
 from caisey_core.record import Record, Sealed, Writer, canonical
 from tests.server.conftest import Served
-from tests.server.world import CLOSED, NOTE, OBSERVED, denied, now, output
+from tests.server.world import CLOSED, DENIED, HELD, NOTE, OBSERVED, PROPOSED, denied, now, output
 
 pytestmark = pytest.mark.usefixtures("hung_up")
 
@@ -109,6 +109,39 @@ async def test_a_cursor_of_another_relay(served: Served, cursor: str) -> None:
     ana = await served.enter(served.world.ana)
     await ana.send(frames.FollowAll(cursor=cursor))
     assert isinstance(await ana.receive(), frames.Reset)
+
+
+async def test_what_waits_is_told_at_once_and_as_it_changes(served: Served) -> None:
+    """To members in whose scope it is, and to nobody else; asked again, it is answered again."""
+    world = served.world
+    tom, bea, desk = [await served.enter(each) for each in (world.tom, world.bea, world.desk)]
+    ana = await served.enter(world.ana)
+    for peer in (tom, bea):
+        await peer.send(frames.FollowHolds())
+        await peer.until(frames.Holds)
+    await desk.send(frames.FollowHolds())
+    assert denied(await desk.receive()) == "scope"
+
+    first, writer = await served.open(ana, world.desk)
+    action = writer.write("action.proposed", PROPOSED, time=now())
+    await ana.append([action])
+    agent = Writer(world.desk, first.log)
+    hold = agent.write("action.held", HELD, time=now(), re={"action": action.digest})
+    await desk.append([hold])
+    (told,) = [each for each in (await tom.until(frames.Holds)).holds if each.log == first.log]
+    assert (told.action, told.hold) == (action.digest, hold.digest)
+
+    await ana.append(notes(writer, 1))
+    await tom.send(frames.FollowHolds())
+    assert told in (await tom.until(frames.Holds)).holds
+    denial = Writer(world.tom, first.log).write("approval.denied", DENIED, time=now(), re={"hold": hold.digest})
+    await tom.append([denial])
+    assert told not in (await tom.until(frames.Holds)).holds
+
+    await bea.send(frames.FollowHolds())
+    heard = await bea.until(frames.Holds)
+    assert not [each for each in bea.kept if isinstance(each, frames.Holds)], "nothing of hers has changed"
+    assert all(each.log != first.log for each in heard.holds)
 
 
 # -- what is whose ----------------------------------------------------------------------------------------

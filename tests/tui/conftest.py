@@ -12,9 +12,9 @@ from textual.widget import Widget
 
 from caisey_cli.session import Pace
 from caisey_cli.tui.app import SessionApp
-from caisey_cli.tui.bench import Asked
 from caisey_cli.tui.cards import CALM, Sheet
 from caisey_cli.tui.lines import Rows
+from caisey_cli.tui.opening import Asked
 from tests.cli.conftest import Office, office, solo
 
 __all__ = ["office", "solo"]

@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 
 import pytest
-from textual.events import Paste
+from textual.events import Key, Paste
 
 from caisey_cli.tui.app import left
-from caisey_cli.tui.bench import Asked
 from caisey_cli.tui.cards import Sheet
 from caisey_cli.tui.closing import CloseOut
 from caisey_cli.tui.deeds import TABLE, WATCHING
+from caisey_cli.tui.opening import Asked
 from caisey_core.kinds import (
     ActionProposed,
     ActionWithdrawn,
@@ -169,6 +169,18 @@ async def test_one_line_that_is_pasted_stays_in_the_line(office: Office) -> None
         await seat.press("enter")
         await seat.until(lambda: "action.finished" in seat.kinds)
         assert len(said(office, "action.proposed")[0].says(ActionProposed).script) == 10_005
+
+
+async def test_keys_of_a_burst_act_in_their_order(office: Office) -> None:
+    async with seated(office) as seat:
+        keys = [*"lx", "backspace", *"s /a", "enter", *"ls /b", "left", *"x", "enter", *"ls /c"]
+        for key in keys:
+            event = Key(key, key if len(key) == 1 else None)
+            seat.app.line.post_message(event)
+        await seat.until(lambda: seat.kinds.count("action.finished") == 2)
+        scripts = [each.says(ActionProposed).script for each in said(office, "action.proposed")]
+        assert scripts == ["ls /a", "ls /xb"]
+        assert seat.app.line.value == "ls /c"
 
 
 # -- commands ---------------------------------------------------------------------------------------------

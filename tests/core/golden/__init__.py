@@ -179,6 +179,8 @@ def every_frame() -> list[Frame]:
         frames.Login(statement=statement, sig=sig),
         frames.Follow(log=log, incarnation=INCARNATION, seq=4),
         frames.FollowAll(cursor="7"),
+        frames.FollowHolds(),
+        frames.Holds(holds=(frames.Hold(log, "ab" * 32, "cd" * 32, NOW),)),
         frames.Append(id=4, log=log, expect="", records=(first.sealed,)),
     ]
 

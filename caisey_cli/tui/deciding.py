@@ -1,0 +1,96 @@
+"""The card of somebody's request with its two answers, and the reason for a no."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from time import monotonic
+from typing import Final
+
+from textual.containers import VerticalScroll
+from textual.events import Key
+from textual.widgets import Input
+
+from caisey_cli.tui.cards import CALM, Sheet
+from caisey_cli.tui.lines import Rows
+from caisey_cli.tui.tone import Row, folded
+
+_AROUND: Final = 5
+"""Rows of a card that are not its text: frame, title, question."""
+
+
+class Card(Sheet):
+    """Dismissed with `a` (approve), `d` (deny) or None. `why_not`: why an approval would not count; only `d` then.
+
+    What is longer than the screen is approved only once its end has been in sight.
+    """
+
+    def __init__(
+        self,
+        title: str,
+        make: Callable[[int], Sequence[str]],
+        *,
+        why_not: str,
+        code: str,
+        over: Callable[[], bool],
+    ) -> None:
+        answers: Row = (("a", "key"), (" approve   ", ""))
+        if why_not:
+            answers = ((f"{why_not} ", "warn"),)
+        ask: Row = (*answers, ("d", "key"), (" deny   ", ""), ("c", "key"), (" copy the code   ", ""), ("Esc", "key"))
+        super().__init__(title, make, ask=(*ask, (" back", "")), over=over)
+        self._may_approve = not why_not
+        self._code = code
+        self._read = False
+
+    def _at_end(self) -> bool:
+        """Whether the card's end is in sight; not before it has been laid out."""
+        body, text = self.query_one("#sheet-body", VerticalScroll), self.query_one("#sheet-text", Rows)
+        shown = min(body.size.height, self.app.size.height - _AROUND)
+        return 0 < text.size.height <= body.scroll_offset.y + shown
+
+    def _seen(self) -> bool:
+        """Whether it has been."""
+        self._read = self._read or self._at_end()
+        return self._read
+
+    def _question(self, width: int) -> list[Row]:
+        if self._may_approve and self.is_mounted and not (self._read or self._at_end()):
+            unread: Row = (("PgDn", "key"), (" there is more to read before it can be approved   ", "warn"))
+            return [(("─" * width, "rule"),), *folded((*unread, *self._ask[-6:]), width)]
+        return super()._question(width)
+
+    def _look(self) -> None:
+        super()._look()
+        if self.is_current:
+            _ = self._seen()
+            self.query_one("#sheet-ask", Rows).update()
+
+    def action_page(self, step: int) -> None:
+        """Reads on."""
+        super().action_page(step)
+        self.call_after_refresh(self.query_one("#sheet-ask", Rows).update)
+
+    def on_key(self, event: Key) -> None:
+        """One key decides, if it does not come in the midst of others."""
+        event.prevent_default()  # the sheet's own keys are others
+        now = monotonic()
+        hasty, self._quiet_since = now - self._quiet_since < CALM, now
+        if event.key == "c":
+            self.app.copy_to_clipboard(self._code)
+        elif event.key in {"a", "d"}:
+            event.stop()
+            if not hasty and (event.key == "d" or (self._may_approve and self._seen())):
+                self.end(event.key)
+        elif event.key == "q":
+            event.stop()
+            self.end(None)
+
+
+class Question(Sheet):
+    """Dismissed with what was typed, which may be nothing, or with None."""
+
+    def on_input_submitted(self, event: Input.Submitted) -> None:
+        """Whatever was typed."""
+        event.prevent_default()
+        event.stop()
+        self.end(event.value)

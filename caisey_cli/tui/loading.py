@@ -1,0 +1,24 @@
+"""The door to the view's working part. Importing this module loads it, which takes longer than painting the frame."""
+
+from __future__ import annotations
+
+import gc
+from typing import TYPE_CHECKING
+
+from caisey_cli.connecting import over_websocket
+from caisey_cli.tui import closing, panel  # noqa: F401  (what the view imports when it gets there is there by then)
+from caisey_cli.tui.bench import FOREVER, Bench, Shown
+
+if TYPE_CHECKING:
+    from caisey_cli.connecting import Connect
+    from caisey_cli.home import Home
+    from caisey_cli.session import Pace
+    from caisey_cli.tui.opening import Asked
+
+# It stays for good: no collection has to go through it, which would hold up a key.
+gc.freeze()
+
+
+def bench(home: Home, asked: Asked, shown: Shown, connect: Connect | None, pace: Pace | None) -> Bench:
+    """The bench of a view. Raises what keeps it from its work: no membership, no key."""
+    return Bench(home, asked, shown, connect=connect or over_websocket, pace=pace or FOREVER)

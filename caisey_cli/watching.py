@@ -1,0 +1,435 @@
+"""What waits for a decision in a member's scope, as it comes and goes: for whoever keeps a terminal open all day.
+
+The relay says where to look, over the socket and as it changes; what counts is what the records of that session say,
+followed and verified here. It knows no terminal: `tell` gets each change, `notice` sentences about the relay.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, replace
+from time import monotonic
+from typing import Final
+
+from caisey_cli import approving, wording
+from caisey_cli.approving import Waiting
+from caisey_cli.attend import Front, Interrupts
+from caisey_cli.connecting import Connect, Line, Peer, over_websocket
+from caisey_cli.desk import Desk
+from caisey_cli.happenings import Request
+from caisey_cli.home import Home
+from caisey_cli.sanitize import inert
+from caisey_cli.session import Pace, SessionController
+from caisey_core.errors import CaiseyError, Refused, Unreachable
+from caisey_core.frames import Hold
+from caisey_core.ids import Digest, LogId
+from caisey_core.kinds import ApprovalDenied
+from caisey_core.lifecycle import Action, Placed, Step
+from caisey_core.link import Event, Link, Waits
+
+FOREVER: Final = Pace(patience=30 * 24 * 3600.0)
+AGAIN: Final = 5.0
+"""Seconds between two tries to reach a relay that has not been there yet."""
+BEAT: Final = 10.0
+"""Seconds between two signs of life that the relay is asked for."""
+STALE: Final = 25.0
+"""Seconds without one until what is shown is called stale."""
+TAKING: Final = 20.0
+"""Seconds a session may take to come before the next request is looked at."""
+_LOOK: Final = 1.0
+_KEPT: Final = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """A request that waits. `why_not`: why this member's yes would not count; empty where it would.
+
+    `until` is the end of its window (ms, the relay's clock), `fresh` whether it came while somebody watched, `said`
+    who has approved so far, in words. Texts are inert.
+    """
+
+    request: Request
+    hold: Digest
+    row: Waiting
+    until: int
+    why_not: str
+    fresh: bool
+    said: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Came:
+    """A request waits; a `fresh` one has just come."""
+
+    item: Item
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """Something has changed about it, and it still waits."""
+
+    item: Item
+
+
+@dataclass(frozen=True, slots=True)
+class Over:
+    """It does not wait any more; `word` says what became of it and by whom."""
+
+    item: Item
+    word: str
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """What the relay says waits does not hold; `why` is a sentence."""
+
+    code: str
+    why: str
+
+
+Change = Came | Moved | Over | LeftOut
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How things stand with the relay, in a word; `since` in seconds, None where there is none to tell."""
+
+    word: str
+    since: float | None = None
+
+
+class _Bell:
+    """Between a line and its connection: hears what waits, and when the relay was heard last. One for each line."""
+
+    def __init__(self, connect: Connect) -> None:
+        self._connect = connect
+        self._peer: Peer | None = None
+        self._link: Link | None = None
+        self.began = monotonic()
+        self.heard: float | None = None
+        self.lost: float | None = None
+        self.holds: tuple[Hold, ...] = ()
+        self.count = 0
+
+    def connect(self, link: Link, plain_text_on: str) -> Peer:
+        """The connection, with this in between."""
+        link.follow_holds()
+        self._link, self._peer = link, self._connect(link, plain_text_on)
+        return self
+
+    async def __aenter__(self) -> object:
+        return await self._inner.__aenter__()
+
+    async def __aexit__(self, *exception: object) -> None:
+        await self._inner.__aexit__(*exception)
+
+    async def events(self) -> AsyncIterator[Event]:
+        """What the connection gives."""
+        async for event in self._inner.events():
+            self.heard, self.lost = monotonic(), None
+            if isinstance(event, Waits):
+                self.holds, self.count = event.holds, self.count + 1
+            yield event
+
+    def flush(self) -> None:
+        """The owner has something to say."""
+        self._inner.flush()
+
+    def ask(self) -> None:
+        """Asks for a sign of life."""
+        if self._link is not None:
+            self._link.follow_holds()
+            self.flush()
+
+    @property
+    def ready(self) -> bool:
+        """Whether the relay is there."""
+        return self._link is not None and self._link.ready
+
+    @property
+    def _inner(self) -> Peer:
+        assert self._peer is not None  # noqa: S101  (a line connects before it does anything else)
+        return self._peer
+
+    def standing(self) -> Standing:
+        """How things stand now."""
+        now = monotonic()
+        if self.ready and self.heard is not None:
+            age = now - self.heard
+            return Standing("live" if age < STALE else "stale", age)
+        if self.heard is None:
+            return Standing("connecting", now - self.began)
+        self.lost = self.lost or now
+        return Standing("reconnecting", now - self.lost)
+
+
+class Watch:
+    """See the module. `items` is what waits now, the oldest first; `settled` whether all of it is known by now."""
+
+    def __init__(
+        self,
+        home: Home,
+        front: Front,
+        tell: Callable[[Change], None],
+        *,
+        notice: Callable[[str], None] = lambda _text: None,
+        connect: Connect = over_websocket,
+        pace: Pace = FOREVER,
+    ) -> None:
+        self.home = home
+        self.items: dict[Digest, Item] = {}
+        self.settled = False
+        self.desk: Desk | None = None
+        self._front = front
+        self._told = tell
+        self._moved = False
+        self._notice = notice
+        self._connect = connect
+        self._pace = pace
+        self._bell: _Bell | None = None
+        self._dealt: dict[str, None] = {}
+        self._slow: set[str] = set()
+        self._offset = 0
+        self._began = monotonic()
+        self._complaint = ""
+
+    @property
+    def now(self) -> int:
+        """The relay's clock (ms), as far as it is known."""
+        return int(time.time() * 1000) + self._offset
+
+    @property
+    def standing(self) -> Standing:
+        """How things stand with the relay."""
+        if self._bell is None:
+            return Standing("connecting" if not self.settled else "reconnecting", monotonic() - self._began)
+        return self._bell.standing()
+
+    async def run(self) -> None:
+        """Watches until it is cancelled. Raises what makes watching useless: not a member any more, a bad journal."""
+        membership, key = self.home.membership(), self.home.key()
+        with self.home.journal() as journal:
+            while True:
+                bell = self._bell = _Bell(self._connect)
+                line = Line(
+                    membership,
+                    key,
+                    journal,
+                    connect=bell.connect,
+                    notice=lambda text: self._notice(inert(text)),
+                    patience=self._pace.patience,
+                )
+                try:
+                    async with line:
+                        self._complaint = ""
+                        await self._online(line, bell)
+                except Unreachable as error:
+                    self._away(error)
+                finally:
+                    self.desk = None
+                await asyncio.sleep(AGAIN)
+
+    def _tell(self, change: Change) -> None:
+        self._moved = True
+        self._told(change)
+
+    def _away(self, error: CaiseyError) -> None:
+        """Said once, however often it is tried again."""
+        if str(error) != self._complaint:
+            self._complaint = str(error)
+            self._notice(inert(f"{error} It is tried again every {AGAIN:.0f} s."))
+        self._bell, self._began = None, monotonic()
+
+    async def _online(self, line: Line, bell: _Bell) -> None:
+        desk = self.desk = Desk(line, SessionController(line, self._pace), self._front, Interrupts())
+        beat = asyncio.create_task(_beating(bell))
+        try:
+            await line.until(lambda: bell.count)
+            while True:
+                self._offset = line.offset_ms
+                await self._take_in(desk, bell)
+                for item in list(self.items.values()):
+                    self._look_at(desk, item)
+                if self._moved or not self.settled:
+                    line.remember()
+                self._moved, self.settled = False, True
+                seen = self._mark(line, bell)
+                await line.until(lambda seen=seen: self._mark(line, bell) != seen, _LOOK)  # type: ignore[misc]
+        finally:
+            beat.cancel()
+
+    def _mark(self, line: Line, bell: _Bell) -> tuple[int, ...]:
+        """Another one when there may be something new."""
+        logs = {item.request.log for item in self.items.values()}
+        lengths = (line.logs[log].length for log in logs if log in line.logs)
+        return (bell.count, line.roster.version, *lengths)
+
+    # -- what comes ---------------------------------------------------------------------------------------
+
+    async def _take_in(self, desk: Desk, bell: _Bell) -> None:
+        """Looks at every hint that has not been dealt with; a session that is slow to come holds nobody else up."""
+        hints = [each for each in bell.holds if each.hold not in self._dealt]
+        for hint in sorted(hints, key=lambda each: each.hold in self._slow):
+            if bell.ready:
+                await self._take(desk, hint)
+        for item in list(self.items.values()):
+            if item.request.log not in desk.line.logs:  # it came by another line
+                await self._again(desk, item)
+        here = {each.hold for each in bell.holds}
+        self._dealt = {each: None for each in self._dealt if each in here}
+
+    async def _again(self, desk: Desk, item: Item) -> None:
+        try:
+            await desk.controller.resume(item.request.log)
+        except Unreachable:
+            raise
+        except CaiseyError as error:
+            del self.items[item.request.action]
+            self._tell(LeftOut(item.request.code, inert(str(error))))
+
+    async def _take(self, desk: Desk, hint: Hold) -> None:
+        request = Request(LogId(hint.log), Digest(hint.action))
+        try:
+            async with asyncio.timeout(TAKING if hint.hold not in self._slow else 2 * _LOOK):
+                session = await desk.controller.resume(request.log)
+                await desk.line.until(lambda: hint.hold in desk.controller.session(request.log).holds)
+        except TimeoutError:
+            if hint.hold not in self._slow:
+                self._slow.add(hint.hold)
+                self._tell(LeftOut(request.code, "the records that say so have not come yet."))
+            return
+        except Unreachable:
+            raise
+        except CaiseyError as error:
+            self._dealt[hint.hold] = None
+            self._tell(LeftOut(request.code, inert(str(error))))
+            return
+        self._dealt[hint.hold] = None
+        self._slow.discard(hint.hold)
+        session = desk.controller.session(request.log)
+        action = session.actions.get(request.action)
+        if action is None or session.holds[hint.hold] != request.action:
+            self._tell(LeftOut(request.code, "its hold is another action's."))
+        elif action.step is Step.HELD and action.held and action.held.quorum and action.proposed is not None:
+            self._came(desk, request, action)
+
+    def _came(self, desk: Desk, request: Request, action: Action) -> None:
+        item = _item(desk, request, action, fresh=self.settled)
+        if item.until > desk.line.now():
+            self.items[request.action] = item
+            self._tell(Came(item))
+
+    # -- what becomes of it -------------------------------------------------------------------------------
+
+    def _look_at(self, desk: Desk, item: Item) -> None:
+        action = desk.controller.session(item.request.log).actions.get(item.request.action)
+        if action is None:
+            return
+        if action.step is Step.HELD and action.hold and desk.line.now() <= desk.controller.window_end(action):
+            now = _now(desk, item, action)
+            if now != item:
+                self.items[item.request.action] = now
+                self._tell(Moved(now))
+            return
+        del self.items[item.request.action]
+        self._tell(Over(item, became(desk, action), time.time()))
+
+    # -- what is decided here -----------------------------------------------------------------------------
+
+    def ready(self, item: Item, *, grant: bool) -> tuple[Desk, Action]:
+        """Raises where nothing can be decided now, or not by this member."""
+        if self.desk is None or self._bell is None or not self._bell.ready:
+            raise Unreachable(f"The relay is away ({self.standing.word}); nothing was decided.")
+        if item.request.log not in self.desk.line.logs:
+            raise Refused(f"{item.request.code} is not at hand; nothing was decided.")
+        controller = self.desk.controller
+        action = (controller.approvable if grant else controller.answerable)(item.request)
+        if action.hold is None or action.hold.record.digest != item.hold:
+            raise Refused(
+                f"The endpoint holds {item.request.code} anew, so nothing was decided.", hint="Read its card again."
+            )
+        return self.desk, action
+
+    async def decide(self, item: Item, said: str = "", *, grant: bool) -> str:
+        """Approves or denies it as `caisey approve` and `deny` do; what became of it, as a sentence."""
+        desk, action = self.ready(item, grant=grant)
+        after = action.hold.seq if action.hold else 0
+        if grant:
+            await desk.controller.approve(item.request, said)
+        else:
+            await desk.controller.deny(item.request, said)
+        sentence, _status = await approving.afterwards(desk, item.request, after, 10.0)
+        return sentence
+
+
+def _item(desk: Desk, request: Request, action: Action, *, fresh: bool) -> Item:
+    row = approving.row(desk, request, action)
+    return _now(desk, Item(request, Digest(""), row, 0, "", fresh), action)
+
+
+def _now(desk: Desk, item: Item, action: Action) -> Item:
+    """The item as it stands: who has approved, whether this member may, until when it is held."""
+    names = _names(desk, action.approvers)
+    quorum = action.held.quorum if action.held else None
+    why_not = ""
+    if item.row.own:
+        why_not = "Your own request: another member has to approve it."
+    elif quorum is not None and desk.line.member.role not in quorum.roles:
+        why_not = f"Your role may not approve it; it wants {wording.needed(quorum)}."
+    elif "you" in names:
+        why_not = "You have approved it."
+    missing = max(0, quorum.members - len(action.approvers)) if quorum else 0
+    more = f"; {missing} more needed" if missing else "; the endpoint has not started it yet"
+    return replace(
+        item,
+        hold=action.hold.record.digest if action.hold else Digest(""),
+        until=desk.controller.window_end(action),
+        why_not=why_not,
+        said=f"approved by {wording.listed(names, 5)}{more}" if names else "",
+    )
+
+
+def _names(desk: Desk, placed: list[Placed]) -> list[str]:
+    return list(dict.fromkeys(_who(desk, each) for each in placed))
+
+
+def _who(desk: Desk, placed: Placed | None) -> str:
+    member = desk.line.roster.member(placed.record.head.key, placed.received) if placed else None
+    if member is None:
+        return "somebody"
+    return "you" if member.id == desk.line.member.id else wording.member(member.name)
+
+
+def became(desk: Desk, action: Action) -> str:
+    """What became of an action that does not wait any more, and by whom; inert."""
+    match action.step:
+        case Step.DENIED:
+            body = action.denial.record.body if action.denial else None
+            why = f": {wording.quoted(body.reason)}" if isinstance(body, ApprovalDenied) and body.reason else ""
+            return f"denied by {_who(desk, action.denial)}{why}"
+        case Step.RUNNING | Step.FINISHED | Step.UNKNOWN:
+            names = wording.listed(_names(desk, action.approvers), 5) or "nobody"
+            return f"approved by {names}; {'it runs' if action.step is Step.RUNNING else 'it has run'}"
+        case Step.WITHDRAWN:
+            return f"taken back by {_who(desk, action.proposal)}"
+        case Step.REFUSED:
+            return "refused by the endpoint"
+        case _:
+            return "expired, nobody answered"
+
+
+async def _beating(bell: _Bell) -> None:
+    while True:
+        await asyncio.sleep(BEAT)
+        bell.ask()
+
+
+def ends(shown: str, limit: int) -> str:
+    """Text that is inert already on one line; of a long one both ends, since what matters may stand at its end."""
+    if len(shown) <= limit:
+        return shown
+    tail = limit // 3
+    return f"{shown[: limit - tail]} ... {shown[-tail:]} ({len(shown)} characters)"

@@ -1,0 +1,471 @@
+"""Every key and every command of the view, pressed in a real terminal; what acts is found in the journal.
+
+The lists come from the view's own tables: a new key without a case here fails.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from textual.binding import Binding
+
+from caisey_cli.tui.cards import CALM
+from caisey_cli.tui.closing import CloseOut
+from caisey_cli.tui.deeds import TABLE
+from caisey_cli.tui.scroll import TranscriptView
+from caisey_core.kinds import ActionProposed, FindingMarked, NoteAdded, OutcomeVerified
+from tests.e2e import journals
+from tests.e2e.running import Running
+from tests.e2e.windows import Window, needs_tmux
+from tests.e2e.world import World, until
+
+pytestmark = [needs_tmux, pytest.mark.timeout(180)]
+
+TMUX = {
+    **{f"f{n}": f"F{n}" for n in range(1, 13)},
+    **{f"ctrl+{letter}": f"C-{letter}" for letter in "abcdefghijklmnopqrstuvwxyz"},
+    "enter": "Enter",
+    "escape": "Escape",
+    "space": "Space",
+    "tab": "Tab",
+    "slash": "/",
+    "up": "Up",
+    "down": "Down",
+    "home": "Home",
+    "end": "End",
+    "pageup": "PPage",
+    "pagedown": "NPage",
+    **{letter: letter for letter in "abcdefghijklmnopqrstuvwxyz"},
+}
+
+
+@dataclass
+class Stage:
+    """A session of ana's with a failure, a change that sam approved, and more output than a window shows."""
+
+    world: World
+    path: Path
+    log: str
+
+    @contextmanager
+    def view(self, *words: str, who: str = "ana", columns: int = 100, lines: int = 30) -> Iterator[Window]:
+        """The view on that session, or what else is typed."""
+        socket = self.path / f"tmux-{len(list(self.path.iterdir()))}"
+        window = Window(
+            self.world, socket, who, *(words or ("connect", "box", "--ticket", "keys")), columns=columns, lines=lines
+        )
+        try:
+            window.shows(r"live \d")
+            yield window
+        finally:
+            window.end()
+
+    def says(self, kind: str) -> list[str]:
+        """Records of a kind in the session."""
+        return [each.digest for each in journals.records(self.world, self.log) if each.head.kind == kind]
+
+    def more(self, kind: str) -> Callable[[], bool]:
+        """Whether there is one more of a kind than now."""
+        before = len(self.says(kind))
+        return lambda: len(self.says(kind)) == before + 1
+
+
+@pytest.fixture(scope="module")
+def stage(shared: World, tmp_path_factory: pytest.TempPathFactory) -> Stage:
+    path = tmp_path_factory.mktemp("keys")
+    begin = Running(shared, "run", "box", "--ticket", "keys", "--", "touch", str(path / "changed"))
+    shared.approve("sam", begin.code)
+    assert begin.wait() == 0
+    shared.caisey("ana", "run", "box", "--ticket", "keys", "--", "ls", "/nonexistent")
+    shared.ok("ana", "run", "box", "--ticket", "keys", "-c", "echo needle; seq 40")
+    return Stage(shared, path, journals.sessions(shared)[-1])
+
+
+def press(window: Window, key: str) -> None:
+    """A key by its name in Textual."""
+    window.press(TMUX[key])
+
+
+# -- keys of the table --------------------------------------------------------------------------------------
+
+
+def _help(stage: Stage, window: Window, key: str) -> None:
+    press(window, key)
+    seen = window.shows("Keys and commands")
+    for deed in TABLE[:4]:
+        assert deed.shown in seen
+    window.escape("Keys and commands")
+
+
+def _side(stage: Stage, window: Window, key: str) -> None:
+    press(window, key)
+    until(lambda: "1 target" not in window.screen)
+    press(window, key)
+    window.shows("1 target")
+
+
+def _search(stage: Stage, window: Window, key: str) -> None:
+    press(window, key)
+    window.shows("search")
+    window.type("needle")
+    window.shows("▌.*needle")
+    window.escape("search needle")
+
+
+def _approval(stage: Stage, window: Window, key: str) -> None:
+    press(window, key)
+    window.shows("Nothing waits for an answer")
+    held = stage.more("action.held")
+    window.type(f"touch {stage.path / 'waiting'}")
+    until(held)
+    window.shows("1 waiting")
+    press(window, key)
+    window.shows("▌.*touch")
+    taken = stage.more("action.withdrawn")
+    press(window, "ctrl+c")
+    until(taken)
+    assert not (stage.path / "waiting").exists()
+
+
+def _failure(stage: Stage, window: Window, key: str) -> None:
+    window.type("ls /nonexistent")
+    window.shows("! ls: ")
+    press(window, key)
+    window.shows("▌.*ls /nonexistent")
+
+
+def _change(stage: Stage, window: Window, key: str) -> None:
+    press(window, key)
+    window.shows("▌.*touch")
+
+
+def _close(stage: Stage, window: Window, key: str) -> None:
+    press(window, key)
+    window.shows("Closing session")
+    window.shows("no check has passed since")
+    window.press("Enter")
+    window.shows("was not closed|not closed")
+    assert not stage.says("session.closed")
+    press(window, "escape")
+    window.shows("still open")
+
+
+def _stop(stage: Stage, window: Window, key: str) -> None:
+    started, cancelled, ended = (stage.more(f"action.{each}") for each in ("started", "cancelled", "finished"))
+    window.type("sleep 60")
+    until(started)
+    press(window, key)
+    until(cancelled)
+    until(ended)
+    window.shows("cancelled by ana")
+    press(window, key)
+    window.shows("Nothing runs")
+    assert not window.gone
+
+
+def _leave(stage: Stage, window: Window, key: str) -> None:
+    press(window, key)
+    until(lambda: window.gone)
+    assert not stage.says("session.closed")
+
+
+def _fold(stage: Stage, window: Window, key: str) -> None:
+    window.type("seq 40")
+    window.shows("│ 40")
+    press(window, key)
+    window.shows("rows of output, folded")
+    press(window, key)
+    window.shows("│ 40")
+
+
+KEYS: dict[str, Callable[[Stage, Window, str], None]] = {
+    "help": _help,
+    "side": _side,
+    "search": _search,
+    "approval": _approval,
+    "failure": _failure,
+    "change": _change,
+    "close": _close,
+    "stop": _stop,
+    "leave": _leave,
+    "fold": _fold,
+}
+
+
+@pytest.mark.parametrize("deed", [each for each in TABLE if each.key], ids=lambda deed: deed.name)
+def test_every_key_of_the_table_does_what_it_says(stage: Stage, deed: object) -> None:
+    name, key = deed.name, deed.key  # type: ignore[attr-defined]
+    assert name in KEYS, f"the key {key} has no case here"
+    with stage.view() as window:
+        KEYS[name](stage, window, key)
+
+
+def test_the_footer_names_keys_of_the_table_and_they_are_all_there(stage: Stage) -> None:
+    with stage.view(columns=140) as window:
+        footer = window.screen.rstrip().splitlines()[-1]
+        for deed in TABLE:
+            assert not deed.footer or f"{deed.shown} {deed.footer}" in footer
+        assert "^P all" in footer
+        assert ": commands" in footer
+
+
+def test_the_palette_offers_every_deed_and_begins_the_chosen_one(stage: Stage) -> None:
+    with stage.view() as window:
+        window.press("C-p")
+        window.shows("Search for commands")
+        window.press("n", "o", "t", "e")
+        window.shows("Add an annotation")
+        window.press("Enter")
+        window.shows(r"\$ :note")
+        window.type("by way of the palette")
+        until(lambda: _texts(stage, NoteAdded)[-1:] == ["by way of the palette"])
+
+
+# -- commands of the table ----------------------------------------------------------------------------------
+
+
+def _texts(stage: Stage, kind: type[NoteAdded | FindingMarked]) -> list[str]:
+    return [each.body.text for each in journals.records(stage.world, stage.log) if isinstance(each.body, kind)]
+
+
+def _verified(stage: Stage) -> list[tuple[str, bool]]:
+    records = journals.records(stage.world, stage.log)
+    return [(each.body.observed, each.body.passed) for each in records if isinstance(each.body, OutcomeVerified)]
+
+
+def _note(stage: Stage, window: Window) -> None:
+    window.type(':note "Maria is back at two"')
+    until(lambda: "Maria is back at two" in _texts(stage, NoteAdded))
+    window.shows("✎ note.*Maria is back at two")
+
+
+def _find(stage: Stage, window: Window) -> None:
+    window.type(":find the spool is full")
+    until(lambda: "the spool is full" in _texts(stage, FindingMarked))
+    window.shows("★ found.*the spool is full")
+
+
+def _attest(stage: Stage, window: Window) -> None:
+    window.type(":attest Maria has a printed page")
+    until(lambda: ("Maria has a printed page", True) in _verified(stage))
+
+
+def _check(stage: Stage, window: Window) -> None:
+    before = len(_verified(stage))
+    window.type(":check --expect /nonexistent ls /nonexistent")
+    window.shows("The check failed")
+    window.type(":check ls /")
+    window.shows("The check passed")
+    assert [passed for _, passed in _verified(stage)[before:]] == [False, True]
+
+
+def _cd(stage: Stage, window: Window) -> None:
+    finished = stage.more("action.finished")
+    window.type(":cd /usr")
+    window.shows("Commands from here on run in /usr")
+    window.type("pwd")
+    until(finished)
+    window.shows("│ /usr")
+    proposed = [each.body for each in journals.records(stage.world, stage.log)]
+    assert [each.directory for each in proposed if isinstance(each, ActionProposed)][-1] == "/usr"
+    window.type(":cd")
+
+
+def _approvals(stage: Stage, window: Window) -> None:
+    window.type(":approvals")
+    window.shows("Nothing waits for approval")
+    code = _request(stage)
+    window.type(":approvals")
+    window.shows(code)
+    window.shows("your own: another member has to approve it")
+    window.escape("Waiting for approval")
+    stage.world.ok("sam", "deny", code, "--yes")
+
+
+def _approve(stage: Stage, window: Window) -> None:
+    _decided(stage, "approve", "was started|is over|exit 0")
+    assert (stage.path / "decided-approve").exists()
+
+
+def _deny(stage: Stage, window: Window) -> None:
+    _decided(stage, "deny", "is denied")
+    assert not (stage.path / "decided-deny").exists()
+
+
+def _request(stage: Stage, name: str = "asked") -> str:
+    words = ("request", "box", "--ticket", "others", "--", "touch", str(stage.path / name))
+    return stage.world.ok("ana", *words).strip()
+
+
+def _answered(window: Window, key: str, words: str) -> bool:
+    """Presses a key that answers a question, unhurried; whether the question has gone."""
+    if re.search(words, window.screen):
+        time.sleep(2 * CALM)
+        window.press(key)
+    return not re.search(words, window.screen)
+
+
+def _decided(stage: Stage, how: str, words: str) -> None:
+    """sam decides what ana asked for, in a view of his own."""
+    code = _request(stage, f"decided-{how}")
+    with stage.view("connect", "box", "helping", who="sam") as window:
+        window.type(f":{how} {code} as agreed")
+        window.shows(f"{how.title()} {code}")
+        until(lambda: _answered(window, "y", f"{how.title()} {code}\\?"))
+        window.shows(words)
+
+
+def _to_read(words: str, gone: bool = False) -> Callable[[Stage, Window], None]:
+    """A command that shows something: typed as `:WORD`, it shows the words after the bar, or takes them away."""
+    command, _, shown = words.partition(" | ")
+
+    def case(stage: Stage, window: Window) -> None:
+        window.type(command)
+        until(lambda: (not re.search(shown, window.screen)) if gone else re.search(shown, window.screen))
+
+    return case
+
+
+def _quit(stage: Stage, window: Window) -> None:
+    window.type(":quit")
+    until(lambda: window.gone)
+
+
+COMMANDS: dict[str, Callable[[Stage, Window], None]] = {
+    "help": _to_read(":help | Keys and commands"),
+    "side": _to_read(":side | 1 target", gone=True),
+    "close": _to_read(":close resolved | outcome: resolved"),
+    "quit": _quit,
+    "check": _check,
+    "attest": _attest,
+    "note": _note,
+    "find": _find,
+    "cd": _cd,
+    "approvals": _approvals,
+    "approve": _approve,
+    "deny": _deny,
+}
+
+
+@pytest.mark.parametrize("command", [each.command for each in TABLE if each.command])
+def test_every_command_of_the_table_does_what_it_says(stage: Stage, command: str) -> None:
+    assert command in COMMANDS, f"the command :{command} has no case here"
+    with stage.view() as window:
+        COMMANDS[command](stage, window)
+
+
+# -- keys of the transcript ---------------------------------------------------------------------------------
+
+
+def bound(bindings: object) -> set[str]:
+    """The keys of a widget's own bindings."""
+    assert isinstance(bindings, list)
+    words = [each.key if isinstance(each, Binding) else each[0] for each in bindings]
+    return {key for word in words for key in word.split(",")}
+
+
+def climb(window: Window, marked: str) -> None:
+    """Marks one block after the other, upwards, until it is this one."""
+    while not re.search(marked, before := window.screen):
+        press(window, "up")
+        until(lambda before=before: window.screen != before)  # type: ignore[misc]
+
+
+def test_every_key_of_the_transcript_moves_in_it(stage: Stage) -> None:
+    pressed: set[str] = set()
+    with stage.view(columns=90, lines=20) as window:
+
+        def does(key: str, words: str) -> None:
+            pressed.add(key)
+            press(window, key)
+            window.shows(words)
+
+        window.type("ls /nonexistent")
+        window.shows("! ls: ")
+        window.type("echo needle; seq 40")
+        window.shows("│ 40")
+        window.press("Tab")
+        does("home", "● opened")
+        does("end", "│ 40")
+        does("up", "▌")
+        marked = "▌.*echo needle"
+        climb(window, marked)
+        does("enter", "▌.*▸ 41 rows of output, folded")
+        does("space", "▌.*│ 40")
+        climb(window, "▌.*ls /nonexistent")
+        does("down", marked)
+        does("slash", "search")
+        window.escape("Esc ends the search")
+    assert pressed >= bound(TranscriptView.BINDINGS)
+
+
+def test_pages_scroll_whatever_has_the_keys(stage: Stage) -> None:
+    with stage.view(columns=90, lines=20) as window:
+        window.type("seq 40")
+        window.shows("│ 40")
+        window.press("PPage")
+        until(lambda: "│ 40" not in window.screen)
+        window.press("NPage")
+        window.shows("│ 40")
+
+
+# -- keys of the close-out ----------------------------------------------------------------------------------
+
+
+def test_every_key_of_the_close_out_mends_something_until_it_is_closed(stage: Stage) -> None:
+    world, path = stage.world, stage.path / "mended"
+    pressed: set[str] = set()
+    before = journals.sessions(world)
+    with stage.view("connect", "box", "to be closed", "--ticket", "leaving", columns=110, lines=40) as window:
+        (log,) = set(journals.sessions(world)) - set(before)
+        own = Stage(world, stage.path, log)
+
+        def does(key: str, words: str) -> None:
+            pressed.add(key)
+            press(window, key)
+            window.shows(words)
+
+        window.type(f"touch {path}")
+        code = re.search(r"caisey approve (a\w+)", window.shows("they type: caisey approve"))
+        assert code
+        world.approve("sam", code[1])
+        until(lambda: own.says("action.finished"))
+        window.type("sleep 60")
+        until(lambda: len(own.says("action.started")) == 2)
+        press(window, "f8")
+        window.shows("Closing session")
+        window.shows("w stops it")
+        does("enter", "not closed|One thing|running")
+        does("w", "stopped|taken back")
+        until(lambda: own.says("action.cancelled"))
+        until(lambda: "w stops it" not in window.screen)
+        does("r", "No check has to be run again|run again")
+        does("o", "outcome: resolved")
+        does("f", "found, or the cause")
+        window.type("the canary was missing")
+        until(lambda: _texts(own, FindingMarked) == ["the canary was missing"])
+        does("a", "who reported what")
+        window.type("Maria sees it")
+        until(lambda: ("Maria sees it", True) in _verified(own))
+        does("u", "why it is left unverified")
+        press(window, "escape")
+        until(lambda: "why it is left unverified" not in window.screen)
+        does("k", "check, expects exit 0")
+        window.type(f"ls {path}")
+        window.shows("The check passed")
+        does("pageup", "Closing session")
+        does("pagedown", "Closing session")
+        does("escape", "still open")
+        press(window, "f8")
+        window.shows("Nothing is open")
+        press(window, "enter")
+        window.shows("is closed: resolved; attested by")
+        until(lambda: own.says("session.closed"))
+    until(lambda: journals.agree(world, own.log))
+    assert pressed >= bound(CloseOut.BINDINGS)
