@@ -139,6 +139,7 @@ async def join(
     floor = False
     admission: Record | None = None
     grant: Grant | None = None
+    own: SigningKey | None = None
     invited: Invited | None = None
     names: Iterator[str] = iter(())
     async with Connection(link, persistent=False, plain_text_on=plain_text_on) as connection:
@@ -162,8 +163,8 @@ async def join(
                     own = SigningKey.generate() if grant.used else device()
                     admission = _admission(roster, grant, key, own, next(names, ""))
                     link.append(LogId(roster.log or ""), [admission.sealed])
-                case Rejected(code="conflict") if grant is not None and (name := next(names, "")):
-                    admission = _admission(roster, grant, key, device(), name)
+                case Rejected(code="conflict") if grant is not None and own is not None and (name := next(names, "")):
+                    admission = _admission(roster, grant, key, own, name)
                     link.append(LogId(roster.log or ""), [admission.sealed])
                 case Acknowledged() if grant is not None and grant.used:
                     raise Refused("The relay took an invitation that was used already. Nothing was joined.")

@@ -13,6 +13,7 @@ from tests.e2e.telling import REFUSED, UNKNOWN, USAGE, told
 from tests.e2e.windows import Window
 from tests.e2e.world import World, until
 
+pytestmark = pytest.mark.timeout(300)
 SECONDS = 10.0
 """Within which a removed member's connections have ended."""
 DAY = 24 * 3600

@@ -13,6 +13,8 @@ from tests.e2e.running import console
 from tests.e2e.telling import REFUSED, USAGE, told
 from tests.e2e.world import World
 
+pytestmark = pytest.mark.timeout(300)
+
 
 @pytest.fixture(scope="module")
 def admins(founded: World, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
