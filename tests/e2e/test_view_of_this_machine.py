@@ -45,7 +45,7 @@ def pid_of(world: World, name: str) -> int:
 def kill(world: World, name: str) -> None:
     pid = pid_of(world, name)
     os.kill(pid, signal.SIGKILL)
-    until(lambda: pid_of(world, name) not in {0, pid}, why=f"nobody has started the {name} again")
+    until(lambda: pid_of(world, name) not in {0, pid}, seconds=60, why=f"nobody has started the {name} again")
 
 
 def test_connect_local_opens_and_keeps_relay_and_agent_up(nowhere: World, tmp_path: Path) -> None:
@@ -70,7 +70,7 @@ def test_connect_local_opens_and_keeps_relay_and_agent_up(nowhere: World, tmp_pa
             until(lambda: not re.search(r"live 0\.", window.screen))
             window.shows(r"live 0\.", 60)  # a sign of life that came through both
             window.type("uname")
-            until(lambda number=number: window.screen.count("exit 0") == number, why=window.screen)  # type: ignore[misc]
+            until(lambda number=number: window.screen.count("exit 0") == number, seconds=60, why=window.screen)  # type: ignore[misc]
         window.resize(60, 16)
         until(lambda: "^Q leave" not in window.screen)  # it has seen that
         window.type(":guide")
