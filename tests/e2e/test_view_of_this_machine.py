@@ -159,8 +159,20 @@ def on_a_terminal(words: list[str], environment: dict[str, str], columns: int = 
     return " ".join(said.decode().split())
 
 
+def test_a_terminal_that_is_closed_ends_the_view(nowhere: World, tmp_path: Path) -> None:
+    window = Window(nowhere, tmp_path / "tmux", "me", "connect", "local")
+    try:
+        window.shows(r"live \d", 60)
+        pid = int(window._tmux("display-message", "-p", "-t", "a", "#{pane_pid}"))
+    finally:
+        window.end()
+    until(lambda: not Path(f"/proc/{pid}").exists())
+    assert nowhere.ok("me", "run", "local", "--", "uname") == "Linux\n"
+
+
+@pytest.mark.parametrize("how", ["left", "closed"])
 def test_the_demo_ends_in_the_view_and_leaves_nothing(
-    nowhere: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    nowhere: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, how: str
 ) -> None:
     (tmp_path / "tmp").mkdir()
     monkeypatch.setenv("TMPDIR", str(tmp_path / "tmp"))
@@ -168,6 +180,8 @@ def test_the_demo_ends_in_the_view_and_leaves_nothing(
     try:
         screen = window.shows("live.*\n(.*\n)*.*You are ana", 120)
         assert "ACME / front-desk-03" in screen
+        if how == "closed":
+            return
         window.type("uptime")
         window.shows("exit 0")
         window.press("C-c")
@@ -180,5 +194,5 @@ def test_the_demo_ends_in_the_view_and_leaves_nothing(
         until(lambda: window.gone, seconds=40)
     finally:
         window.end()
-    assert not list((tmp_path / "tmp").glob("caisey-demo-*"))
-    assert running(tmp_path) == []
+        until(lambda: not list((tmp_path / "tmp").glob("caisey-demo-*")), seconds=40)
+        until(lambda: running(tmp_path) == [])
