@@ -129,7 +129,8 @@ class Stage:
         return self.scratch / "pc"
 
     def __enter__(self) -> Self:
-        signal.signal(signal.SIGTERM, _interrupted)
+        for number in (signal.SIGTERM, signal.SIGHUP):  # a terminal may be closed while the view is open on it
+            signal.signal(number, _interrupted)
         return self
 
     def __exit__(
@@ -137,7 +138,8 @@ class Stage:
     ) -> None:
         # A second Ctrl-C must not leave processes behind.
         with contextlib.suppress(ValueError):
-            signal.signal(signal.SIGINT, signal.SIG_IGN)
+            for number in (signal.SIGINT, signal.SIGHUP):
+                signal.signal(number, signal.SIG_IGN)
         for process in reversed(self._running):
             _stop(process)
         if not self.kept:

@@ -26,8 +26,6 @@ if TYPE_CHECKING:
 
 HELP: Final = 20
 """Columns of keys and commands in the help."""
-_LEAVING: Final = (signal.SIGTERM, signal.SIGHUP)
-"""Whoever ends the view gets their terminal back as it was."""
 
 
 class SessionApp(Going):
@@ -259,13 +257,12 @@ async def view(home: Home, asked: Asked) -> Left:
     """Opens the view until it is left. Raises what ended it."""
     app = SessionApp(home, asked)
     loop = asyncio.get_running_loop()
-    for number in _LEAVING:
-        loop.add_signal_handler(number, app.exit)
+    # Whoever ends it politely gets their terminal back as it was. One that was closed is not drawn on: SIGHUP ends it.
+    loop.add_signal_handler(signal.SIGTERM, app.exit)
     try:
         await app.run_async()
     finally:
-        for number in _LEAVING:
-            loop.remove_signal_handler(number)
+        loop.remove_signal_handler(signal.SIGTERM)
     error = app.failure or app._exception
     if error is not None:
         raise error

@@ -45,7 +45,7 @@ def pid_of(world: World, name: str) -> int:
 def kill(world: World, name: str) -> None:
     pid = pid_of(world, name)
     os.kill(pid, signal.SIGKILL)
-    until(lambda: pid_of(world, name) not in {0, pid}, why=f"nobody has started the {name} again")
+    until(lambda: pid_of(world, name) not in {0, pid}, seconds=60, why=f"nobody has started the {name} again")
 
 
 def test_connect_local_opens_and_keeps_relay_and_agent_up(nowhere: World, tmp_path: Path) -> None:
@@ -70,9 +70,9 @@ def test_connect_local_opens_and_keeps_relay_and_agent_up(nowhere: World, tmp_pa
             until(lambda: not re.search(r"live 0\.", window.screen))
             window.shows(r"live 0\.", 60)  # a sign of life that came through both
             window.type("uname")
-            until(lambda number=number: window.screen.count("exit 0") == number, why=window.screen)  # type: ignore[misc]
+            until(lambda number=number: window.screen.count("exit 0") == number, seconds=60, why=window.screen)  # type: ignore[misc]
         window.resize(60, 16)
-        until(lambda: "^Q leave" not in window.screen)  # it has seen that
+        until(lambda: drawn_anew(window.screen))
         window.type(":guide")
         window.shows("Look at the queue")
         window.escape("PgUp PgDn scroll")
@@ -86,6 +86,14 @@ def test_connect_local_opens_and_keeps_relay_and_agent_up(nowhere: World, tmp_pa
     finally:
         window.end()
     assert pid_of(nowhere, "relay") > 0  # others may use it
+
+
+def drawn_anew(screen: str) -> bool:
+    """Whether the view has taken note of the smaller window: its guide does not fit any more."""
+    lines = screen.rstrip().splitlines()
+    return (
+        "live" in lines[0] and "F8 close" in lines[-1] and "Look at the queue" in screen and "puts this" not in screen
+    )
 
 
 def test_two_terminals_on_one_session(nowhere: World, tmp_path: Path) -> None:
@@ -159,8 +167,20 @@ def on_a_terminal(words: list[str], environment: dict[str, str], columns: int = 
     return " ".join(said.decode().split())
 
 
+def test_a_terminal_that_is_closed_ends_the_view(nowhere: World, tmp_path: Path) -> None:
+    window = Window(nowhere, tmp_path / "tmux", "me", "connect", "local")
+    try:
+        window.shows(r"live \d", 60)
+        pid = int(window._tmux("display-message", "-p", "-t", "a", "#{pane_pid}"))
+    finally:
+        window.end()
+    until(lambda: not Path(f"/proc/{pid}").exists())
+    assert nowhere.ok("me", "run", "local", "--", "uname") == "Linux\n"
+
+
+@pytest.mark.parametrize("how", ["left", "closed"])
 def test_the_demo_ends_in_the_view_and_leaves_nothing(
-    nowhere: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    nowhere: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, how: str
 ) -> None:
     (tmp_path / "tmp").mkdir()
     monkeypatch.setenv("TMPDIR", str(tmp_path / "tmp"))
@@ -168,6 +188,8 @@ def test_the_demo_ends_in_the_view_and_leaves_nothing(
     try:
         screen = window.shows("live.*\n(.*\n)*.*You are ana", 120)
         assert "ACME / front-desk-03" in screen
+        if how == "closed":
+            return
         window.type("uptime")
         window.shows("exit 0")
         window.press("C-c")
@@ -180,5 +202,5 @@ def test_the_demo_ends_in_the_view_and_leaves_nothing(
         until(lambda: window.gone, seconds=40)
     finally:
         window.end()
-    assert not list((tmp_path / "tmp").glob("caisey-demo-*"))
-    assert running(tmp_path) == []
+        until(lambda: not list((tmp_path / "tmp").glob("caisey-demo-*")), seconds=40)
+        until(lambda: running(tmp_path) == [])
