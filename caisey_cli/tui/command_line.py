@@ -46,13 +46,6 @@ class CommandLine(Input):
         Binding("ctrl+y", "yank", "Put back what was deleted", show=False),
     ]
 
-    class Entered(Message):
-        """Enter: what was typed. The line is empty already: what is typed next is no part of it."""
-
-        def __init__(self, text: str) -> None:
-            super().__init__()
-            self.text = text
-
     class Pasted(Message):
         """Several lines, or more than the line shows, or characters that nobody can see, were pasted."""
 
@@ -79,6 +72,7 @@ class CommandLine(Input):
         super().__init__(id=name, compact=True, select_on_focus=False, suggester=_Likely(known))
         self.history: list[str] = []
         self.searching = False
+        self.entered: Callable[[str], None] = lambda _text: None
         self._known = known
         self._at: int | None = None
         self._draft = ""
@@ -95,11 +89,11 @@ class CommandLine(Input):
             self.history.append(text)
 
     async def action_submit(self) -> None:
-        """What is searched for stays; everything else is handed over."""
+        """What is searched for stays; everything else is taken at once, so that what is typed next is no part of it."""
         text = self.value
         if not self.searching:
             self.value = ""
-        self.post_message(self.Entered(text))
+        self.entered(text)
 
     def give_back(self, text: str) -> None:
         """What could not be sent stands in the line again; behind what has been typed since, in the history."""

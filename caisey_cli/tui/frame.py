@@ -168,6 +168,7 @@ class Frame(App[None]):
     def on_mount(self) -> None:
         """Begins to follow the session, once the frame is on the screen."""
         self.query_one("#side").display = self.size.width >= _NARROW
+        self.line.entered = self.entered
         self.line.focus()
         self.set_interval(0.5, self._tick)
         self.call_after_refresh(lambda: self.run_worker(self._run(), exit_on_error=False))
@@ -421,9 +422,8 @@ class Frame(App[None]):
 
     # -- what is typed ------------------------------------------------------------------------------------
 
-    def on_command_line_entered(self, event: CommandLine.Entered) -> None:
-        """A line was typed."""
-        text = event.text
+    def entered(self, text: str) -> None:
+        """A line was typed; done before any key that was pressed after it."""
         if self._searching:
             self.seek(text, -1)
         elif not text.strip():
