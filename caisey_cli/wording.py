@@ -34,6 +34,10 @@ COMMAND: Final = 240
 """Characters of a command that a line shows; of a longer one, its beginning and its end."""
 TEXT: Final = 200
 PROGRAMS: Final = 12
+_ONE_COMMAND: Final = re.compile(
+    r"""(?![A-Za-z_]\w*=)(?:[\w@%+:,./-][\w@%+=:,./-]*)(?: (?:[\w@%+=:,./-]+|'[^'\n]*'|"[^"$`\\!\n]*"))*""", re.ASCII
+)
+_SHELLS: Final = frozenset({"/bin/sh", "/bin/bash"})
 _PLAIN: Final = re.compile(r"[\w@%+=:./-]+(?: [\w@%+=:./-]+)*", re.ASCII)
 _OURS: Final = re.compile(r'["();\[\]]|\b[A-Z][a-z]+:')
 # Where a name on the usual PATH is found; an empty one is a bare name.
@@ -176,9 +180,14 @@ def clipped(full: str, limit: int, where: str = "") -> str:
 
 
 def line(proposed: ActionProposed) -> str:
-    """The command as one would type it, not inert: an argument list, or the shell with its script."""
+    """The command as one would type it, not inert: an argument list, or the shell with its script.
+
+    A script that is one command of literal words is that command, whoever started it.
+    """
     if not proposed.shell:
         return shlex.join(proposed.argv)
+    if not proposed.argv and proposed.shell in _SHELLS and _ONE_COMMAND.fullmatch(proposed.script):
+        return proposed.script
     return shlex.join([_program(proposed.shell), "-c", proposed.script, *proposed.argv])
 
 

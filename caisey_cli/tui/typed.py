@@ -24,12 +24,12 @@ class Checking:
 
 
 def checking(text: str) -> Checking:
-    """`[--expect TEXT] COMMAND`. Raises `UsageError`."""
+    """`[--expect TEXT] [--] COMMAND`. Raises `UsageError`."""
     found = _EXPECT.fullmatch(text.strip())
     if found is None and re.match(r"--", text.strip()):
         raise UsageError("Nothing was checked.", hint='Type: :check [--expect "TEXT"] COMMAND')
     expect = next((each for each in found.groups()[:3] if each is not None), "") if found else None
-    command = (found[4] if found else text).strip()
+    command = (found[4] if found else text).strip().removeprefix("-- ").lstrip()
     if not command or expect == "":
         raise UsageError("The check has no command or no text; nothing was checked.")
     return Checking(command, expect)

@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
+from caisey_cli import wording
 from caisey_cli.minutes import account
 from caisey_cli.note import LINES, WIDTH, cited, escaped, markdown, text, to_json, write_note
 from caisey_cli.rows import Row, rows
@@ -22,7 +23,7 @@ from caisey_cli.transcript import Transcript
 from caisey_cli.wording import Clock
 from caisey_core.chain import Report, State
 from caisey_core.frames import Entry
-from caisey_core.kinds import Class, Disk, How, Memory, Outcome
+from caisey_core.kinds import ActionProposed, Class, Disk, How, Memory, Outcome
 from caisey_core.record import Sealed
 from tests.cli.story import Story, Workspace, moment
 
@@ -663,3 +664,25 @@ def test_json_is_versioned_and_complete() -> None:
     assert sum(shape["time_ms"][each] for each in ("attended", "waiting", "idle")) == shape["time_ms"]["total"]
     assert set(shape["six"]) == {"endpoint", "before", "proposed", "decided", "returned", "verified"}
     assert shape["lines"][0] == {"label": "Reported", "text": "nothing prints (ana, 10:02)", "records": [1]}
+
+
+@pytest.mark.parametrize(
+    ("script", "shown"),
+    [
+        ("df -h /var", "df -h /var"),
+        ("find /srv -name 'd*' -delete", "find /srv -name 'd*' -delete"),
+        ('grep "No space" /var/log/syslog', 'grep "No space" /var/log/syslog'),
+        ("df -h; rm x", "sh -c 'df -h; rm x'"),
+        ("A=b ls", "sh -c 'A=b ls'"),
+        ("ls $HOME", "sh -c 'ls $HOME'"),
+        ("ls *", "sh -c 'ls *'"),
+        ("ls ~", "sh -c 'ls ~'"),
+        ('echo "$x"', "sh -c 'echo \"$x\"'"),
+        ("ls\nrm x", "sh -c 'ls"),
+        ("ls #x", "sh -c 'ls #x'"),
+        ("", "sh -c ''"),
+    ],
+)
+def test_a_script_of_one_plain_command_is_shown_as_that_command(script: str, shown: str) -> None:
+    story = Story()
+    assert wording.line(story.propose(script, script=True).says(ActionProposed)).startswith(shown)

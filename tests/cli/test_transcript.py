@@ -200,9 +200,9 @@ def told_verdict(story: Story) -> str:
 
 def test_verdicts() -> None:
     story = printer()
-    assert told_verdict(story) == "intact: complete to 44, attested by relay and agent"
+    assert told_verdict(story) == "intact: complete to 45, attested by relay and agent"
     story.checkpoints.clear()
-    assert told_verdict(story) == "open: 44 records hold, and more may follow"
+    assert told_verdict(story) == "open: 45 records hold, and more may follow"
     story.write("note.added", NoteAdded(text="x"), "mallory")
     assert told_verdict(story) == "bad at 45: it is not written by a member"
     del story.entries[16]
