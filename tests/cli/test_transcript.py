@@ -204,7 +204,7 @@ def test_verdicts() -> None:
     story.checkpoints.clear()
     assert told_verdict(story) == "open: 45 records hold, and more may follow"
     story.write("note.added", NoteAdded(text="x"), "mallory")
-    assert told_verdict(story) == "bad at 45: it is not written by a member"
+    assert told_verdict(story) == "bad at 46: it is not written by a member"
     del story.entries[16]
     assert told_verdict(story) == "bad at 17: record 17 is missing"
 
