@@ -14,6 +14,7 @@ from textual.screen import ModalScreen
 from textual.widgets import Input
 
 from caisey_cli.tui.lines import Rows
+from caisey_cli.tui.ordered import Ordered
 from caisey_cli.tui.tone import Row, folded
 
 CALM: Final = 0.4
@@ -60,7 +61,7 @@ class Sheet(ModalScreen[str | None]):
                 yield Rows(self._body, "sheet-text")
             yield Rows(self._question, "sheet-ask")
             if self._wanted:
-                yield Input(id="sheet-name", compact=True)
+                yield Ordered(id="sheet-name", compact=True)
 
     def on_mount(self) -> None:
         """Looks each second whether the question still stands."""

@@ -20,6 +20,7 @@ from caisey_cli.sanitize import inert
 from caisey_cli.transcript import Transcript
 from caisey_cli.tui import typed as taken
 from caisey_cli.tui.lines import Rows
+from caisey_cli.tui.ordered import Ordered
 from caisey_cli.tui.owing import Owed, owed
 from caisey_cli.tui.tone import Row, folded, spread, width_of
 from caisey_core.chain import Report
@@ -85,7 +86,7 @@ class CloseOut(Screen[str]):
             with VerticalScroll(id="close-open", can_focus=False):
                 yield Rows(self._open_rows, "close-points", clicked=self._clicked)
         yield Rows(self._foot, "close-foot")
-        yield Input(id="close-input", compact=True)
+        yield Ordered(id="close-input", compact=True)
 
     def on_mount(self) -> None:
         """Keeps up with the records."""

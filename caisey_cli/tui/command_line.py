@@ -6,12 +6,12 @@ from collections.abc import Callable
 from typing import ClassVar, Final
 
 from textual.binding import Binding, BindingType
-from textual.events import Key, Paste
+from textual.events import Paste
 from textual.message import Message
 from textual.suggester import Suggester
-from textual.widgets import Input
 
 from caisey_cli.tui.completing import Candidate, Known, candidates, common
+from caisey_cli.tui.ordered import Ordered
 
 LONG: Final = 300
 """Characters that are pasted into the line itself; what is longer could not be read there before it is sent."""
@@ -29,7 +29,7 @@ class _Likely(Suggester):
         return next((each.line for each in candidates(value, self._known()) if value and each.line != value), None)
 
 
-class CommandLine(Input):
+class CommandLine(Ordered):
     """Enter submits; Up and Down go through what was typed before; several lines at once are only offered."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -175,15 +175,6 @@ class CommandLine(Input):
     def action_yank(self) -> None:
         """What was deleted last stands here again."""
         self.insert_text_at_cursor(self._killed)
-
-    async def _on_key(self, event: Key) -> None:
-        """Keys are done in the order they were pressed: left to bubble, Enter would come after what is typed next."""
-        for each in self._bindings.key_to_bindings.get(event.key, ()):
-            if await self.app.run_action(each.action, self):
-                event.stop()
-                event.prevent_default()
-                return
-        await super()._on_key(event)
 
     def _on_paste(self, event: Paste) -> None:
         text = event.text.rstrip("\r\n")

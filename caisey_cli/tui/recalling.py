@@ -13,6 +13,7 @@ from textual.widgets import Input
 
 from caisey_cli.sanitize import inert
 from caisey_cli.tui.lines import Rows
+from caisey_cli.tui.ordered import Ordered
 from caisey_cli.tui.tone import Row, clipped
 
 
@@ -43,7 +44,7 @@ class Recall(ModalScreen[str | None]):
         with Vertical(id="sheet"):
             yield Rows(self._heading, "sheet-heading")
             yield Rows(self._list, "sheet-text")
-            yield Input(self._text, id="sheet-name", compact=True, select_on_focus=False)
+            yield Ordered(self._text, id="sheet-name", compact=True, select_on_focus=False)
 
     def on_mount(self) -> None:
         """Typing narrows the list."""

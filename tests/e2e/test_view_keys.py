@@ -89,7 +89,7 @@ def stage(shared: World, tmp_path_factory: pytest.TempPathFactory) -> Stage:
 
 def press(window: Window, key: str) -> None:
     """A key by its name in Textual."""
-    window.press(TMUX[key])
+    window.press(TMUX.get(key, key))
 
 
 # -- keys of the table --------------------------------------------------------------------------------------
@@ -149,7 +149,7 @@ def _close(stage: Stage, window: Window, key: str) -> None:
     press(window, key)
     window.shows("Closing session")
     window.shows("no check has passed since")
-    window.press("Enter")
+    press(window, key)
     window.shows("was not closed|not closed")
     assert not stage.says("session.closed")
     press(window, "escape")
@@ -184,6 +184,20 @@ def _fold(stage: Stage, window: Window, key: str) -> None:
     window.shows("│ 40")
 
 
+def _record(stage: Stage, window: Window, key: str) -> None:
+    press(window, key)
+    window.shows(r"Record \d+ of \d+")
+    window.shows("signature")
+    window.escape(r"Record \d+ of")
+
+
+def _recall(stage: Stage, window: Window, key: str) -> None:
+    press(window, key)
+    window.shows("Run before")
+    window.type("needle")
+    window.shows(r"\$ echo needle; seq 40")
+
+
 KEYS: dict[str, Callable[[Stage, Window, str], None]] = {
     "help": _help,
     "side": _side,
@@ -195,6 +209,8 @@ KEYS: dict[str, Callable[[Stage, Window, str], None]] = {
     "stop": _stop,
     "leave": _leave,
     "fold": _fold,
+    "record": _record,
+    "recall": _recall,
 }
 
 
@@ -340,6 +356,10 @@ def _quit(stage: Stage, window: Window) -> None:
 COMMANDS: dict[str, Callable[[Stage, Window], None]] = {
     "help": _to_read(":help | Keys and commands"),
     "side": _to_read(":side | 1 target", gone=True),
+    "search": _to_read(r":search needle | needle: \d+ of \d+"),
+    "record": _to_read(":record 1 | Record 1 of"),
+    "question": _to_read(":question 1 | Which endpoint"),
+    "guide": _to_read(":guide | There is no command :guide"),  # this view was opened without one
     "close": _to_read(":close resolved | outcome: resolved"),
     "quit": _quit,
     "check": _check,
@@ -396,12 +416,20 @@ def test_every_key_of_the_transcript_moves_in_it(stage: Stage) -> None:
         does("up", "▌")
         marked = "▌.*echo needle"
         climb(window, marked)
-        does("enter", "▌.*▸ 41 rows of output, folded")
+        does("space", "▌.*▸ 41 rows of output, folded")
         does("space", "▌.*│ 40")
+        does("enter", r"Record \d+ of")
+        window.escape(r"Record \d+ of")
         climb(window, "▌.*ls /nonexistent")
         does("down", marked)
         does("slash", "search")
-        window.escape("Esc ends the search")
+        window.type("needle")
+        window.shows(r"\d of \d")
+        window.press("Tab")
+        for each in ("n", "N"):
+            does(each, r"\d of \d")
+        for each in "123456":
+            does(each, r"(Which|What|Who) .*\?")
     assert pressed >= bound(TranscriptView.BINDINGS)
 
 
@@ -440,11 +468,12 @@ def test_every_key_of_the_close_out_mends_something_until_it_is_closed(stage: St
         until(lambda: len(own.says("action.started")) == 2)
         press(window, "f8")
         window.shows("Closing session")
-        window.shows("w stops it")
-        does("enter", "not closed|One thing|running")
-        does("w", "stopped|taken back")
+        window.shows("w stop it")
+        does("down", "▌")
+        does("up", "▌. .*is running")
+        does("w", "to be stopped|taken back")
         until(lambda: own.says("action.cancelled"))
-        until(lambda: "w stops it" not in window.screen)
+        until(lambda: "w stop it" not in window.screen)
         does("r", "No check has to be run again|run again")
         does("o", "outcome: resolved")
         does("f", "found, or the cause")
@@ -456,7 +485,7 @@ def test_every_key_of_the_close_out_mends_something_until_it_is_closed(stage: St
         does("u", "why it is left unverified")
         press(window, "escape")
         until(lambda: "why it is left unverified" not in window.screen)
-        does("k", "check, expects exit 0")
+        does("k", "check: .--expect TEXT")
         window.type(f"ls {path}")
         window.shows("The check passed")
         does("pageup", "Closing session")
@@ -464,8 +493,7 @@ def test_every_key_of_the_close_out_mends_something_until_it_is_closed(stage: St
         does("escape", "still open")
         press(window, "f8")
         window.shows("Nothing is open")
-        press(window, "enter")
-        window.shows("is closed: resolved; attested by")
+        does("enter", "is closed: resolved; attested by")
         until(lambda: own.says("session.closed"))
     until(lambda: journals.agree(world, own.log))
     assert pressed >= bound(CloseOut.BINDINGS)
