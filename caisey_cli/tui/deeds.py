@@ -17,7 +17,8 @@ class Deed:
     `back` is the key that does it in the other direction. `there`: a key that does it while the transcript has the
     keys, `there_back` the other way. `command` is typed after a colon, with `usage` after it; a `needs` one does
     nothing without. `writes`: only in an open session of one's own. `wide`: in the
-    footer only where there is room for all of them.
+    footer only where there is room for all of them. `absent`: what to say where the view does not have it; else that
+    it is not for somebody who watches.
     """
 
     name: str
@@ -33,6 +34,7 @@ class Deed:
     back: str = ""
     there: str = ""
     there_back: str = ""
+    absent: str = ""
 
     @property
     def keys(self) -> str:
@@ -140,7 +142,12 @@ TABLE: Final = (
         usage="[DIR]",
         writes=True,
     ),
-    Deed("guide", "The guide this view was opened with: beside the work, or away.", command="guide"),
+    Deed(
+        "guide",
+        "The guide this view was opened with: beside the work, or away.",
+        command="guide",
+        absent="This view was opened without a guide: caisey connect --guide FILE",
+    ),
     Deed("approvals", "What waits for another member's approval, in every session you may see.", command="approvals"),
     Deed("approve", "Approve somebody's request on its card.", command="approve", usage="CODE", needs=True),
     Deed("deny", "Deny somebody's request on its card.", command="deny", usage="CODE [REASON]", needs=True),
@@ -159,6 +166,6 @@ def meant(word: str, deeds: tuple[Deed, ...]) -> Deed | str:
     if word in known:
         return known[word]
     if word in COMMANDS:
-        return f"You are watching: :{word} is for the session's technician."
+        return COMMANDS[word].absent or f"You are watching: :{word} is for the session's technician."
     close = get_close_matches(word, known, n=1)
     return f"There is no command :{word}. " + (f"Did you mean :{close[0]}?" if close else "F1 lists those there are.")

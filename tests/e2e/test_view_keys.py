@@ -359,7 +359,7 @@ COMMANDS: dict[str, Callable[[Stage, Window], None]] = {
     "search": _to_read(r":search needle | needle: \d+ of \d+"),
     "record": _to_read(":record 1 | Record 1 of"),
     "question": _to_read(":question 1 | Which endpoint"),
-    "guide": _to_read(":guide | There is no command :guide"),  # this view was opened without one
+    "guide": _to_read(":guide | This view was opened without a guide"),
     "close": _to_read(":close resolved | outcome: resolved"),
     "quit": _quit,
     "check": _check,
