@@ -25,8 +25,8 @@ from caisey_core.record import Record, Writer
 from caisey_core.signing import verify
 from tests.cli.conftest import Office
 from tests.cli.memory import ORIGIN, Front, now
+from tests.cli.sitting import running
 from tests.cli.story import key
-from tests.cli.test_session import running
 
 Work = Callable[[Desk], Awaitable[int]]
 

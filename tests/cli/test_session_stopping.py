@@ -1,0 +1,202 @@
+"""Ctrl-C, and a relay or an endpoint that goes away: nothing runs twice, nothing is claimed."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+
+from caisey_cli.attend import CANCELLED
+from caisey_cli.desk import Desk
+from caisey_core.errors import (
+    Exit,
+    Forbidden,
+    JournalError,
+    OutcomeUnknown,
+    RecordError,
+    Unreachable,
+)
+from caisey_core.ids import LogId
+from caisey_core.journal import Journal
+from caisey_core.kinds import (
+    ActionWithdrawn,
+    MemberRemoved,
+)
+from caisey_core.record import Record, Writer
+from tests.cli.conftest import Office
+from tests.cli.memory import Front, now
+from tests.cli.sitting import HASTE, checking, command, fails, running, until
+from tests.cli.story import key
+
+# -- Ctrl-C ------------------------------------------------------------------------------------------------
+
+
+async def test_ctrl_c_stops_what_runs(office: Office) -> None:
+    office.agent.lasting.add("ls")
+    front = Front()
+
+    def interrupt(record: Record) -> None:
+        if record.head.kind == "action.proposed":
+            asyncio.get_running_loop().call_later(0.1, signal.raise_signal, signal.SIGINT)
+
+    office.agent.after = interrupt
+    assert await office.at("ana", running("ls"), front) == CANCELLED
+    assert "Stopping" in front.talk
+    assert office.kinds[-4:] == ["action.cancelled", "action.output", "action.finished", "session.closed"]
+
+
+async def test_ctrl_c_takes_back_what_waits(office: Office) -> None:
+    front = Front()
+
+    def interrupt(record: Record) -> None:
+        if record.head.kind == "action.proposed":
+            asyncio.get_running_loop().call_later(0.1, signal.raise_signal, signal.SIGINT)
+
+    office.agent.after = interrupt
+    assert await office.at("ana", running("touch", "x"), front) == CANCELLED
+    withdrawn = next(r for r in office.relay.records(office.session) if r.head.kind == "action.withdrawn")
+    assert "interrupted" in withdrawn.says(ActionWithdrawn).reason
+
+
+async def test_ctrl_c_twice_leaves_and_says_that_the_outcome_is_unknown(office: Office) -> None:
+    office.agent.lasting.add("ls")
+    office.agent.ignores.add("action.cancelled")
+
+    def interrupt(record: Record) -> None:
+        if record.head.kind == "action.proposed":
+            loop = asyncio.get_running_loop()
+            loop.call_later(0.1, signal.raise_signal, signal.SIGINT)
+            loop.call_later(0.3, signal.raise_signal, signal.SIGINT)
+
+    office.agent.after = interrupt
+    error = await fails(office.at("ana", running("ls")), OutcomeUnknown, "Left without waiting.*may still run")
+    assert error.exit_code is Exit.UNKNOWN
+    assert "caisey show" in error.hint
+
+
+async def test_ctrl_c_before_a_proposal_only_leaves(office: Office) -> None:
+    front = Front()
+
+    async def work(desk: Desk) -> int:
+        signal.raise_signal(signal.SIGINT)
+        await asyncio.sleep(10)
+        return 0
+
+    assert await office.at("ana", work, front) == CANCELLED
+    assert "nothing more was done" in front.talk
+
+
+# -- the relay and the endpoint go away --------------------------------------------------------------------
+
+
+async def test_a_relay_that_comes_back_is_waited_for(office: Office) -> None:
+    office.agent.lasting.add("ls")
+    front = Front()
+
+    def lose(record: Record) -> None:
+        if record.head.kind == "action.proposed":
+            peers = list(office.relay.peers)
+            loop = asyncio.get_running_loop()
+            loop.call_later(0.1, office.relay.drop)
+            loop.call_later(0.4, office.agent.finish, str(record.digest))
+            for peer in peers:
+                loop.call_later(0.8, peer.connect)
+
+    office.agent.after = lose
+    assert await office.at("ana", running("ls"), front) == 0
+    assert front.said.count("The relay is lost; reconnecting.") == 1
+    assert "The relay is back." in front.talk
+    assert front.streams["stdout"] == b"ls\n"
+
+
+async def test_a_relay_that_stays_away_leaves_the_outcome_unknown(office: Office) -> None:
+    office.agent.lasting.add("ls")
+
+    def lose(record: Record) -> None:
+        if record.head.kind == "action.proposed":
+            asyncio.get_running_loop().call_later(0.1, office.relay.drop)
+
+    office.agent.after = lose
+    error = await fails(office.at("ana", running("ls"), pace=HASTE), OutcomeUnknown, "may have run; it is never run")
+    assert error.exit_code is Exit.UNKNOWN
+
+
+async def test_a_proposal_that_was_never_acknowledged_is_unknown_and_kept(office: Office) -> None:
+    office.relay.deaf = {"action.proposed"}
+    task = asyncio.create_task(office.at("ana", running("ls"), pace=HASTE))
+    await until(lambda: office.relay.sessions and len(office.kinds) == 2)
+    await asyncio.sleep(0.2)
+    office.relay.drop()
+    await fails(task, OutcomeUnknown, "may have run")
+    with Journal.read(office.home("ana").database) as journal:
+        assert len(journal.unsent()) == 1
+
+
+async def test_what_an_earlier_process_could_not_send_is_offered_again(office: Office) -> None:
+    await test_a_proposal_that_was_never_acknowledged_is_unknown_and_kept(office)
+    office.relay.deaf = set()
+    log = LogId(office.session)
+
+    async def work(desk: Desk) -> int:
+        await desk.line.until(lambda: not desk.line.journal.unsent(), 5)
+        return len(desk.line.journal.unsent())
+
+    assert await office.at("ana", work) == 0
+    assert office.relay.kinds(log).count("action.proposed") == 1
+
+
+async def test_an_endpoint_that_falls_silent_leaves_the_outcome_unknown(office: Office) -> None:
+    office.agent.lasting.add("ls")
+
+    def silence(record: Record) -> None:
+        if record.head.kind == "action.proposed":
+            office.agent.away = "silent"
+
+    office.agent.after = silence
+    front = Front()
+    await fails(office.at("ana", running("ls"), front, HASTE), OutcomeUnknown, "does not answer.*may have run")
+    assert "Waiting for it" in front.talk
+
+
+async def test_a_hold_that_nobody_ends_does_not_wait_for_ever(office: Office) -> None:
+    office.agent.window_ms = 1
+    work = office.at("ana", running("touch", "x"), pace=HASTE)
+    await fails(work, Unreachable, "has said nothing since .* expired. It was not run")
+
+
+async def test_a_relay_that_cannot_write_is_said(office: Office) -> None:
+    office.relay.refuse = {"session.opened": "store"}
+    await fails(office.at("ana", running("ls")), Unreachable, "cannot write its journal. Nothing was done")
+
+
+async def test_a_relay_that_has_forgotten_records_is_not_followed(office: Office) -> None:
+    await office.at("ana", checking("ls", expect="x"))
+    office.relay.logs[office.session].entries.pop()
+    await fails(office.at("ana", running("ls")), RecordError, "holds another history")
+
+
+async def test_a_member_that_was_removed_is_told(office: Office) -> None:
+    roster = office.relay.workspace.roster
+    body = MemberRemoved(id="m-ana", reason="left")
+    root = Writer(key("root"), roster.log)
+    office.relay.place(root.write("member.removed", body, time=now(), re={"roster": roster.head}))
+    await fails(office.at("ana", running("ls")), Forbidden, "no member of the workspace any more")
+
+
+async def test_a_journal_that_cannot_be_written_stops_everything(office: Office) -> None:
+    async def work(desk: Desk) -> int:
+        log, _ = await desk.enter(next(iter(desk.line.roster.endpoints.values())))
+        desk.line.journal.connection.execute("PRAGMA query_only=1")
+        await desk.controller.propose(log, command("ls"))
+        return 0
+
+    await fails(office.at("ana", work), JournalError, "cannot be used")
+    assert "action.proposed" not in office.kinds
+
+
+async def test_a_damaged_journal_is_named_and_nothing_is_sent(office: Office) -> None:
+    await office.at("ana", checking("ls", expect="x"))
+    with Journal.open(office.home("ana").database) as journal, journal.transaction() as connection:
+        connection.execute("UPDATE records SET chain = ? WHERE kind = 'action.started'", ("00" * 32,))
+    before = len(office.kinds)
+    await fails(office.at("ana", running("ls")), RecordError, "is bad at record 4")
+    assert len(office.kinds) == before
