@@ -27,7 +27,7 @@ from caisey_core.kinds import (
     Role,
 )
 from caisey_core.record import Record
-from caisey_core.roster import EVERY_CLIENT, Grant, Member, Roster, spent
+from caisey_core.roster import EVERY_CLIENT, Grant, Member, Roster, beyond, spent
 from caisey_core.roster import Invited as Invitee
 from caisey_core.signing import SigningKey
 
@@ -145,7 +145,10 @@ def _grant(chain: Chain, roster: Roster, key: SigningKey, body: Invitee, relay: 
     kind = _KINDS[type(body)]
     seconders: tuple[str, ...] = ()
     if kind in SECONDED and key.public != roster.root:
-        seconders = tuple(each.name for each in roster.seconders(key.public))
+        me = roster.member(key.public)
+        if me is not None and (why := beyond(me, body)):
+            raise UsageError(f"{why} Nobody was invited.", hint="An admin of every client can, or the root key.")
+        seconders = tuple(each.name for each in roster.seconders(key.public, body))
         if not seconders:
             raise UsageError(
                 "The workspace's root key is not here, and there is no second admin who could approve this; "

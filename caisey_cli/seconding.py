@@ -19,7 +19,7 @@ from caisey_core.changes import Change, State
 from caisey_core.errors import Ambiguous, Refused
 from caisey_core.ids import request_code, spoken
 from caisey_core.kinds import ChangeApproved, ChangeDenied, MemberAdded, MemberInvited, RelayAdded, Role
-from caisey_core.roster import EVERY_CLIENT, Member, Roster
+from caisey_core.roster import EVERY_CLIENT, Member, Roster, beyond
 from caisey_core.signing import fingerprint
 
 if TYPE_CHECKING:
@@ -103,10 +103,13 @@ def decidable(line: Line, change: Change, *, grant: bool) -> None:
         names = " or ".join(inert(each.name) for each in line.roster.admins if each.id != change.by)
         raise Refused(f"Only an admin decides on {code}; nothing was decided.", hint=f"Ask {names}.")
     if grant and change.by == line.member.id:
-        names = " or ".join(inert(each.name) for each in line.roster.seconders(line.key.public))
+        body = change.record.body
+        names = " or ".join(inert(each.name) for each in line.roster.seconders(line.key.public, body))
         raise Refused(
             f"{code} is your own change; it was not approved.", hint=f"Another admin has to approve it: {names}."
         )
+    if grant and (why := beyond(line.member, change.record.body)):
+        raise Refused(f"{why} {code} was not approved.", hint="An admin of every client can approve it.")
 
 
 async def decide(line: Line, change: Change, said: str, *, grant: bool) -> str:

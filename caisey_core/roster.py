@@ -29,6 +29,7 @@ from caisey_core.kinds import (
     OF_CLIENTS,
     SECONDED,
     Audience,
+    Body,
     ChangeApproved,
     ChangeDenied,
     ClientAdded,
@@ -160,10 +161,10 @@ class Roster:
         """The members who are admins now."""
         return [each for each in self.members.values() if each.governs]
 
-    def seconders(self, key: str) -> list[Member]:
-        """The admins who may approve what the holder of a device key has signed."""
+    def seconders(self, key: str, body: Body | bytes | None = None) -> list[Member]:
+        """The admins who may approve what the holder of a device key has signed; `body`: what that is."""
         writer = self.member(key)
-        return [each for each in self.admins if writer is None or each.id != writer.id]
+        return [each for each in self.admins if (writer is None or each.id != writer.id) and not beyond(each, body)]
 
     def endpoint(self, key: str) -> Endpoint | None:
         """The endpoint that holds a key."""
@@ -238,6 +239,8 @@ class Roster:
             raise BadRecord(f"{record.head.kind} is not signed by the root key, and there is no second admin.")
         if record.body is None:
             raise BadRecord(f"The body of {record.head.kind} is not at hand.")
+        if why := beyond(admin, record.body):
+            raise BadRecord(why)
         change = Change(record, admin.id, received)
         self.changes[record.digest] = change
         if isinstance(body := record.body, MemberInvited):
@@ -248,6 +251,8 @@ class Roster:
         writer = self.member(record.head.key)
         if writer is not None and writer.id == change.by and record.head.key != self.root:
             raise BadRecord("A change is approved by another admin than the one who signed it.")
+        if writer is not None and record.head.key != self.root and (why := beyond(writer, change.record.body)):
+            raise BadRecord(why)
         self._take(change.record, received)
         if (grant := self.grants.get(change.digest)) is not None:
             self.grants[change.digest] = replace(grant, seconded=record.head.key)
@@ -373,6 +378,18 @@ class Roster:
         """The endpoint of a client (by id) that has a name, letters' case aside."""
         wanted = f"{self.clients.get(client, client)}/{name}".casefold()
         return next((each for each in self.endpoints.values() if each.name.casefold() == wanted), None)
+
+
+def beyond(admin: Member, body: object) -> str:
+    """Why a change gives more than an admin has to give; empty where it does not. The root key gives everything."""
+    match body:
+        case MemberAdded(clients=clients) | MemberInvited(clients=clients):
+            more = any(not admin.serves(each) for each in clients)
+            return "An admin lets in nobody who serves more clients than they do." if more else ""
+        case RelayAdded():
+            return "" if EVERY_CLIENT in admin.clients else "Only an admin of every client names a relay."
+        case _:
+            return ""
 
 
 def below(prefix: str, name: str) -> bool:

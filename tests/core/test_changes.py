@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pytest
 from hypothesis import given, settings
@@ -200,6 +200,38 @@ def test_an_invitation_admits_from_its_approval_on() -> None:
     member = workspace.roster.member(public("new"))
     assert member is not None
     assert member.governs
+
+
+@pytest.mark.parametrize("kind", CHANGES)
+@pytest.mark.parametrize("limited", ["sam", "lea"])
+def test_an_admin_of_some_clients_gives_no_more_than_they_have(kind: str, limited: str) -> None:
+    workspace = two_admins()
+    members = workspace.roster.members
+    members[f"m-{limited}"] = replace(members[f"m-{limited}"], clients=("c-acme",))
+    record = workspace.write("sam", kind, CHANGES[kind])
+    if limited == "sam":
+        refused(workspace, record, "more clients than they do|Only an admin of every client")
+        return
+    workspace.take(record)
+    assert workspace.roster.seconders(public("sam"), record.body) == []
+    refused(workspace, answered(workspace, "lea", record), "more clients than they do|Only an admin of every client")
+    answer(workspace, "root", record)
+    assert counts(workspace.roster)[kind]
+
+
+@pytest.mark.parametrize(("clients", "goes"), [(("c-acme",), True), (("c-acme", "c-beta"), False), ((), True)])
+def test_what_an_admin_of_some_clients_has_they_can_give(clients: tuple[str, ...], goes: bool) -> None:
+    workspace = two_admins()
+    for each in ("m-sam", "m-lea"):
+        workspace.roster.members[each] = replace(workspace.roster.members[each], clients=("c-acme",))
+    body = MemberAdded(id="m-new", name="new", role=Role.TECHNICIAN, clients=clients, key=public("new"))
+    record = workspace.write("sam", "member.added", body)
+    if goes:
+        workspace.take(record)
+        answer(workspace, "lea", record)
+    else:
+        refused(workspace, record, "more clients than they do")
+    assert ("m-new" in workspace.roster.members) is goes
 
 
 def test_an_approval_answers_a_change_of_this_roster() -> None:
