@@ -75,8 +75,8 @@ async def fetch(at: At, key: SigningKey, roster: Roster, log: str) -> list[tuple
                     return found
                 case Rejected():
                     raise denied(event, "the question")
-                case Broken(code="login"):
-                    raise NotAdmitted
+                case Broken(code="login", reason=reason):
+                    raise NotAdmitted(reason)
                 case Broken(why=why):
                     raise Unreachable(why)
                 case _:

@@ -454,8 +454,8 @@ class Line:
                 self._attested(checkpoint)
             case Restored():
                 raise other_history(event)
-            case Broken(code="login"):
-                raise NotAdmitted
+            case Broken(code="login", reason=reason):
+                raise NotAdmitted(reason)
             case Broken(why=why):
                 self._notice(why)
             case _:

@@ -24,7 +24,6 @@ from caisey_core.kinds import (
     RosterRenewed,
     WorkspaceFounded,
 )
-from caisey_core.policy import POLICY
 from caisey_core.record import Record, Writer
 from caisey_core.roster import EVERY_CLIENT, NAME_LIMIT, Member, Roster
 from caisey_core.signing import SigningKey, is_public_key
@@ -46,6 +45,8 @@ def found(
     now: int,
 ) -> list[Record]:
     """A workspace's first records: it, its relay, its first admin. All by the root key, in one series."""
+    from caisey_core.policy import POLICY
+
     founded = WorkspaceFounded(
         name=named("workspace", name, slash=True),
         root=root.public,

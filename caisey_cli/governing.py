@@ -147,8 +147,8 @@ class _Governing:
                 return self.reading.roster.head != self._expected and self._say()
             case Rejected():
                 raise denied(event, "the change")
-            case Broken(code="login"):
-                raise NotAdmitted
+            case Broken(code="login", reason=reason):
+                raise NotAdmitted(reason)
             case Broken(why=why):
                 raise Unreachable(why)
             case _:

@@ -72,11 +72,13 @@ class Forbidden(Refused):
 
 
 class NotAdmitted(Forbidden):
-    """The relay takes no login of this device."""
+    """The relay takes no login of this device; `why` it says so, where that is not the usual."""
 
-    def __init__(self) -> None:
+    def __init__(self, why: str = "") -> None:
         super().__init__(
-            "The relay does not admit this device: it belongs to no member of the workspace, or not any more.",
+            f"The relay does not admit this device: {why.rstrip('.')}."
+            if why
+            else "The relay does not admit this device: it belongs to no member of the workspace, or not any more.",
             hint="Ask an admin for an invitation. What is on record here can still be read: caisey sessions",
         )
 

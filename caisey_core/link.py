@@ -125,12 +125,14 @@ class Mended:
 class Broken:
     """The relay sent something that must not be believed, or nothing in time. The connection ends.
 
-    `code`: `login` where it does not admit this key, `workspace` where it serves another one.
+    `code`: `login` where it does not admit this key, `workspace` where it serves another one. `reason`: the relay's own
+    words, where they are not the usual ones.
     """
 
     why: str
     fatal: bool = False
     code: str = ""
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -357,7 +359,8 @@ class Link:
             case frames.Appended():
                 return self._appended(frame)
             case frames.Denied(code="login"):
-                return [Broken(f"The relay did not accept the login: {frame.why}.", fatal=True, code="login")]
+                why = "" if frame.why == frames.DENIALS["login"] else frame.why
+                return [Broken(f"The relay did not accept the login: {frame.why}.", True, "login", why)]
             case frames.Denied():
                 self._waiting.pop(frame.id, None)
                 self._probes.pop(frame.id, None)

@@ -40,7 +40,7 @@ from tests.e2e.world import World, until
         (["deny", "", "--yes"], USAGE, r"nothing was decided"),
         (["frobnicate"], USAGE, r"no command 'frobnicate'\. Nothing was done"),
         (["run"], USAGE, r"Nothing was done\.\nType: caisey run --help"),
-        (["invite", "member", "--name", "x", "--role", "approver", "--clients", "all"], USAGE, r"root key"),
+        (["invite", "member", "--name", "x", "--role", "approver", "--clients", "all"], REFUSED, r"Only an admin"),
         (["invite", "endpoint", "--client", "ACME", "--name", "new"], REFUSED, r"Only an admin may"),
         (["join", "caisey-member-x"], USAGE, r"belongs to the workspace Stage already; nothing was done"),
     ],

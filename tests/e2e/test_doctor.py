@@ -219,7 +219,7 @@ import shutil, sys
 from collections import namedtuple
 real = shutil.disk_usage
 shutil.disk_usage = lambda path: type(real(path))(10**9, 10**9, {free})
-from caisey_cli.app import main
+from caisey_cli.start import main
 main()
 """
     for free, state in ((1024 * 1024, "failed"), (100 * 1024 * 1024, "warning")):

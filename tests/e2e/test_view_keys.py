@@ -439,7 +439,7 @@ def test_pages_scroll_whatever_has_the_keys(stage: Stage) -> None:
         window.shows("│ 40")
         window.press("PPage")
         until(lambda: "│ 40" not in window.screen)
-        window.press("NPage")
+        window.press("NPage", "NPage")  # a page is as high as what is said above the line has left of it
         window.shows("│ 40")
 
 
