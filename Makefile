@@ -8,6 +8,8 @@ SHELL := /bin/sh
 PYTHON ?=
 # More arguments for pytest: make test ARGS="-k roster"
 ARGS ?=
+# Tests run beside one another, two for each core: the long ones wait for clocks and processes, not for the processor.
+WORKERS ?= $(shell echo $$((2 * $$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 1))))
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -25,8 +27,8 @@ venv: $(VENV)/.installed ## make .venv with the pinned packages; again only when
 demo: venv ## show everything once on this machine
 	@$(BIN)/caisey demo
 
-test: venv ## run the tests on every core; ARGS="..." goes to pytest
-	@$(BIN)/python -m pytest -n auto --dist loadfile $(ARGS)
+test: venv ## run the tests beside one another; ARGS="..." goes to pytest
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(ARGS)
 
 check: venv ## lint, formatting, types, import directions
 	@status=0; \

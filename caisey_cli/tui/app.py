@@ -15,9 +15,9 @@ from caisey_cli.sanitize import inert, inert_block
 from caisey_cli.tui import opening, typed
 from caisey_cli.tui.cards import Sheet
 from caisey_cli.tui.deeds import Deed
-from caisey_cli.tui.frame import SIDE
 from caisey_cli.tui.going import Going
 from caisey_cli.tui.opening import Asked, Opening
+from caisey_cli.tui.style import SIDE
 from caisey_cli.tui.tone import Row, folded
 
 if TYPE_CHECKING:

@@ -26,8 +26,8 @@ from caisey_cli.session import Pace
 from caisey_cli.tui.blocks import countdown
 from caisey_cli.tui.cards import Sheet
 from caisey_cli.tui.deciding import Card, Question
-from caisey_cli.tui.frame import Frame
 from caisey_cli.tui.lines import Rows
+from caisey_cli.tui.style import CSS
 from caisey_cli.tui.tone import Piece, Row, clipped, folded, plain, spread
 from caisey_cli.watching import FOREVER, Came, Change, Item, LeftOut, Over, Standing, Watch
 from caisey_core.errors import CaiseyError
@@ -79,7 +79,7 @@ class WatchApp(App[None]):
     TITLE = "caisey"
     ENABLE_COMMAND_PALETTE = False
     CSS = (
-        Frame.CSS
+        CSS
         + """
     #waiting { height: 1fr; scrollbar-size-vertical: 1; }
     #past { height: auto; }

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, ClassVar, Final
 
 from textual.app import App, ComposeResult, ScreenStackError
 from textual.binding import Binding, BindingType
-from textual.command import DiscoveryHit, Hit, Hits, Provider
+from textual.command import Provider
 from textual.containers import Horizontal
 from textual.css.query import NoMatches
 
@@ -26,8 +26,10 @@ from caisey_cli.tui.completing import Known
 from caisey_cli.tui.deeds import TABLE, WATCHING, Deed, meant
 from caisey_cli.tui.lines import Rows
 from caisey_cli.tui.opening import Asked, Opening
+from caisey_cli.tui.palette import Palette
 from caisey_cli.tui.scroll import TranscriptView
-from caisey_cli.tui.tone import BACKGROUND, RAISED, RULE, Piece, Row, clipped, folded, width_of
+from caisey_cli.tui.style import CSS
+from caisey_cli.tui.tone import Piece, Row, clipped, folded, width_of
 from caisey_core.errors import CaiseyError
 from caisey_core.ids import request_code
 
@@ -45,80 +47,14 @@ _LATER: Final = 0.5
 """Seconds after which whatever takes longer is said to."""
 _NARROW: Final = 76
 """Below so many columns the side panel is hidden until it is asked for."""
-SIDE: Final = 29
-"""Columns of the side panel."""
-
-
-class _Palette(Provider):
-    """The table of deeds in the command palette."""
-
-    async def discover(self) -> Hits:
-        """All of them."""
-        for deed in self._deeds:
-            yield DiscoveryHit(_title(deed), self._done(deed), help=deed.help)
-
-    async def search(self, query: str) -> Hits:
-        """Those that fit; those whose name does before those whose help does."""
-        matcher = self.matcher(query)
-        for deed in self._deeds:
-            named, helped = matcher.match(_title(deed)), matcher.match(deed.help)
-            if (score := 1 + named if named > 0 else helped / (1 + helped)) > 0:
-                yield Hit(score, _title(deed), self._done(deed), help=deed.help)
-
-    @property
-    def _deeds(self) -> tuple[Deed, ...]:
-        app = self.app
-        return app.deeds if isinstance(app, Frame) else ()
-
-    def _done(self, deed: Deed) -> Callable[[], None]:
-        app = self.app
-        assert isinstance(app, Frame)  # noqa: S101
-        return lambda: app.begin(deed)
-
-
-def _title(deed: Deed) -> str:
-    return "  ".join(each for each in (f":{deed.command}" if deed.command else deed.name, deed.shown) if each)
 
 
 class Frame(App[None]):
     """See the module."""
 
-    COMMANDS: ClassVar[set[type[Provider] | Callable[[], type[Provider]]]] = {_Palette}
+    COMMANDS: ClassVar[set[type[Provider] | Callable[[], type[Provider]]]] = {Palette}
     TITLE = "caisey"
-    CSS = f"""
-    Screen {{ background: {BACKGROUND}; color: #d5d8de; }}
-    Rows {{ height: auto; }}
-    #header {{ height: 1; }}
-    #middle {{ height: 1fr; border-top: solid {RULE}; border-bottom: solid {RULE}; }}
-    TranscriptView {{ width: 1fr; overflow-y: scroll; overflow-x: hidden; scrollbar-size-vertical: 1;
-        scrollbar-color: {RULE}; scrollbar-color-hover: #4a5262; scrollbar-color-active: #4a5262;
-        scrollbar-background: {BACKGROUND}; scrollbar-background-hover: {BACKGROUND};
-        scrollbar-background-active: {BACKGROUND}; scrollbar-corner-color: {BACKGROUND}; }}
-    #side {{ width: {SIDE}; height: 100%; padding: 0 1; border-left: solid {RULE}; }}
-    #message {{ height: auto; max-height: 3; }}
-    #entry {{ height: 1; }}
-    #prompt {{ width: auto; height: 1; }}
-    VerticalScroll {{ scrollbar-color: {RULE}; scrollbar-color-hover: #4a5262; scrollbar-color-active: #4a5262;
-        scrollbar-background: {BACKGROUND}; scrollbar-background-hover: {BACKGROUND};
-        scrollbar-background-active: {BACKGROUND}; }}
-    Input, Input:focus {{ background-tint: {BACKGROUND} 0%; }}
-    #line {{ width: 1fr; background: {BACKGROUND}; border: none; padding: 0; }}
-    #footer {{ height: 1; }}
-    Input {{ background: {BACKGROUND}; border: none; height: 1; padding: 0 1; }}
-    Sheet, RecordSheet, Recall {{ align: center middle; background: {BACKGROUND} 60%; }}
-    #sheet {{ width: 96; max-width: 100%; height: auto; max-height: 100%; background: {RAISED}; padding: 0 1;
-        border: solid #e8c07d; }}
-    #sheet Rows, #sheet Input {{ background: {RAISED}; }}
-    #sheet-body {{ height: auto; scrollbar-size-vertical: 1; background: {RAISED}; }}
-    #close-middle {{ height: 1fr; }}
-    #close-note {{ height: 1fr; scrollbar-size-vertical: 1; }}
-    #close-open {{ height: auto; max-height: 50%; scrollbar-size-vertical: 1; border-top: solid {RULE}; }}
-    CloseOut.beside #close-middle {{ layout: horizontal; }}
-    CloseOut.beside #close-note {{ width: 1fr; height: 100%; }}
-    CloseOut.beside #close-open {{ width: 46; height: 100%; max-height: 100%; border-top: none;
-        border-left: solid {RULE}; }}
-    CommandPalette > Vertical {{ max-width: 90; }}
-    """
+    CSS = CSS
     BINDINGS: ClassVar[list[BindingType]] = [
         *(
             Binding(each.key, f"deed('{each.name}')", each.help, show=False, priority=True)
