@@ -9,6 +9,7 @@ import typer
 
 from caisey_cli import shelf
 from caisey_cli.commands import HomeOption, JsonOption
+from caisey_cli.completions import completes
 from caisey_cli.home import Home
 from caisey_cli.output import as_json, data, say
 from caisey_cli.sanitize import inert
@@ -70,7 +71,12 @@ def _line(row: dict[str, Any], width: int) -> str:
 
 
 def remove(
-    member: Annotated[str, typer.Argument(metavar="MEMBER", help="Name or id; 'caisey members' lists them.")],
+    member: Annotated[
+        str,
+        typer.Argument(
+            metavar="MEMBER", help="Name or id; 'caisey members' lists them.", autocompletion=completes("members")
+        ),
+    ],
     reason: Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why; kept with the removal.")] = "",
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
     home: HomeOption = None,
