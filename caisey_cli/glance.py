@@ -25,7 +25,7 @@ def shape(found: dict[str, Any], now: int) -> dict[str, Any]:
     """The counts for programs; times in ms, None where nothing is known."""
     sessions = [each for each in known.sessions(found) if not each.get("closed")]
     mine = [each for each in sessions if each.get("mine")]
-    waiting = [ask for each in sessions for ask in known.asks(each) if ask[2] and ask[1] > now]
+    waiting = [ask for each in (found, *sessions) for ask in known.asks(each) if ask[2] and ask[1] > now]
     return {
         "open": len(mine),
         "approvals": len(waiting),

@@ -84,7 +84,10 @@ def sessions(known: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def asks(session: dict[str, Any]) -> list[tuple[str, int, bool, str]]:
-    """What waits in a session for another member: code, until when (ms), whether this member may approve it, words."""
+    """What waits for another member: code, until when (ms), whether this member may approve it, words.
+
+    In a session; of the workspace itself (its changes), where it is given all that is known.
+    """
     rows = session.get("asks")
     rows = rows if isinstance(rows, list) else []
     shaped = [each for each in rows if isinstance(each, list) and [type(part) for part in each] == _ASK]

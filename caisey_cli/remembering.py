@@ -14,11 +14,12 @@ from caisey_cli import known, resolve, wording
 from caisey_cli.resolve import Known
 from caisey_cli.sanitize import inert
 from caisey_cli.transcript import Transcript, Work
+from caisey_core.changes import State
 from caisey_core.errors import CaiseyError
 from caisey_core.ids import request_code
 from caisey_core.journal import Journal
 from caisey_core.lifecycle import Step
-from caisey_core.roster import Roster
+from caisey_core.roster import Roster, beyond
 
 CLOSED: Final = 100
 """Closed sessions that TAB still knows."""
@@ -43,7 +44,7 @@ def remember(
             str(home),
             {"at": now, "heard": now if heard else known.number(old, "heard"), "me": me}
             | _names(roster, me)
-            | {"sessions": kept, "past": past, "unsent": len(journal.unsent())},
+            | {"sessions": kept, "past": past, "asks": _changes(roster, me), "unsent": len(journal.unsent())},
         )
 
 
@@ -56,6 +57,19 @@ def _names(roster: Roster, me: str) -> dict[str, Any]:
         "clients": sorted({inert(each.name.partition("/")[0]) for each in scope if "/" in each.name}),
         "expires": roster.expires,
     }
+
+
+def _changes(roster: Roster, me: str) -> list[list[Any]]:
+    """Changes of the workspace that wait for another admin, as `known.asks` has what waits."""
+    member = roster.members.get(me)
+    rows: list[list[Any]] = []
+    for change in roster.changes.values():
+        if change.state is State.WAITING:
+            yours = member is not None and member.governs and change.by != me and not beyond(member, change.record.body)
+            named = inert(str(getattr(change.record.body, "name", "")))
+            words = f"{change.record.head.kind.replace('.', ' ')} {named}".strip()
+            rows.append([request_code(change.digest), change.until, yours, words])
+    return rows
 
 
 def _sessions(

@@ -165,11 +165,11 @@ class Names:
     def _requests(self, _incomplete: str) -> Iterator[Offer]:
         """What still waits for another member."""
         now = time.time() * 1000
-        for session in known.sessions(self._known):
+        for session in (self._known, *known.sessions(self._known)):
             for code, until, yours, words in known.asks(session):
                 if until > now:
                     own = "" if yours else ", not yours to approve"
-                    yield code, f"{session.get('endpoint')}: {words}{own}"
+                    yield code, f"{session.get('endpoint') or 'workspace'}: {words}{own}"
 
     def _members(self, _incomplete: str) -> Iterator[Offer]:
         yield from ((each, "") for each in known.texts(self._known, "members"))

@@ -59,6 +59,8 @@ def test_a_second_admin_approves_and_the_new_member_joins(admins: World) -> None
     assert f"{code}  workspace  govern  invite kim as approver for ACME  by lea" in admins.ok("sam", "approvals")
     assert admins.shape("ana", "approvals")["changes"] == []
     assert f"{code}  workspace: invite kim as approver for ACME (lea)" in admins.ok("sam")
+    assert admins.ok("sam", "status", "--short") == "1 to approve\n"
+    assert admins.ok("lea", "status", "--short") == "", "one's own is another's to approve"
     (listed,) = [each for each in admins.shape("lea", "invitations")["invitations"] if each["name"] == "kim"]
     assert (listed["state"], listed["request"]) == ("waiting", code)
 
