@@ -75,8 +75,8 @@ class Row(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename=
     words: str = ""
     risk: Class = Class.OBSERVE
     options: str = ""
-    dash: Literal["letters", "word"] = "letters"
-    """Whether `-la` is two options or one."""
+    dash: Literal["letters", "word", "slash"] = "letters"
+    """Whether `-la` is two options or one; `slash`: options are `/x`, as Windows has them (see `slashes`)."""
     numbers: bool = False
     """Whether `-50` is an option."""
     values: dict[str, str] = {}
@@ -85,7 +85,7 @@ class Row(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename=
     needs: str = ""
     """Options of which one has to be there."""
     operands: str = "none"
-    """What each operand is, the last kind repeated: none text names files pattern sed awk url archive."""
+    """What each operand is, the last kind repeated: none text names files pattern sed awk url archive; key (registry)."""
     shape: str = ""
     """A pattern that all operands, joined by blanks, have to match."""
     most: int | None = None
@@ -169,19 +169,31 @@ def table() -> Table:
     rows: dict[str, Row] = {}
     paths: Paths | None = None
     for path in sorted(FOLDER.glob("*.toml")):
-        try:
-            file = convert(tomllib.loads(path.read_text("utf-8")), _File)
-        except ValueError as error:
-            raise ValueError(f"{path.name}: {error}") from error
-        paths = file.paths or paths
-        for row in file.program:
-            for name in row.names.split():
-                if name in rows:
-                    raise ValueError(f"{path.name}: {name} has two rows")
-                rows[name] = row
+        paths = _add(path, rows) or paths
     if paths is None:
         raise ValueError(f"{FOLDER} names no sensitive paths")
     return Table(rows, paths)
+
+
+@cache
+def windows_programs(name: str) -> dict[str, Row]:
+    """The rows of one file of Windows' own programs."""
+    rows: dict[str, Row] = {}
+    _add(FOLDER / "windows" / f"{name}.toml", rows)
+    return rows
+
+
+def _add(path: Path, rows: dict[str, Row]) -> Paths | None:
+    try:
+        file = convert(tomllib.loads(path.read_text("utf-8")), _File)
+    except ValueError as error:
+        raise ValueError(f"{path.name}: {error}") from error
+    for row in file.program:
+        for name in row.names.split():
+            if name in rows:
+                raise ValueError(f"{path.name}: {name} has two rows")
+            rows[name] = row
+    return file.paths
 
 
 def _spellings(word: str) -> re.Pattern[str]:

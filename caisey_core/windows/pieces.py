@@ -1,0 +1,157 @@
+"""The smallest pieces of PowerShell that are understood: patterns, values, and lists of what only computes."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Final
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """A literal; `bare`: without quotes."""
+
+    text: str
+    bare: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Items:
+    """Several values."""
+
+    values: tuple[Value, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Fields:
+    """A table, its keys in lower case."""
+
+    entries: tuple[tuple[str, Value], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """A script block; the commands in it are listed beside those around it."""
+
+
+BLOCK: Final = Block()
+Value = Text | Items | Fields | Block | None
+"""None: it is known only when it runs."""
+
+
+def _of(pattern: str) -> re.Pattern[str]:
+    return re.compile(pattern, re.IGNORECASE | re.ASCII)
+
+
+_END: Final = r"(?=[\s|;)}]|\Z)"
+BLANK: Final = _of(r"[ \t]*")
+BLANK_SOME: Final = _of(r"[ \t]+")
+SPACE: Final = _of(r"[ \t\n]*")
+BETWEEN: Final = _of(r"[ \t\n;]+")
+COMMENT: Final = _of(r"#(?!requires)[^\n]*")
+PIPE: Final = _of(r"\|(?!\|)[ \t\n]*")
+COMMA: Final = _of(r"[ \t]*,[ \t\n]*")
+OPEN_PAREN: Final = _of(r"\(")
+OPEN_BLOCK: Final = _of(r"[ \t\n]*\{")
+IF: Final = _of(r"if[ \t]*(?=\()")
+ELSE: Final = _of(r"[ \t\n]*(elseif[ \t]*(?=\()|else(?=[ \t\n]*\{))")
+FOREACH: Final = _of(r"foreach[ \t]*(?=\()")
+LOOP_VARIABLE: Final = _of(r"\([ \t]*\$([a-z][a-z0-9_]*)[ \t]+in[ \t]+")
+ASSIGNMENT: Final = _of(r"\$([a-z][a-z0-9_]*)[ \t]*[-+]?=(?!=)[ \t\n]*")
+STEERING: Final = _of(
+    r".*preference|ps.*|ofs|outputencoding|error.*|maximum.*|log.*|formatenumerationlimit|input|args|this|home|host|pid"
+    r"|profile|pwd|my.*|matches|true|false|null|stack.*|event.*|sender|foreach|switch|nested.*|execution.*|shellid|is.*"
+    r"|console.*|currently.*|env|transcript|enabled.*|verbose.*|whatif.*|confirm.*|report.*"
+)
+"""Variables that steer PowerShell or that it sets by itself."""
+NAME: Final = _of(
+    r"(?:c:\\windows\\(?:system32|sysnative)\\)?"
+    rf"(?!(?:if|else|elseif|foreach|for|while|do|switch|function|filter|class|enum|try|catch|finally|trap|throw|return|exit|break"
+    rf"|continue|param|begin|process|end|data|using|in|until|workflow|parallel|sequence|dynamicparam|define|var|hidden"
+    rf"|static|interface|module|namespace|public|private|command|configuration|inlinescript|clean){_END})"
+    rf"[a-z][a-z0-9_]*(?:-[a-z0-9_]+)*(?:\.exe|\.com)?{_END}"
+)
+FOREACH_NAME: Final = _of(r"foreach(?=[ \t\n]*\{)")
+SIGN_NAME: Final = _of(r"[%?](?=[ \t\n{])")
+PARAMETER: Final = _of(rf"-([a-z_?][a-z0-9_]*)(?:(:)|{_END})")
+BARE: Final = _of(r"(?:\.(?!\.?[\s(])|[a-z0-9_\\/:*?+~%^=!-]|\.\.?(?=[\s|;,)}\\/]|\Z))[a-z0-9_.\\/:*?+~%^=!\[\]@#-]*")
+PATH_REST: Final = _of(r"[\\/][a-z0-9_.\\/*?~-]*")
+HARMLESS_REDIRECT: Final = _of(rf"[1-6*]?>[ \t]*\$null{_END}|2>&1{_END}")
+FILTER_BLOCK: Final = _of(r"\{((?:[^{}()`&|<>;@$\n]|\$(?:true|false|null)\b)*)\}")
+
+# -- expressions
+
+NUMBER: Final = _of(r"(?:0x[0-9a-f]+|\d+(?:\.\d+)?)(?:[kmgtp]b)?(?![\w.]*\w)|\d+(?=\.\.)")
+SINGLE: Final = _of(r"'((?:[^'\n]|'')*)'(?!')")
+QUOTE: Final = _of(r'"(?!")')
+IN_DOUBLE: Final = _of(r'(?:[^"`$\n]|""|\$(?=[ "]))+')
+SUBEXPRESSION: Final = _of(r"\$\(")
+ENVIRONMENT: Final = _of(r"\$env:([a-z_][a-z0-9_]*)")
+VARIABLE: Final = _of(r"\$([a-z_][a-z0-9_]*)(?!:)(?![\w])")
+MEMBER: Final = _of(r"\.([a-z_][a-z0-9_]*)(\()?")
+CLOSE_INDEX: Final = _of(r"[ \t]*\]")
+LIST_OPEN: Final = _of(r"@\([ \t\n]*")
+TABLE_OPEN: Final = _of(r"@\{")
+KEY: Final = _of(r"(?:([a-z_][a-z0-9_]*)|'([^'\n]*)'|\"([^\"`$\n]*)\")[ \t]*=[ \t\n]*")
+TYPE: Final = _of(r"\[([a-z][a-z0-9.]*)\](?!\[)")
+STATIC: Final = _of(r"::([a-z][a-z0-9]*)(\()?")
+_WORDS: Final = (
+    "eq ne gt ge lt le like notlike match notmatch contains notcontains in notin is isnot as replace split join f"
+    " band bor bxor shl shr"
+).split()
+OPERATOR: Final = _of(
+    r"-(?:and|or|xor|" + "|".join(f"[ci]?{word}" for word in _WORDS) + r")(?![\w-])|\.\.|[+*/%](?![+*/%=])|-(?![\w=-])|,"
+)
+UNARY: Final = _of(r"(?:-(?:not|split|join)(?![\w-])|!|[-+](?![-+a-z=]))[ \t]*")
+
+TYPES: Final = frozenset(
+    "int int32 int64 long uint32 uint64 double decimal single float string datetime timespan bool char version guid array"
+    " pscustomobject ordered byte ipaddress string[]".split()
+)
+STATICS: Final = frozenset(
+    {("math", name, True) for name in "round floor ceiling truncate abs max min pow sqrt".split()}
+    | {("datetime", name, False) for name in ("now", "today", "utcnow", "maxvalue", "minvalue")}
+    | {
+        ("environment", name, False)
+        for name in "osversion machinename username userdomainname version is64bitoperatingsystem is64bitprocess"
+        " processorcount systemdirectory tickcount newline".split()
+    }
+    | {("timespan", name, True) for name in ("fromseconds", "fromminutes", "fromhours", "fromdays", "frommilliseconds")}
+    | {("string", name, True) for name in ("join", "format", "isnullorempty", "isnullorwhitespace")}
+    | {("datetime", name, True) for name in ("daysinmonth", "fromfiletime", "fromfiletimeutc", "isleapyear")}
+)
+"""Static members that only compute."""
+METHODS: Final = frozenset(
+    "adddays addhours addminutes addmonths addseconds addyears addmilliseconds tostring touniversaltime tolocaltime"
+    " toshortdatestring tolongdatestring toshorttimestring tolongtimestring trim trimstart trimend tolower toupper split"
+    " substring startswith endswith contains indexof lastindexof padleft padright subtract tofiletime".split()
+)
+"""Methods that only compute, whatever object has them."""
+
+_USER: Final = "C:/Users/x"
+KNOWN: Final[dict[str, Text]] = {
+    name: Text(text)
+    for name, text in {
+        "$home": _USER,
+        "$env:userprofile": _USER,
+        "$env:homepath": "/Users/x",
+        "$env:homedrive": "C:",
+        "$env:temp": f"{_USER}/AppData/Local/Temp",
+        "$env:tmp": f"{_USER}/AppData/Local/Temp",
+        "$env:appdata": f"{_USER}/AppData/Roaming",
+        "$env:localappdata": f"{_USER}/AppData/Local",
+        "$env:windir": "C:/Windows",
+        "$env:systemroot": "C:/Windows",
+        "$env:systemdrive": "C:",
+        "$env:programdata": "C:/ProgramData",
+        "$env:allusersprofile": "C:/ProgramData",
+        "$env:public": "C:/Users/Public",
+        "$env:programfiles": "C:/Program Files",
+        "$env:computername": "localhost",
+    }.items()
+}
+"""Variables by what they stand for when a path is looked at."""
+HARMLESS_ENVIRONMENT: Final = frozenset(
+    "path pathext username userdomain userdnsdomain logonserver processor_architecture number_of_processors os comspec"
+    " sessionname psmodulepath processor_identifier processor_level processor_revision clientname".split()
+)
