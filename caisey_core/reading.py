@@ -196,7 +196,8 @@ def awk_only_prints(program: str) -> bool:
 # -- addresses ----------------------------------------------------------------------------------------------
 
 _URL: Final = re.compile(
-    r"(?:https?://)?(?:[A-Za-z0-9_][A-Za-z0-9_.-]*|\[[0-9A-Fa-f:.]+\])(?::\d+)?(?:[/?][^\s{}\[\]@]*)?", re.ASCII
+    r"(?:https?://)?(?:[A-Za-z0-9_][A-Za-z0-9_.-]*|\[[0-9A-Fa-f:.]+\])(?::\d+)?(?:[/?][^\s{}\[\]@]*)?",
+    re.ASCII | re.IGNORECASE,
 )
 _METADATA: Final = re.compile(r"169\.254\.|metadata|fd00:ec2|100\.100\.100\.200", re.IGNORECASE)
 

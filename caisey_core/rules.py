@@ -139,9 +139,7 @@ def by_use(
     return heaviest([*findings, *found]), opens or more
 
 
-def _operands(
-    row: Row, name: str, use: Use, here: tuple[str, ...], opened: Opened
-) -> tuple[list[Finding], bool]:
+def _operands(row: Row, name: str, use: Use, here: tuple[str, ...], opened: Opened) -> tuple[list[Finding], bool]:
     findings: list[Finding] = []
     kinds = row.operand_kinds
     instead = row.instead.split()

@@ -82,13 +82,26 @@ def take_apart(script: str, shell: str) -> TakenApart:
 def _too_much(source: bytes) -> str:
     if len(source) > SCRIPT_LIMIT:
         return f"It is longer than {SCRIPT_LIMIT} bytes."
+    if len(source.split(None, WORD_LIMIT)) > WORD_LIMIT:
+        return "It has too many words to be taken apart in time."
     if any(source.count(sign) > most for sign, most in _ENTANGLING):
         return "It is too entangled to be taken apart in time."
     return ""
 
 
-_ENTANGLING: Final = ((b"|", 200), (b"${", 100), (b"`", 40), (b"=(", 8), (b"<<", 20))
+_ENTANGLING: Final = (
+    (b"|", 200),
+    (b"${", 100),
+    (b"`", 40),
+    (b"=(", 8),
+    (b"<<", 20),
+    (b"[[", 40),
+    (b"[", 400),
+    (b"<", 200),
+)
 """Signs on which the grammar takes more than linear time when there are many of them."""
+WORD_LIMIT: Final = 1024
+"""How many words a script may have, each of which is looked at as a path."""
 _CHUNK: Final = 64
 
 

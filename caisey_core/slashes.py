@@ -1,4 +1,4 @@
-"""How the options of Windows' own programs are written: `/x`, `/x:value`, `/x value`, `/s/b`, in either case.
+"""How the options of Windows' own programs are written: `/x`, `/x:value`, `-x=value`, `/x value`, `/s/b`.
 
 A word that begins with `/` or `-` and is not listed, sign included, is an option nobody knows: which of the two signs
 a program takes decides whether the word after it is a value or a file.
@@ -6,12 +6,15 @@ a program takes decides whether the word after it is a value or a file.
 
 from __future__ import annotations
 
+import re
+from typing import Final
+
 from caisey_core.table import Row, Use, Word
 
+_NAMED: Final = re.compile(r"([^:=]*)([:=])(.*)", re.DOTALL)
 
-def read_slashes(
-    known: dict[str, str], row: Row, words: tuple[Word, ...], *, stop: bool = False
-) -> tuple[Use, int]:
+
+def read_slashes(known: dict[str, str], row: Row, words: tuple[Word, ...], *, stop: bool = False) -> tuple[Use, int]:
     """Sort `words`, which are in lower case, into options and operands; `stop` at the first operand.
 
     Returns the sorted words and how many of them were read.
@@ -28,14 +31,15 @@ def read_slashes(
             use.loose = use.loose or word is None
             use.operands.append(word)
             continue
-        name, sign, value = (word, "", "") if word in known else word.partition(":")
+        found = _NAMED.match(word)
+        name, sign, value = (found[1], found[2], found[3]) if found and word not in known else (word, "", "")
         kind = known.get(name)
         if kind is None or (sign and not kind):
             joined = ["/" + each for each in word[1:].split("/")] if word.startswith("/") else []
             if len(joined) > 1 and all(known.get(each) == "" for each in joined):
                 use.options += [(each, None) for each in joined]
             else:
-                use.odd = use.odd or f"the option {word.partition(':')[0]}"
+                use.odd = use.odd or f"the option {name}"
         elif sign or kind in {"", "?"}:
             use.options.append((name, value if sign else None if kind == "" else ""))
         elif at < len(words):

@@ -85,7 +85,7 @@ class Row(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename=
     needs: str = ""
     """Options of which one has to be there."""
     operands: str = "none"
-    """What each operand is, the last kind repeated: none text names files pattern sed awk url archive; key (registry)."""
+    """What each operand is, the last kind repeated: none text names files pattern sed awk url archive key."""
     shape: str = ""
     """A pattern that all operands, joined by blanks, have to match."""
     most: int | None = None

@@ -24,7 +24,7 @@ from caisey_core.reading import plain_url
 from caisey_core.rules import SECRET, Finding, Found, heaviest, unknown
 from caisey_core.table import FOLDER, Raise
 from caisey_core.windows.paths import Place, of_path, place
-from caisey_core.windows.pieces import Block, Fields, Items, Text, Value
+from caisey_core.windows.pieces import Block, Fields, Items, Text, Value, names_of
 from caisey_core.windows.reader import Part, Step
 
 FED: Final = Finding(Class.UNJUDGED, "pipeline", "What the pipeline feeds it may name anything.")
@@ -49,7 +49,7 @@ class Cmdlet(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rena
     free: bool = False
     """No value makes it change, start or send anything, so one that is not known cannot either."""
     feeds: str = "objects"
-    """What may be piped into it: `any`, `objects` as Windows has them, `text` (a file object would be opened)."""
+    """What may be piped into it: `any`, `nothing`, `objects` as Windows has them, `text` (a file object is opened)."""
     makes: bool = False
     """It makes objects of its own, whose properties may name anything to the commands after it."""
     verbatim: bool = False
@@ -230,10 +230,10 @@ _CLASS: Final = re.compile(
     r"|AntiVirus|AntiSpyware|Firewall|Wmi|BcdStore|Perf)[A-Za-z0-9_]*|__Namespace",
     re.IGNORECASE | re.ASCII,
 )
-_CALCULATED: Final = frozenset(
-    "n name l label e expression f formatstring a align alignment w width ascending descending".split()
+_CALCULATED: Final = names_of(
+    "n name l label e expression f formatstring a align alignment w width ascending descending"
 )
-_EVENTS: Final = frozenset("logname providername keywords id level starttime endtime userid data".split())
+_EVENTS: Final = names_of("logname providername keywords id level starttime endtime userid data")
 
 
 def _of_fields(kind: str, value: Fields, what: Finding) -> Iterator[Finding]:
@@ -250,27 +250,36 @@ def _of_fields(kind: str, value: Fields, what: Finding) -> Iterator[Finding]:
 
 # -- what is piped into it ---------------------------------------------------------------------------------------
 
-_TEXT: Final = frozenset("get-content gc cat type out-string oss write-output echo select-string sls".split())
-_LISTS: Final = frozenset("get-childitem gci dir ls get-item gi".split())
-_SIEVES: Final = frozenset("where-object where ? sort-object sort select-object select".split())
+_TEXT: Final = names_of("get-content gc cat type out-string oss write-output echo select-string sls")
+_LISTS: Final = names_of("get-childitem gci dir ls get-item gi")
+_SIEVES: Final = names_of("where-object where ? sort-object sort select-object select")
 
 
 def _of_input(row: Cmdlet, step: Step, use: _Use) -> Iterator[Finding]:
     if row.feeds == "any":
         return
-    before = [one.name.lower() if one else None for one in step.before]
     if row.feeds == "text":
-        listed = {name for name in before if name not in _SIEVES} <= _LISTS
-        if listed and all(_lists_quietly(one) for one in step.before if one and one.name.lower() in _LISTS):
-            return
-        texts = [name for name in before if name not in _SIEVES]
-        if all(name in _TEXT or (name and name not in cmdlets()) for name in texts):
-            return
-        if not any(kind == "files" for _, kind, _ in use.options) and not any(k == "files" for k, _ in use.operands):
+        named = any(kind == "files" for _, kind, _ in use.options) or any(kind == "files" for kind, _ in use.operands)
+        if not named and not _is_text(step.before):
             yield SECRET
-        return
-    if any(one is None or _makes(one) for one in step.before):
+    elif row.feeds == "nothing" or any(one is None or _makes(one) for one in step.before):
         yield FED
+
+
+def _is_text(before: tuple[Step | None, ...]) -> bool:
+    """Whether what comes out of a pipeline is text, or files that may be read as a whole."""
+    kept = [one for one in before if one is None or one.name.lower() not in _SIEVES]
+    if (
+        not kept
+        or any(one is None for one in before)
+        or any(_has_fields(p.value) for one in before if one for p in one.parts)
+    ):
+        return False
+    last = kept[-1]
+    if last is None:
+        return False
+    name = last.name.lower()
+    return name in _TEXT or name not in cmdlets() or (name in _LISTS and len(kept) == 1 and _lists_quietly(last))
 
 
 def _lists_quietly(step: Step) -> bool:
@@ -286,7 +295,7 @@ def _makes(step: Step) -> bool:
     row = cmdlets().get(step.name.lower())
     if row is None or row.makes:
         return True
-    return any(_has_fields(part.value) for part in step.parts)
+    return any(_has_fields(part.value) or part.name.lower() == "expandproperty" for part in step.parts)
 
 
 def _has_fields(value: Value) -> bool:

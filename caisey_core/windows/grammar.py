@@ -1,7 +1,8 @@
 """A second opinion on a PowerShell script, from tree-sitter's grammar: which commands it sees in it.
 
 The grammar is fragile: it takes some ordinary lines for two statements and mends others by inventing tokens. So
-nothing is allowed because of it. It can only object to a reading, and add to what is shown of a script that was not read.
+nothing is allowed because of it. It can only object to a reading, and add to what is shown of a script that was not
+read.
 """
 
 from __future__ import annotations

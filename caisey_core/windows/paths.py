@@ -74,6 +74,7 @@ def places() -> Places:
 
 
 _DRIVE: Final = re.compile(r"[a-z]:(?=/|\Z)")
+_DEVICE: Final = re.compile(r"(?:\A|/)(?:con|prn|aux|conin\$|conout\$|com\d|lpt\d)[ .]*(?:[.:/]|\Z)")
 _KEYS: Final = {
     "hkey_local_machine": "hklm",
     "hkey_current_user": "hkcu",
@@ -107,7 +108,7 @@ def place(text: str, *, deep: bool = False, contents: bool = True) -> Place:
         return Place.PLAIN if _CERTIFICATES.fullmatch(path) and not contents else Place.SECRET
     drive = _DRIVE.match(path)
     path = path[2:] if drive else path
-    if ":" in path or re.search(r"~\d", path) or "//" in path:
+    if ":" in path or re.search(r"~\d", path) or "//" in path or _DEVICE.search(path):
         return Place.STRANGE
     return _file(path, deep) if contents else Place.PLAIN
 
@@ -188,7 +189,9 @@ def _meets(path: str) -> bool:
 
 _FINDINGS: Final = {
     Place.SECRET: SECRET,
-    Place.ELSEWHERE: Finding(Class.UNJUDGED, "other-machine", "It opens a path on another machine, which sends a login."),
+    Place.ELSEWHERE: Finding(
+        Class.UNJUDGED, "other-machine", "It opens a path on another machine, which sends a login."
+    ),
     Place.STRANGE: Finding(Class.UNJUDGED, "path", "A path is written in a way that Windows may read differently."),
 }
 

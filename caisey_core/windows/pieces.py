@@ -43,6 +43,11 @@ def _of(pattern: str) -> re.Pattern[str]:
     return re.compile(pattern, re.IGNORECASE | re.ASCII)
 
 
+def names_of(text: str) -> frozenset[str]:
+    """The words of a text."""
+    return frozenset(text.split())
+
+
 _END: Final = r"(?=[\s|;)}]|\Z)"
 BLANK: Final = _of(r"[ \t]*")
 BLANK_SOME: Final = _of(r"[ \t]+")
@@ -75,6 +80,8 @@ FOREACH_NAME: Final = _of(r"foreach(?=[ \t\n]*\{)")
 SIGN_NAME: Final = _of(r"[%?](?=[ \t\n{])")
 PARAMETER: Final = _of(rf"-([a-z_?][a-z0-9_]*)(?:(:)|{_END})")
 BARE: Final = _of(r"(?:\.(?!\.?[\s(])|[a-z0-9_\\/:*?+~%^=!-]|\.\.?(?=[\s|;,)}\\/]|\Z))[a-z0-9_.\\/:*?+~%^=!\[\]@#-]*")
+LEAD: Final = _of(r"/[a-z]+:")
+"""An option of a program, whose value stands in quotes."""
 PATH_REST: Final = _of(r"[\\/][a-z0-9_.\\/*?~-]*")
 HARMLESS_REDIRECT: Final = _of(rf"[1-6*]?>[ \t]*\$null{_END}|2>&1{_END}")
 FILTER_BLOCK: Final = _of(r"\{((?:[^{}()`&|<>;@$\n]|\$(?:true|false|null)\b)*)\}")
@@ -95,36 +102,40 @@ TABLE_OPEN: Final = _of(r"@\{")
 KEY: Final = _of(r"(?:([a-z_][a-z0-9_]*)|'([^'\n]*)'|\"([^\"`$\n]*)\")[ \t]*=[ \t\n]*")
 TYPE: Final = _of(r"\[([a-z][a-z0-9.]*)\](?!\[)")
 STATIC: Final = _of(r"::([a-z][a-z0-9]*)(\()?")
-_WORDS: Final = (
+_WORDS: Final = names_of(
     "eq ne gt ge lt le like notlike match notmatch contains notcontains in notin is isnot as replace split join f"
     " band bor bxor shl shr"
-).split()
+)
 OPERATOR: Final = _of(
-    r"-(?:and|or|xor|" + "|".join(f"[ci]?{word}" for word in _WORDS) + r")(?![\w-])|\.\.|[+*/%](?![+*/%=])|-(?![\w=-])|,"
+    r"-(?:and|or|xor|"
+    + "|".join(f"[ci]?{word}" for word in _WORDS)
+    + r")(?![\w-])|\.\.|[+*/%](?![+*/%=])|-(?![\w=-])|,"
 )
 UNARY: Final = _of(r"(?:-(?:not|split|join)(?![\w-])|!|[-+](?![-+a-z=]))[ \t]*")
 
-TYPES: Final = frozenset(
-    "int int32 int64 long uint32 uint64 double decimal single float string datetime timespan bool char version guid array"
-    " pscustomobject ordered byte ipaddress string[]".split()
+TYPES: Final = names_of(
+    "int int32 int64 long uint32 uint64 double decimal single float string datetime timespan bool char version guid"
+    " array pscustomobject ordered byte ipaddress string[]"
 )
 STATICS: Final = frozenset(
-    {("math", name, True) for name in "round floor ceiling truncate abs max min pow sqrt".split()}
+    {("math", name, True) for name in names_of("round floor ceiling truncate abs max min pow sqrt")}
     | {("datetime", name, False) for name in ("now", "today", "utcnow", "maxvalue", "minvalue")}
     | {
         ("environment", name, False)
-        for name in "osversion machinename username userdomainname version is64bitoperatingsystem is64bitprocess"
-        " processorcount systemdirectory tickcount newline".split()
+        for name in names_of(
+            "osversion machinename username userdomainname version is64bitoperatingsystem is64bitprocess"
+            " processorcount systemdirectory tickcount newline"
+        )
     }
     | {("timespan", name, True) for name in ("fromseconds", "fromminutes", "fromhours", "fromdays", "frommilliseconds")}
     | {("string", name, True) for name in ("join", "format", "isnullorempty", "isnullorwhitespace")}
     | {("datetime", name, True) for name in ("daysinmonth", "fromfiletime", "fromfiletimeutc", "isleapyear")}
 )
 """Static members that only compute."""
-METHODS: Final = frozenset(
+METHODS: Final = names_of(
     "adddays addhours addminutes addmonths addseconds addyears addmilliseconds tostring touniversaltime tolocaltime"
-    " toshortdatestring tolongdatestring toshorttimestring tolongtimestring trim trimstart trimend tolower toupper split"
-    " substring startswith endswith contains indexof lastindexof padleft padright subtract tofiletime".split()
+    " toshortdatestring tolongdatestring toshorttimestring tolongtimestring trim trimstart trimend tolower toupper"
+    " split substring startswith endswith contains indexof lastindexof padleft padright subtract tofiletime"
 )
 """Methods that only compute, whatever object has them."""
 
@@ -151,7 +162,7 @@ KNOWN: Final[dict[str, Text]] = {
     }.items()
 }
 """Variables by what they stand for when a path is looked at."""
-HARMLESS_ENVIRONMENT: Final = frozenset(
+HARMLESS_ENVIRONMENT: Final = names_of(
     "path pathext username userdomain userdnsdomain logonserver processor_architecture number_of_processors os comspec"
-    " sessionname psmodulepath processor_identifier processor_level processor_revision clientname".split()
+    " sessionname psmodulepath processor_identifier processor_level processor_revision clientname"
 )

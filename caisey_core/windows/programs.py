@@ -10,10 +10,11 @@ from caisey_core.reading import plain_url
 from caisey_core.rules import SECRET, Finding, Found, by_row, unknown
 from caisey_core.table import Glob, Row, Word, table, windows_programs
 from caisey_core.windows.paths import Place, key_place, of_path
+from caisey_core.windows.pieces import names_of
 
-SHARED: Final = frozenset(
-    "curl docker podman kubectl git python python3 java node npm pip pip3 gem php dotnet nvidia-smi openssl rustc cargo cmake"
-    " terraform ssh pwsh go ruby perl gcc make helm".split()
+SHARED: Final = names_of(
+    "curl docker podman kubectl git python python3 java node npm pip pip3 gem php dotnet nvidia-smi openssl rustc cargo"
+    " cmake terraform ssh pwsh go ruby perl gcc make helm"
 )
 """Programs that take the same options on Windows as elsewhere."""
 _PLACED: Final = re.compile(r"c:\\windows\\(?:system32|sysnative)\\([a-z0-9_]+(?:\.exe|\.com)?)", re.IGNORECASE)
@@ -63,7 +64,9 @@ def opened(kind: str, word: Word, name: str, here: tuple[str, ...], deep: bool) 
         return of_path(text, here, deep=deep, contents=kind == "files")
     if kind == "key":
         where = key_place(text, deep=deep)
-        return None if where is Place.PLAIN else SECRET if where is Place.SECRET else unknown(name, "operands", "this key")
+        return (
+            None if where is Place.PLAIN else SECRET if where is Place.SECRET else unknown(name, "operands", "this key")
+        )
     if kind == "url" and plain_url(text):
         return None
     return unknown(name, "operands", "this operand")

@@ -1,9 +1,9 @@
 """A PowerShell script taken apart into the commands it would start, with a doubt where that is not certain.
 
 Only a small part of the language is read: pipelines of commands with literal arguments, blocks for filters, pure
-expressions, `if` and `foreach`. Every character has to be part of something that one pattern here accepts (about_Parsing,
-about_Quoting_Rules); whatever is left over ends the reading with a doubt. There is no way to call a method, a static
-member or a command that is not named in the text, but for short lists of those that compute.
+expressions, `if` and `foreach`. Every character has to be part of something that one pattern here accepts
+(about_Parsing, about_Quoting_Rules); whatever is left over ends the reading with a doubt. There is no way to call a
+method, a static member or a command that is not named in the text, but for short lists of those that compute.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from caisey_core.windows.pieces import BLOCK, Block, Fields, Items, Text, Value
 
 DEPTH_LIMIT: Final = 40
 COMMAND_LIMIT: Final = 256
+WORD_LIMIT: Final = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +51,8 @@ class Read:
     steps: tuple[Step, ...]
     environment: tuple[str, ...]
     doubt: str
+    empty: bool
+    """There is no statement in it."""
 
 
 class _DoubtError(Exception):
@@ -64,9 +67,7 @@ def read(script: str) -> Read:
         doubt = ""
     except _DoubtError as error:
         doubt = str(error)
-    if len(reader.steps) > COMMAND_LIMIT:
-        doubt = doubt or "There are too many commands in one script."
-    return Read(tuple(reader.steps[:COMMAND_LIMIT]), tuple(reader.environment), doubt)
+    return Read(tuple(reader.steps[:COMMAND_LIMIT]), tuple(reader.environment), doubt, not reader.some)
 
 
 @dataclass(slots=True)
@@ -74,6 +75,7 @@ class _Reader:
     text: str
     at: int = 0
     depth: int = 0
+    some: bool = False
     steps: list[Step] = field(default_factory=list)
     environment: list[str] = field(default_factory=list)
 
@@ -131,6 +133,7 @@ class _Reader:
         return bool(self.take(pieces.COMMENT))
 
     def statement(self) -> None:
+        self.some = True
         if word := self.take(pieces.IF):
             self.condition()
             while word := self.take(pieces.ELSE):
@@ -204,8 +207,12 @@ class _Reader:
             if self.take(pieces.HARMLESS_REDIRECT):
                 continue
             parts.append(self.part(name))
+            if len(parts) > WORD_LIMIT:
+                raise _DoubtError("There are too many words in one command.")
         step = Step(name, tuple(parts), tuple(before))
         self.steps.append(step)
+        if len(self.steps) > COMMAND_LIMIT:
+            raise _DoubtError("There are too many commands in one script.")
         return step
 
     def part(self, command: str) -> Part:
@@ -248,6 +255,9 @@ class _Reader:
         word = self.need(pieces.BARE, "An argument is written in a way that is not judged.")[0]
         if word.startswith("--%"):
             raise _DoubtError("After --% everything is passed on as it is.")
+        if pieces.LEAD.fullmatch(word) and self.next("'", '"'):
+            quoted = self.primary()
+            return Text(word + quoted.text) if isinstance(quoted, Text) else None
         return Text(word, bare=True)
 
     def block(self) -> Block:

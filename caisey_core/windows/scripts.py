@@ -13,7 +13,7 @@ from caisey_core.windows.cmdlets import by_cmdlet, cmdlets
 from caisey_core.windows.grammar import seen
 from caisey_core.windows.pieces import Items, Text
 from caisey_core.windows.programs import plain_name, program, row_of
-from caisey_core.windows.reader import Part, Step, read
+from caisey_core.windows.reader import WORD_LIMIT, Part, Step, read
 from caisey_core.words import strange_text
 
 SCRIPT_LIMIT: Final = 8 * 1024
@@ -54,7 +54,7 @@ def _powershell(script: str, here: tuple[str, ...]) -> tuple[list[Found], Findin
         name = taken.environment[0]
         why = f"It shows the variable {name} of the environment, which may hold a secret."
         return found, Finding(Class.SENSITIVE, "environment", why)
-    if not found and not re.search(r"[\w$]", script):
+    if taken.empty:
         return found, Finding(Class.UNJUDGED, "empty", "There is no command in it.")
     return found or [Found((script,), Finding(Class.OBSERVE, "expression", "Computes a value."))], None
 
@@ -119,7 +119,7 @@ _MOVES: Final = frozenset({"set-location", "sl", "cd", "chdir", "push-location",
 # -- cmd ----------------------------------------------------------------------------------------------------
 
 _WORD: Final = re.compile(
-    r"(?P<lead>(?:/[A-Za-z]+:)?)\"(?P<quoted>[A-Za-z0-9_.:\\/*?+#@$~{}\[\],;=' ()-]*)\""
+    r"(?P<lead>(?:/[A-Za-z]+:|[A-Za-z]+=)?)\"(?P<quoted>[A-Za-z0-9_.:\\/*?+#@$~{}\[\],;=' ()-]*)\""
     r"|(?P<bare>(?:[A-Za-z0-9_.:\\/*?+#@$~{}\[\],=-]|'[A-Za-z0-9_.-]*')+)",
     re.ASCII,
 )
@@ -147,6 +147,8 @@ def _cmd_words(script: str) -> tuple[str, ...] | None:
     if "\n" in script or re.match(r"[^ \t]*[,;='\"]", script):
         return None
     while at < len(script):
+        if len(words) > WORD_LIMIT:
+            return None
         if script[at] in " \t":
             at += 1
             continue
