@@ -283,6 +283,18 @@ SLOW = [
 ]  # fmt: skip
 
 
+def quickest(script: str, shell: str) -> float:
+    """Seconds of the processor for one judgement; the quickest of some where others keep the machine busy."""
+    taken = 1.0
+    for _ in range(6):
+        started = time.process_time()
+        judge_script(script, shell)
+        taken = min(taken, time.process_time() - started)
+        if taken < 0.04:
+            break
+    return taken
+
+
 @pytest.mark.parametrize("shell", ["powershell", "cmd"])
 def test_no_script_takes_long(shell: str) -> None:
     for line in ("Get-Process | ft @{n='x';e={1}}", "ipconfig", "Get-Content C:\\x"):
@@ -291,13 +303,7 @@ def test_no_script_takes_long(shell: str) -> None:
         for size in (480, 8_000, 20_000):
             for front in ("", "Get-Content ", "Get-Process | ? {", "dir ", "wmic os get ", "findstr "):
                 script = (front + piece * size)[:size]
-                started = time.process_time()
-                judge_script(script, shell)
-                assert time.process_time() - started < 0.1, (
-                    front,
-                    piece,
-                    size,
-                )  # twice what is promised, on a busy machine
+                assert quickest(script, shell) < 0.05, (front, piece, size)
 
 
 def test_judging_is_quick() -> None:
