@@ -39,6 +39,8 @@ class Cmdlet(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rena
     parameters: str = ""
     positional: str = ""
     """The kinds of its positional arguments, the last one repeated; empty for none."""
+    slots: str = ""
+    """The parameters that positional arguments stand for, where one that is given by name moves the others up."""
     most: int | None = None
     values: dict[str, str] = {}
     """Parameter, or `positional` -> the pattern each of its values has to match."""
@@ -122,7 +124,7 @@ def _bound(row: Cmdlet, parts: tuple[Part, ...]) -> _Use:
         part = parts[at]
         at += 1
         if not part.name:
-            kind = kinds[min(len(use.operands), len(kinds) - 1)] if kinds else "none"
+            kind = _kind(row, kinds, parts, len(use.operands))
             use.operands.append((kind, part.value))
             continue
         name = "-" + part.name.lower()
@@ -141,6 +143,14 @@ def _bound(row: Cmdlet, parts: tuple[Part, ...]) -> _Use:
         else:
             use.odd = use.odd or f"-{part.name} without its value"
     return use
+
+
+def _kind(row: Cmdlet, kinds: list[str], parts: tuple[Part, ...], place: int) -> str:
+    """The kind of the positional argument at this place."""
+    if row.slots:
+        named = {"-" + part.name.lower() for part in parts if part.name}
+        kinds = [kind for kind, slot in zip(kinds, row.slots.split(), strict=True) if slot not in named] or kinds[-1:]
+    return kinds[min(place, len(kinds) - 1)] if kinds else "none"
 
 
 def _is_switch(value: Value) -> bool:
@@ -226,7 +236,7 @@ def _of_text(at: _Place, kind: str, text: str) -> Iterator[Finding]:
 
 
 _CLASS: Final = re.compile(
-    r"(?!Win32_Product\Z|Win32_.*(?:Secret|Password|Credential))(?:Win32|CIM|MSFT|MSAcpi|Msft|MSStorageDriver|MSSerial|MSPower"
+    r"(?!Win32_Product\Z|Win32_Environment\Z|Win32_.*(?:Secret|Password|Credential))(?:Win32|CIM|MSFT|MSAcpi|Msft|MSStorageDriver|MSSerial|MSPower"
     r"|AntiVirus|AntiSpyware|Firewall|Wmi|BcdStore|Perf)[A-Za-z0-9_]*|__Namespace",
     re.IGNORECASE | re.ASCII,
 )

@@ -85,7 +85,7 @@ _KEYS: Final = {
 _REGISTRY: Final = re.compile(r"(?:(?:microsoft\.powershell\.core/)?registry::/?)?(hk[a-z_]+):?(?:/(.*))?", re.DOTALL)
 _CERTIFICATES: Final = re.compile(
     r"cert:(?:/|/(?:localmachine|currentuser)(?:/(?:my|root|ca|authroot|trustedpublisher|trustedpeople|disallowed"
-    r"|webhosting|remote desktop|\*)?)?(?:/\*)?)?/?"
+    r"|webhosting|remote desktop|\*)?)?(?:/\*|/[0-9a-f]{40})?)?/?"
 )
 _VARIABLE: Final = re.compile(
     r"env:/?(?:path|pathext|computername|username|userdomain|userprofile|logonserver|temp|tmp|windir|systemroot"
@@ -173,17 +173,20 @@ def _normal(path: str) -> str:
 
 
 def _meets(path: str) -> bool:
+    """Whether a pattern may match a secret. Above the last name one is taken to, outside of the quiet directories."""
     table_ = places()
     folder, _, name = path.rpartition("/")
-    if not WILD.search(folder) and path.startswith("/") and table_.quiet.fullmatch(folder + "/x"):
+    fixed = path[: WILD.search(path).start()] if WILD.search(path) else path  # type: ignore[union-attr]
+    fixed = fixed.rpartition("/")[0]
+    if path.startswith("/") and table_.quiet.fullmatch(fixed + "/x"):
         return False
+    if WILD.search(folder):
+        return True
     # PowerShell's patterns: `[!a]` is no negation there, so anything in brackets counts as any character.
-    rooted = re.sub(r"\[[^\]]*\]?", "*", path if path.startswith("/") else "/" + path)
     name = re.sub(r"\[[^\]]*\]?", "*", name)
-    for sample in table_.data.samples:
-        if fnmatchcase(sample, rooted) or fnmatchcase(sample.rpartition("/")[2], name):
-            return True
-    secret = WILD.sub("x", path if path.startswith("/") else "/" + path)
+    if any(fnmatchcase(sample.rpartition("/")[2], name) for sample in table_.data.samples):
+        return True
+    secret = f"/{folder.strip('/')}/{WILD.sub('x', name)}".replace("//", "/")
     return bool(table_.secret.fullmatch(secret)) and not table_.public.fullmatch(secret)
 
 

@@ -334,3 +334,30 @@ def test_the_second_opinion() -> None:
 def test_a_verdict_can_be_recorded() -> None:
     verdict = judge_script("Get-Process 'é' | % { $_.Name }", "powershell")
     assert msgspec.json.decode(msgspec.json.encode(verdict), type=Verdict) == verdict
+
+
+@pytest.mark.parametrize(
+    ("script", "shell", "expected"),
+    [
+        ("sort x", "/bin/sh", Class.OBSERVE),
+        ("sort -o x x", "/bin/sh", Class.DESTRUCTIVE),
+        ("tail -n 5 /var/log/syslog", "/bin/sh", Class.OBSERVE),
+        ("tail -n 5 /etc/shadow", "/bin/sh", Class.SENSITIVE),
+        ("./ls", "/bin/sh", Class.UNJUDGED),
+        ("Get-Process -ComputerName x", "powershell", Class.UNJUDGED),
+        ("dir \\\\server\\share", "powershell", Class.UNJUDGED),
+        ("$env:COMPUTERNAME", "powershell", Class.OBSERVE),
+        ("$env:TOKEN", "powershell", Class.SENSITIVE),
+        ("Get-ChildItem C:\\Users -Recurse | Get-Content", "powershell", Class.SENSITIVE),
+        ("sc.exe query", "powershell", Class.OBSERVE),
+        ("sc query", "powershell", Class.DESTRUCTIVE),
+        ("curl http://x", "powershell", Class.UNJUDGED),
+        ("curl.exe http://x", "powershell", Class.OBSERVE),
+        ("Get-ChildItem Cert:\\LocalMachine\\My", "powershell", Class.OBSERVE),
+        ("ipconfig | findstr DNS", "cmd", Class.UNJUDGED),
+        ("IPCONFIG /ALL", "cmd", Class.OBSERVE),
+    ],
+)
+def test_the_page_for_owners_tells_the_truth(script: str, shell: str, expected: Class) -> None:
+    """What `docs/policy.md` says by example."""
+    assert risk(script, shell) is expected
