@@ -140,6 +140,12 @@ _ARITHMETIC: Final = re.compile(rb"\$\(\([0-9 \t+*/%()<>-]*\)\)")
 _BLANK: Final = re.compile(rb"(?:[ \t]|(?<=[ \t])\\\n|\\\n(?=[ \t]))*")
 _SPACE: Final = re.compile(rb"(?:[ \t\n]|(?<=[ \t\n])\\\n|\\\n(?=[ \t]))*")
 _DESCRIPTOR: Final = re.compile(r"[0-9]|-")
+_TESTED: Final = rb"(?:(?!-)[A-Za-z0-9_./:,@%+\0-]+|\"(?!-)[A-Za-z0-9_./:,@%+\0 -]*\")"
+_CONDITION: Final = rb"(?:![ \t]+)?(?:-[bcdefghkLprsSuwxz][ \t]+%b|-n[ \t]+%b|%b[ \t]+(?:==?|!=)[ \t]+%b)" % (
+    (_TESTED,) * 4
+)
+_DOUBLE_TEST: Final = re.compile(rb"\[\[[ \t]+%b(?:[ \t]+(?:&&|\|\|)[ \t]+%b)*[ \t]+\]\]" % (_CONDITION, _CONDITION))
+"""Tests in double brackets that compare texts or look at files; those that compute may run what a text holds."""
 _LOWER_NAME: Final = re.compile(rb"[a-z_][a-z0-9_]*")
 _BACKTICK_UNSAFE: Final = re.compile(rb"""[\\"']""")
 _RESERVED: Final = re.compile(
@@ -347,6 +353,9 @@ class _Reader:
         """Read `[ ... ]`, which is a command like any other; tree-sitter gives its expression instead of words."""
         raw = self.skeleton(node, depth)
         words = raw.split()
+        if self.bash and _DOUBLE_TEST.fullmatch(raw):
+            self.programs.append(Program(argv=("[[",), patterns=(None,)))
+            return
         if words[:1] != [b"["] or words[-1:] != [b"]"] or b"\n" in raw:
             self.doubt("A test in double brackets is not judged.")
             return

@@ -109,13 +109,23 @@ class _Use:
 def by_cmdlet(row: Cmdlet, step: Step, here: tuple[str, ...]) -> Found:
     """Judge a command by its row. `here`: directories that relative paths may start from; empty: not known."""
     if row.verbatim:
-        return Found(step.words, Finding(row.risk, row.names.split()[0], row.why))
+        return Found(step.words, Finding(row.risk, _title(row, step.name), row.why))
     use = _bound(row, step.parts)
-    name = row.names.split()[0]
+    name = _title(row, step.name)
     findings = [Finding(row.risk, name, row.why), *_of_use(row, name, use, here)]
     if step.before:
         findings += _of_input(row, step, use)
     return Found(step.words, heaviest(findings))
+
+
+def _title(row: Cmdlet, name: str) -> str:
+    """The command's full name, which stands before its aliases."""
+    full = ""
+    for each in row.names.split():
+        full = each if "-" in each else full or each
+        if each.lower() == name.lower():
+            break
+    return full
 
 
 def _bound(row: Cmdlet, parts: tuple[Part, ...]) -> _Use:

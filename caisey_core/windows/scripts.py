@@ -9,37 +9,48 @@ from typing import Final
 from caisey_core.kinds import Class
 from caisey_core.rules import Finding, Found
 from caisey_core.table import Word, windows_programs
+from caisey_core.windows.cmd import quoted, words_of
 from caisey_core.windows.cmdlets import by_cmdlet, cmdlets
 from caisey_core.windows.grammar import seen
 from caisey_core.windows.pieces import Items, Text
 from caisey_core.windows.programs import plain_name, program, row_of
-from caisey_core.windows.reader import WORD_LIMIT, Part, Step, read
+from caisey_core.windows.reader import Part, Step, read
 from caisey_core.words import strange_text
 
 SCRIPT_LIMIT: Final = 8 * 1024
+DEPTH_LIMIT: Final = 4
+MOVE_LIMIT: Final = 3
 _LOOKALIKE: Final = re.compile("[\u2010-\u2015\u2018-\u201f\u2212\uff02\uff07\uff0d\u2032\u2033\u00b4]")
 """Signs that PowerShell takes for dashes and quotes, or that look like them."""
 
 
-def of_script(script: str, shell: str, here: tuple[str, ...]) -> tuple[list[Found], Finding | None]:
+Judged = tuple[list[Found], Finding | None]
+
+
+def of_script(script: str, shell: str, here: tuple[str, ...], depth: int = 0) -> Judged:
     """Every command of a script for `powershell` or `cmd`, judged, and a doubt. Never raises."""
+    if depth > DEPTH_LIMIT:
+        return [], Finding(Class.UNJUDGED, "nesting", "It starts programs through too many others.")
     script = script.replace("\r\n", "\n").strip(" \t\n")
     doubt = strange_text(script)
     if len(script.encode(errors="replace")) > SCRIPT_LIMIT:
         doubt = f"It is longer than {SCRIPT_LIMIT} bytes."
     if doubt:
         return [], Finding(Class.UNJUDGED, "syntax", doubt)
-    return _powershell(script, here) if shell == "powershell" else _cmd(script, here)
+    return (_powershell if shell == "powershell" else _cmd)(script, here, depth)
 
 
 # -- PowerShell ---------------------------------------------------------------------------------------------
 
 
-def _powershell(script: str, here: tuple[str, ...]) -> tuple[list[Found], Finding | None]:
+def _powershell(script: str, here: tuple[str, ...], depth: int) -> Judged:
     taken = read(script)
-    here = _places(taken.steps, here)
-    found = [_step(step, here) for step in taken.steps]
+    moves = [step for step in taken.steps if step.name.lower() in _MOVES]
+    here = _places(moves, here)
+    found = [one for step in taken.steps for one in _step(step, here, depth)]
     doubt = taken.doubt
+    if len(moves) > MOVE_LIMIT:
+        doubt = doubt or "It changes its directory too often."
     if not doubt and _LOOKALIKE.search(script):
         doubt = "It contains a sign that PowerShell takes for a dash or a quote."
     names = {step.name.lower() for step in taken.steps}
@@ -59,16 +70,18 @@ def _powershell(script: str, here: tuple[str, ...]) -> tuple[list[Found], Findin
     return found or [Found((script,), Finding(Class.OBSERVE, "expression", "Computes a value."))], None
 
 
-def _step(step: Step, here: tuple[str, ...]) -> Found:
+def _step(step: Step, here: tuple[str, ...], depth: int) -> list[Found]:
     row = cmdlets().get(step.name.lower())
     if row is not None:
-        return by_cmdlet(row, step, here)
+        return [by_cmdlet(row, step, here)]
     name = plain_name(step.name)
+    words: tuple[Word, ...] = (step.name, *map(_native, step.parts))
+    if name in _SHELLS and None not in words:
+        return _wrapped(tuple(str(word) for word in words), here, depth)
     if name is None or row_of(name, builtin=False) is None or (name == "curl" and step.name.lower() != "curl.exe"):
         why = f"{step.name} is not in the table."
-        return Found(step.words, Finding(Class.UNJUDGED, "unknown-program", why))
-    words: tuple[Word, ...] = (step.name, *map(_native, step.parts))
-    return program(words, here, builtin=False)
+        return [Found(step.words, Finding(Class.UNJUDGED, "unknown-program", why))]
+    return [program(words, here, builtin=False)]
 
 
 def _native(part: Part) -> str | None:
@@ -103,13 +116,12 @@ def _objects(name: str, steps: tuple[Step, ...]) -> bool:
     return not any(re.search(rf"(?<![\w-]){re.escape(name)}(?![\w-])", text) for text in texts)
 
 
-def _places(steps: Iterable[Step], here: tuple[str, ...]) -> tuple[str, ...]:
+def _places(moves: Iterable[Step], here: tuple[str, ...]) -> tuple[str, ...]:
     """Every directory a relative path of the script may start from."""
-    moves = [step for step in steps if step.name.lower() in _MOVES]
     places = list(here)
-    for step in moves[:8]:
+    for step in moves:
         targets = [part.value.text for part in step.parts if isinstance(part.value, Text)]
-        places += targets + [f"{place}/{target}" for place in places[:8] for target in targets[:2]]
+        places += [*targets[:2], *(f"{place}/{target}" for place in places[:16] for target in targets[:2])]
     return tuple(dict.fromkeys(places))
 
 
@@ -118,48 +130,43 @@ _MOVES: Final = frozenset({"set-location", "sl", "cd", "chdir", "push-location",
 
 # -- cmd ----------------------------------------------------------------------------------------------------
 
-_WORD: Final = re.compile(
-    r"(?P<lead>(?:/[A-Za-z]+:|[A-Za-z]+=)?)\"(?P<quoted>[A-Za-z0-9_.:\\/*?+#@$~{}\[\],;=' ()-]*)\""
-    r"|(?P<bare>(?:[A-Za-z0-9_.:\\/*?+#@$~{}\[\],=-]|'[A-Za-z0-9_.-]*')+)",
-    re.ASCII,
-)
 _SPLITS: Final = re.compile(r"[,;=']")
 """Signs at which cmd cuts the words of its own commands."""
 
 
-def _cmd(script: str, here: tuple[str, ...]) -> tuple[list[Found], Finding | None]:
-    words = _cmd_words(script)
+def _cmd(script: str, here: tuple[str, ...], depth: int) -> Judged:
+    words = words_of(script)
     if words is None:
         why = "It contains a sign that means something to cmd, or that is not judged."
         return [], Finding(Class.UNJUDGED, "syntax", why)
     if not words:
         return [], Finding(Class.UNJUDGED, "empty", "There is no command in it.")
+    if plain_name(words[0]) in _SHELLS:
+        return _wrapped(words, here, depth), None
     found = program(words, here, builtin=True)
     if words[0].lower() in windows_programs("cmd") and any(map(_SPLITS.search, words)):
         return [found], Finding(Class.UNJUDGED, "syntax", "It is not certain where cmd cuts its words.")
     return [found], None
 
 
-def _cmd_words(script: str) -> tuple[str, ...] | None:
-    """The words of one line without any sign of cmd's; None where there is one. Quotes have to hold a whole word."""
-    words: list[str] = []
-    at = 0
-    if "\n" in script or re.match(r"[^ \t]*[,;='\"]", script):
-        return None
-    while at < len(script):
-        if len(words) > WORD_LIMIT:
-            return None
-        if script[at] in " \t":
-            at += 1
-            continue
-        word = _WORD.match(script, at)
-        if word is None or (word.end() < len(script) and script[word.end()] not in " \t"):
-            return None
-        if word["bare"] is not None:
-            words.append(word["bare"])
-        else:
-            if word["quoted"].endswith("\\") or not word["quoted"]:
-                return None
-            words.append(word["lead"] + word["quoted"])
-        at = word.end()
-    return tuple(words)
+# -- a shell inside a shell -----------------------------------------------------------------------------------
+
+_SHELLS: Final = frozenset({"cmd", "powershell", "pwsh"})
+_QUIET: Final = re.compile(r"[-/](?:noprofile|nop|nologo|noninteractive|noni)", re.IGNORECASE)
+
+
+def _wrapped(words: tuple[str, ...], here: tuple[str, ...], depth: int) -> list[Found]:
+    """Judge `cmd /c LINE` or `powershell -Command SCRIPT` with what is in it."""
+    name, rest = plain_name(words[0]), list(words[1:])
+    while rest and name != "cmd" and _QUIET.fullmatch(rest[0]):
+        rest.pop(0)
+    given = rest.pop(0).lower() if rest else ""
+    wanted = {"/c"} if name == "cmd" else {"-command", "-c", "/command", "/c"}
+    if given not in wanted or not rest:
+        why = f"Nobody has judged {name} started like this."
+        return [Found(words, Finding(Class.UNJUDGED, "unknown-option", why))]
+    if name == "cmd":
+        inner, doubt = of_script(quoted(tuple(rest)), "cmd", here, depth + 1)
+    else:
+        inner, doubt = of_script(" ".join(rest), "powershell", here, depth + 1)
+    return [Found(words, doubt or Finding(Class.OBSERVE, str(name), "Runs what follows it.")), *inner]

@@ -85,7 +85,9 @@ def test_a_redirection_after_several_commands_stands_alone() -> None:
     "script",
     [
         "a 'x", "a \"x", "a (", "a )", "if a", "a;;", "a &&", "$(", "`",
-        "f() { a; }", "function f { a; }", "case x in x) a;; esac", "[[ a == b ]]", "((1))", "a <<E\nx\nE",
+        "f() { a; }", "function f { a; }", "case x in x) a;; esac", "[[ a =~ b ]]", "[[ -v x ]]",
+        "[[ 1 -eq 1 ]]", "[[ a ]]", "[[ -f a", "[[ a == b(c) ]]", "[[ a == $(b) && -v c ]]",
+        "((1))", "a <<E\nx\nE",
         "a <<'E'\nx\nE",
         "coproc a", "select x in a; do b; done", "declare x=1", "export X=1", "local x", "unset x",
         "a $'\\x72'", "a $\"x\"", "a ${x:=y}", "a ${x:-$(b)}", "a ${!x}", "a ${x@P}", "a ${x/y/z}", "a $((x[1]))",
@@ -110,7 +112,9 @@ def test_a_doubt_still_lists_what_was_found() -> None:
     assert {program.argv for program in taken.programs} >= {("rm", "x"), ("id",), ("ls",)}
 
 
-@pytest.mark.parametrize("script", ["a &> f", "a &>> f", "a |& b", "a <<< b", "a <(b)", "a >(b)"])
+@pytest.mark.parametrize(
+    "script", ["[[ -f a ]]", '[[ $x == b || ! -d "$y" ]]', "a &> f", "a &>> f", "a |& b", "a <<< b", "a <(b)", "a >(b)"]
+)
 def test_sh_is_not_bash(script: str) -> None:
     assert take_apart(script, SH).doubt
     assert not take_apart(script, BASH).doubt
