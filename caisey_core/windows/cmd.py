@@ -7,13 +7,13 @@ from typing import Final
 
 WORD_LIMIT: Final = 256
 _WORD: Final = re.compile(
-    r"(?P<lead>(?:/[A-Za-z]+:|[A-Za-z]+=)?)\"(?P<quoted>[A-Za-z0-9_.:\\/*?+#@$~{}\[\],|&<>;=' ()-]*)\""
+    r"(?P<lead>(?:/[A-Za-z]+:|[A-Za-z]+=)?)\"(?P<quoted>[A-Za-z0-9_.:\\/*?+#@$~{}\[\],|&<>^;=' ()-]*)\""
     r"|(?P<bare>(?:[A-Za-z0-9_.:\\/*?+#@$~{}\[\],=-]|'[A-Za-z0-9_.-]*')+)",
     re.ASCII,
 )
 
 
-"""Between two quotes that hold a whole word, `|`, `&`, `<` and `>` are letters; `%`, `!` and `^` are not."""
+"""Between two quotes that hold a whole word, `|`, `&`, `<`, `>` and `^` are letters; `%` and `!` are not."""
 
 
 def words_of(script: str) -> tuple[str, ...] | None:

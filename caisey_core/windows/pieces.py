@@ -61,12 +61,22 @@ OPEN_BLOCK: Final = _of(r"[ \t\n]*\{")
 IF: Final = _of(r"if[ \t]*(?=\()")
 ELSE: Final = _of(r"[ \t\n]*(elseif[ \t]*(?=\()|else(?=[ \t\n]*\{))")
 FOREACH: Final = _of(r"foreach[ \t]*(?=\()")
+WHILE: Final = _of(r"while[ \t]*(?=\()")
+COUNTED: Final = _of(
+    r"for[ \t]*\([ \t]*\$([a-z][a-z0-9_]*)[ \t]*=[ \t]*\d+[ \t]*;[ \t]*\$\1[ \t]*-(?:lt|le|gt|ge)[ \t]*"
+    r"(?:\d+|\$[a-z][a-z0-9_]*(?:\.(?:count|length))?)[ \t]*;[ \t]*\$\1(?:\+\+|--)[ \t]*\)"
+)
+TRY: Final = _of(r"try(?=[ \t\n]*\{)")
+CATCH: Final = _of(r"[ \t\n]*(?:catch|finally)(?=[ \t\n]*\{)")
 LOOP_VARIABLE: Final = _of(r"\([ \t]*\$([a-z][a-z0-9_]*)[ \t]+in[ \t]+")
 ASSIGNMENT: Final = _of(r"\$([a-z][a-z0-9_]*)[ \t]*[-+]?=(?!=)[ \t\n]*")
 STEERING: Final = _of(
-    r".*preference|ps.*|ofs|outputencoding|error.*|maximum.*|log.*|formatenumerationlimit|input|args|this|home|host|pid"
-    r"|profile|pwd|my.*|matches|true|false|null|stack.*|event.*|sender|foreach|switch|nested.*|execution.*|shellid|is.*"
-    r"|console.*|currently.*|env|transcript|enabled.*|verbose.*|whatif.*|confirm.*|report.*"
+    r".*preference|ps(?:bound|cmdlet|command|culture|debug|default|edition|email|home|item|module|native|script|sender|session"
+    r"|style|uiculture|version|log|console).*|ofs|outputencoding|error|errorview|maximum.*count|log(?:command|engine|provider).*"
+    r"|formatenumerationlimit|input|args|this|home|host|pid|profile|pwd|myinvocation|matches|true|false|null|stacktrace"
+    r"|event|eventargs|eventsubscriber|sender|foreach|switch|nestedpromptlevel|executioncontext|shellid"
+    r"|is(?:linux|macos|windows|coreclr)|consolefilename|currentlyexecutingcommand|env|transcript|enabledexperimentalfeatures"
+    r"|reporterrorshow.*|_"
 )
 """Variables that steer PowerShell or that it sets by itself."""
 NAME: Final = _of(

@@ -14,7 +14,7 @@ from caisey_core.windows.pieces import names_of
 
 SHARED: Final = names_of(
     "curl docker podman kubectl git python python3 java node npm pip pip3 gem php dotnet nvidia-smi openssl rustc cargo"
-    " cmake terraform ssh pwsh go ruby perl gcc make helm"
+    " cmake tar terraform ssh pwsh go ruby perl gcc make helm"
 )
 """Programs that take the same options on Windows as elsewhere."""
 _PLACED: Final = re.compile(r"c:\\windows\\(?:system32|sysnative)\\([a-z0-9_]+(?:\.exe|\.com)?)", re.IGNORECASE)
@@ -48,6 +48,8 @@ def program(words: tuple[Word, ...], here: tuple[str, ...], *, builtin: bool) ->
     if row is None or row.wrapper:
         return Found(words, Finding(Class.UNJUDGED, "unknown-program", f"{name} is not in the table."))
     rest = words[1:]
+    if rest == ("/?",) and row.dash == "slash" and row.risk is Class.OBSERVE:
+        return Found(words, Finding(Class.OBSERVE, name, "Shows how it is used."))
     if row.dash == "slash":
         rest = tuple(word.lower() if isinstance(word, str) else word for word in rest)
     return by_row(row, name, words, rest, here, opened)

@@ -1,7 +1,7 @@
 """A PowerShell script taken apart into the commands it would start, with a doubt where that is not certain.
 
 Only a small part of the language is read: pipelines of commands with literal arguments, blocks for filters, pure
-expressions, `if` and `foreach`. Every character has to be part of something that one pattern here accepts
+expressions, conditions and loops. Every character has to be part of something that one pattern here accepts
 (about_Parsing, about_Quoting_Rules); whatever is left over ends the reading with a doubt. There is no way to call a
 method, a static member or a command that is not named in the text, but for short lists of those that compute.
 """
@@ -140,15 +140,27 @@ class _Reader:
                 if word[1].lower() == "elseif":
                     self.condition()
                 else:
-                    self.need(pieces.OPEN_BLOCK, "A block is expected.")
-                    self.statements("}")
+                    self.body()
+            return
+        if self.take(pieces.WHILE):
+            self.condition()
+            return
+        if found := self.take(pieces.COUNTED):
+            self.variable_to_set(found[1])
+            self.body()
+            return
+        if self.take(pieces.TRY):
+            self.body()
+            self.need(pieces.CATCH, "What catches an error is not plain.")
+            self.body()
+            while self.take(pieces.CATCH):
+                self.body()
             return
         if self.take(pieces.FOREACH):
             self.variable_to_set(self.need(pieces.LOOP_VARIABLE, "The variable of a loop is not plain.")[1])
             self.pipeline(")")
             self.at += 1
-            self.need(pieces.OPEN_BLOCK, "A block is expected.")
-            self.statements("}")
+            self.body()
             return
         if found := self.take(pieces.ASSIGNMENT):
             self.variable_to_set(found[1])
@@ -158,6 +170,9 @@ class _Reader:
         self.need(pieces.OPEN_PAREN, "A condition is expected.")
         self.pipeline(")")
         self.at += 1
+        self.body()
+
+    def body(self) -> None:
         self.need(pieces.OPEN_BLOCK, "A block is expected.")
         self.statements("}")
 
@@ -390,11 +405,8 @@ class _Reader:
             if found := self.take(pieces.IN_DOUBLE):
                 more: str | None = found[0].replace('""', '"')
             elif self.take(pieces.SUBEXPRESSION):
-                before = len(self.steps)
                 self.pipeline(")")
                 self.at += 1
-                if len(self.steps) > before:
-                    raise _DoubtError("A command stands in a string.")
                 more = None
             elif found := self.take(pieces.ENVIRONMENT):
                 value = self.of_environment(found[1])

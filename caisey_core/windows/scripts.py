@@ -160,6 +160,8 @@ def _wrapped(words: tuple[str, ...], here: tuple[str, ...], depth: int) -> list[
     name, rest = plain_name(words[0]), list(words[1:])
     while rest and name != "cmd" and _QUIET.fullmatch(rest[0]):
         rest.pop(0)
+    if name == "powershell" and rest and not rest[0].startswith(("-", "/")):
+        rest.insert(0, "-c")  # what pwsh takes for a file
     given = rest.pop(0).lower() if rest else ""
     wanted = {"/c"} if name == "cmd" else {"-command", "-c", "/command", "/c"}
     if given not in wanted or not rest:

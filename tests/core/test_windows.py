@@ -117,7 +117,9 @@ def test_everyday_reading_is_not_asked_for() -> None:
         ('powershell -c "Stop-Service x"', "cmd", Class.REVERSIBLE, "Stop-Service"),
         ("powershell -c Get-Process; Remove-Item x", "powershell", Class.DESTRUCTIVE, "Remove-Item"),
         ("powershell -enc SQBFAFgA", "cmd", Class.UNJUDGED, "unknown-option"),
-        ("powershell Get-Process", "cmd", Class.UNJUDGED, "unknown-option"),
+        ("powershell Get-Process", "cmd", Class.OBSERVE, "powershell"),
+        ("pwsh Get-Process", "cmd", Class.UNJUDGED, "unknown-option"),
+        ("powershell x.ps1", "cmd", Class.UNJUDGED, "syntax"),
         ("cmd /c " * 8 + "ver", "cmd", Class.UNJUDGED, "nesting"),
         ("", "cmd", Class.UNJUDGED, "empty"),
         ("ipconfig\r\ndel x", "cmd", Class.UNJUDGED, "syntax"),
@@ -139,7 +141,7 @@ def test_every_command_is_listed_also_of_a_script_that_was_not_read() -> None:
         "Stop-Process",
         "ForEach-Object",
     ]
-    doubted = judge_script("try { Remove-Item x } catch { }", "powershell")
+    doubted = judge_script("do { Remove-Item x } while ($true)", "powershell")
     assert (doubted.risk, [judged.argv for judged in doubted.commands]) == (Class.UNJUDGED, [("Remove-Item",)])
     assert doubted.commands[0].risk is Class.DESTRUCTIVE
 
@@ -158,11 +160,13 @@ def test_a_literal_is_what_powershell_makes_of_it() -> None:
         "'a", '"a', "{", "}", "(", ")", "@{", "@(", "a |", "| a", "a ||b", "a && b", "a & ", "& a", ". a", "a `\n b",
         "a `", "a > b", "a 2>b", "a 2>&2", "a < b", "a 'b'c", "a \"b\"c", "@'\nx\n'@", '@"\nx\n"@', "<# a #> b",
         "#requires -x", "a @b", "a @b.c", "$a:b", "${a}", "$global:x", "$a = {b}", "$a.b()", "$a.b = 1", "$a++",
-        "--$a", "[a]::b", "[a]::b()", "[a.b]$c", "[int[]]$a", "{a}", "a --% b", "while (1) {a}", "function a {}",
-        "try {a} catch {}", "switch (1) {}", "param($a)", "class a {}", "return a", "a;;|b", "$(a)", "\"$(a)\"",
+        "--$a", "[a]::b", "[a]::b()", "[a.b]$c", "[int[]]$a", "{a}", "a --% b",  "function a {}", "try {1}",
+        "do {1} while (1)", "while 1 {2}", "for ($i = a; $i -lt 3; $i++) {1}",
+        "for (;;) {1}", "try {1} catch [x] {2}", "$_ = 1", "for ($i = 0; $j -lt 3; $i++) {1}",
+         "switch (1) {}", "param($a)", "class a {}", "return a", "a;;|b", "$(a)", "\"$(a)\"",
         "\"${a}\"", "\"$a:b\"", "\"`n\"", "a –b", "a ‘b’", "a “b”", "$PSDefaultParameterValues = 1", "$env:x = 1",
         "$ErrorActionPreference = 'x'", "$a = 1 = 2", "a $b$c", "a -b: c", "a\x00", "a\u00a0b", "a\u200b",
-        "foreach ($PSx in 1) {a}", "a b,", "1..", "-a", "$a -foo 1", "@{a}", "@{a=1", "a[", "%", "? x", "if (1)",
+        "foreach ($PSHOME in 1) {a}", "a b,", "1..", "-a", "$a -foo 1", "@{a}", "@{a=1", "a[", "%", "? x", "if (1)",
         "7z x", "'a' | 'b'", "1 | 2", "a | $b", "é", "a é",
     ],
 )  # fmt: skip
@@ -218,6 +222,12 @@ def test_a_list_is_never_lighter_than_its_parts(commands: list[str], joint: str)
             "@({})",
             "if ({}) {{ 1 }}",
             "if (1) {{ {} }}",
+            "try {{ {} }} catch {{ 1 }}",
+            "try {{ 1 }} catch {{ {} }}",
+            "while ({}) {{ 1 }}",
+            "while ($true) {{ {} }}",
+            "for ($i = 0; $i -lt 3; $i++) {{ {} }}",
+            'Write-Host "a $({}) b"',
             "if (1) {{ 2 }} else {{ {} }}",
             "foreach ($i in 1) {{ {} }}",
             "$a = {}",
@@ -260,10 +270,14 @@ def test_case_changes_nothing(command: str, change: object) -> None:
     assert (again.risk, again.rule) == (plain.risk, plain.rule) or "environment" in (plain.rule, again.rule)
 
 
+SENSITIVE = ("curl", "python", "node", "java", "tar")
+"""Programs from elsewhere, to whose options case matters."""
+
+
 @settings(max_examples=500)
 @given(cmd, st.sampled_from([str.upper, str.lower, str.swapcase]))
 def test_case_changes_nothing_for_cmd(line: str, change: object) -> None:
-    assert risk(change(line), "cmd") is risk(line, "cmd") or line.startswith(("curl", "python", "node", "java"))  # type: ignore[operator]
+    assert risk(change(line), "cmd") is risk(line, "cmd") or line.startswith(SENSITIVE)  # type: ignore[operator]
 
 
 @settings(max_examples=300)
