@@ -202,7 +202,7 @@ def test_no_pieces_make_it_raise_and_what_harms_is_seen(script: str) -> None:
     verdict = judge_script(script, "powershell")
     encoded(verdict)
     bare = re.sub(r"'[^']*'|\"[^\"]*\"|#[^\n]*", "", script)
-    if re.search(r"[&`<–’é]|--%|iex|Remove-Item|HKLM:.SAM|\\\\s", bare):
+    if re.search(r"[&`<–’é]|--%|(?:\A|[;|({\n])[ \t]*(?:iex|Remove-Item)", bare):
         assert verdict.risk is not Class.OBSERVE
 
 
