@@ -24,7 +24,7 @@ SCRIPT_LIMIT: Final = 8 * 1024
 PROGRAM_LIMIT: Final = 256
 DEPTH_LIMIT: Final = 60
 TURN_LIMIT: Final = 8
-"""How many words a loop may have to be read once for each."""
+"""How many words a loop may have to be read once for each; all loops of a script together eight times as many."""
 
 SHELLS: Final = {
     "/bin/sh": False,
@@ -196,6 +196,7 @@ class _Reader:
     why: str = ""
     bound: dict[bytes, ShellWord] = field(default_factory=dict)
     """What the variable of a loop stands for while the loop is read for one of its words."""
+    turned: int = 0
 
     def doubt(self, why: str) -> None:
         self.why = self.why or why
@@ -410,9 +411,11 @@ class _Reader:
             for value in values
         )
         changed = re.search(rb"\b(?:read|for|printf|getopts|mapfile|readarray)\b|\b%b\+?=" % re.escape(name), body)
-        if self.bound or changed or not known or not 1 <= len(values) <= TURN_LIMIT or b"$" not in body:
+        few = 1 <= len(values) <= TURN_LIMIT and len(values) * len(body) <= SCRIPT_LIMIT // 8
+        if self.bound or changed or not known or not few or b"$" not in body:
             return [{}]
-        return [{name: value} for value in values]
+        self.turned += len(values)
+        return [{name: value} for value in values] if self.turned <= 8 * TURN_LIMIT else [{}]
 
     def assigned(self, node: Node, depth: int) -> None:
         """Read assignments that stand alone: they hold for every command after them."""
