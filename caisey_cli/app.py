@@ -70,6 +70,7 @@ TABLE: Final[dict[str, tuple[Row, ...]]] = {
         Row("export", "reading", "Write a session's ticket note from its records."),
         Row("verify", "reading", "Check a session's records, from their stored bytes."),
     ),
+    "Policy": (Row("policy explain", "policy", "Say how a command is judged, by which rule and why; nothing is run."),),
     "Workspace": (
         Row("init", "init", "Found a workspace on a relay; you become its first admin."),
         Row(

@@ -26,6 +26,8 @@ DECISIONS: Final = {
     Class.DESTRUCTIVE: Decision.QUORUM,
     Class.UNJUDGED: Decision.QUORUM,
 }
+WINDOWS: Final = frozenset({"powershell", "cmd"})
+"""Shells of Windows by their names; no agent runs them yet, so they are judged only for who asks."""
 _CALM: Final = frozenset({"echo", "printf", "true", ":", "timeout", "sudo", "time"})
 COMMAND_LIMIT: Final = 256
 ARGV_LIMIT: Final = 8 * 1024
@@ -60,7 +62,7 @@ def judge_argv(argv: Sequence[str]) -> Verdict:
 
 
 def judge_script(script: str, shell: str) -> Verdict:
-    """Judge a script as the shell at this absolute path would run it."""
+    """Judge a script as the shell at this absolute path would run it, or `powershell` or `cmd`."""
     return _script(script, shell, ())
 
 
@@ -77,6 +79,10 @@ def _argv(argv: Sequence[str], here: tuple[str, ...]) -> Verdict:
 
 
 def _script(script: str, shell: str, here: tuple[str, ...]) -> Verdict:
+    if shell in WINDOWS:
+        from caisey_core.windows.scripts import of_script
+
+        return _verdict(*of_script(script, shell, here))
     found, doubt = taken_apart(script, shell, here, 0)
     return _verdict(found, doubt)
 

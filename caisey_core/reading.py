@@ -61,25 +61,26 @@ def _normal(path: str) -> str:
 def _patterns() -> tuple[re.Pattern[str], re.Pattern[str], re.Pattern[str], re.Pattern[str]]:
     paths: Paths = table().paths
     return (
-        _any(_path_regex(pattern) for pattern in paths.secret),
-        _any(_path_regex(pattern) for pattern in paths.public),
-        _any(_path_regex(pattern) for pattern in paths.quiet),
-        _any(_path_regex(tail) for pattern in paths.secret for tail in _tails(pattern)),
+        any_of(path_regex(pattern) for pattern in paths.secret),
+        any_of(path_regex(pattern) for pattern in paths.public),
+        any_of(path_regex(pattern) for pattern in paths.quiet),
+        any_of(path_regex(tail) for pattern in paths.secret for tail in tails(pattern)),
     )
 
 
-def _any(parts: object) -> re.Pattern[str]:
+def any_of(parts: object) -> re.Pattern[str]:
+    """One pattern for several."""
     return re.compile("|".join(dict.fromkeys(parts)), re.IGNORECASE)  # type: ignore[call-overload]
 
 
-def _path_regex(pattern: str) -> str:
+def path_regex(pattern: str) -> str:
     """`*` stays within a name, `**` does not."""
     parts = re.split(r"(\*\*/|\*\*|\*)", pattern)
     meaning = {"**/": "(?:.*/)?", "**": ".*", "*": "[^/]*"}
     return "".join(meaning.get(part, re.escape(part)) for part in parts)
 
 
-def _tails(pattern: str) -> list[str]:
+def tails(pattern: str) -> list[str]:
     """What is left of a pattern seen from within one of its directories."""
     names = pattern.removeprefix("/").removeprefix("**/").split("/")
     tails = ["/".join(names[index:]) for index in range(len(names))]
@@ -92,11 +93,11 @@ def _secret(path: str) -> bool:
 
 
 def _secret_tail(text: str) -> bool:
-    _, public, _, tails = _patterns()
+    _, public, _, ends = _patterns()
     path = posixpath.normpath(text)
     while path.startswith("../"):
         path = path[3:]
-    return bool(tails.fullmatch(path) or _patterns()[0].fullmatch("/" + path)) and not public.fullmatch("/" + path)
+    return bool(ends.fullmatch(path) or _patterns()[0].fullmatch("/" + path)) and not public.fullmatch("/" + path)
 
 
 def _quiet(path: str) -> bool:
@@ -195,7 +196,8 @@ def awk_only_prints(program: str) -> bool:
 # -- addresses ----------------------------------------------------------------------------------------------
 
 _URL: Final = re.compile(
-    r"(?:https?://)?(?:[A-Za-z0-9_][A-Za-z0-9_.-]*|\[[0-9A-Fa-f:.]+\])(?::\d+)?(?:[/?][^\s{}\[\]@]*)?", re.ASCII
+    r"(?:https?://)?(?:[A-Za-z0-9_][A-Za-z0-9_.-]*|\[[0-9A-Fa-f:.]+\])(?::\d+)?(?:[/?][^\s{}\[\]@]*)?",
+    re.ASCII | re.IGNORECASE,
 )
 _METADATA: Final = re.compile(r"169\.254\.|metadata|fd00:ec2|100\.100\.100\.200", re.IGNORECASE)
 

@@ -6,13 +6,15 @@ A row names a class; its options, their values and its operands can only make th
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 from caisey_core.kinds import Class
 from caisey_core.reading import awk_only_prints, plain_url, sed_only_prints, sensitive
-from caisey_core.table import Glob, Row, Use, Word, read
+from caisey_core.slashes import read_slashes
+from caisey_core.table import Glob, Row, Use, Word
+from caisey_core.table import read as read_dashes
 
 ORDER: Final = tuple(Class)
 
@@ -57,9 +59,22 @@ def unknown(name: str, rule: str, what: str) -> Finding:
     return Finding(Class.UNJUDGED, rule, f"Nobody has judged {name} with {what}.")
 
 
-def by_row(row: Row, name: str, words: tuple[Word, ...], rest: tuple[Word, ...], here: tuple[str, ...]) -> Found:
+Opened = Callable[[str, Word, str, tuple[str, ...], bool], Finding | None]
+"""What an operand makes of a command: its kind, itself, the program's name, where relative paths may start, and whether
+whole directories are read."""
+
+
+def by_row(
+    row: Row,
+    name: str,
+    words: tuple[Word, ...],
+    rest: tuple[Word, ...],
+    here: tuple[str, ...],
+    opened: Opened | None = None,
+) -> Found:
     """Judge the command `words`, of which `rest` follows the program's name, by its row or a subcommand's."""
     parts: tuple[Row, ...] = (row,)
+    read = read_slashes if row.dash == "slash" else read_dashes
     if row.sub:
         leading, at = read(row.known, row, rest, stop=True)
         chosen, used = _subcommand(row, rest[at:])
@@ -71,7 +86,7 @@ def by_row(row: Row, name: str, words: tuple[Word, ...], rest: tuple[Word, ...],
         parts, name = (row, chosen), f"{name} {chosen.title}".strip()
     else:
         use, _ = read(row.known, row, rest)
-    finding, opens = by_use(parts, name, use, here)
+    finding, opens = by_use(parts, name, use, here, opened)
     return Found(words, finding, opens, any(part.sends for part in parts))
 
 
@@ -94,9 +109,11 @@ def _fits(word: Word, spellings: re.Pattern[str]) -> bool:
     return isinstance(word, str) and bool(spellings.fullmatch(word))
 
 
-def by_use(parts: tuple[Row, ...], name: str, use: Use, here: tuple[str, ...]) -> tuple[Finding, bool]:
+def by_use(
+    parts: tuple[Row, ...], name: str, use: Use, here: tuple[str, ...], opened: Opened | None = None
+) -> tuple[Finding, bool]:
     """Judge a command that was read by `parts`, the last of which counts most; also whether it opens a file."""
-    row = parts[-1]
+    row, opened = parts[-1], opened or _operand
     findings = [Finding(row.risk, name, row.why)]
     if use.odd:
         findings.append(unknown(name, "unknown-option", use.odd))
@@ -116,13 +133,13 @@ def by_use(parts: tuple[Row, ...], name: str, use: Use, here: tuple[str, ...]) -
                 findings.append(unknown(name, "unknown-value", f"this value of {option}"))
         if known.get(option) == "<":
             opens = True
-            if sensitive(value, here):
-                findings.append(SECRET)
-    found, opened = _operands(row, name, use, here)
-    return heaviest([*findings, *found]), opens or opened
+            if finding := opened("files", value, name, here, False):
+                findings.append(finding)
+    found, more = _operands(row, name, use, here, opened)
+    return heaviest([*findings, *found]), opens or more
 
 
-def _operands(row: Row, name: str, use: Use, here: tuple[str, ...]) -> tuple[list[Finding], bool]:
+def _operands(row: Row, name: str, use: Use, here: tuple[str, ...], opened: Opened) -> tuple[list[Finding], bool]:
     findings: list[Finding] = []
     kinds = row.operand_kinds
     instead = row.instead.split()
@@ -147,7 +164,7 @@ def _operands(row: Row, name: str, use: Use, here: tuple[str, ...]) -> tuple[lis
         pairs.append(("files", "."))
     for kind, word in pairs:
         opens = opens or kind in {"files", "archive"}
-        finding = _operand(kind, word, name, here, deep)
+        finding = opened(kind, word, name, here, deep)
         if finding:
             findings.append(finding)
     return findings, opens

@@ -23,6 +23,8 @@ SCRIPT_LIMIT: Final = 8 * 1024
 """Bytes of the longest script that is taken apart; a longer one is a doubt as a whole."""
 PROGRAM_LIMIT: Final = 256
 DEPTH_LIMIT: Final = 60
+TURN_LIMIT: Final = 8
+"""How many words a loop may have to be read once for each; all loops of a script together eight times as many."""
 
 SHELLS: Final = {
     "/bin/sh": False,
@@ -82,13 +84,26 @@ def take_apart(script: str, shell: str) -> TakenApart:
 def _too_much(source: bytes) -> str:
     if len(source) > SCRIPT_LIMIT:
         return f"It is longer than {SCRIPT_LIMIT} bytes."
+    if len(source.split(None, WORD_LIMIT)) > WORD_LIMIT:
+        return "It has too many words to be taken apart in time."
     if any(source.count(sign) > most for sign, most in _ENTANGLING):
         return "It is too entangled to be taken apart in time."
     return ""
 
 
-_ENTANGLING: Final = ((b"|", 200), (b"${", 100), (b"`", 40), (b"=(", 8), (b"<<", 20))
+_ENTANGLING: Final = (
+    (b"|", 200),
+    (b"${", 100),
+    (b"`", 40),
+    (b"=(", 8),
+    (b"<<", 20),
+    (b"[[", 40),
+    (b"[", 400),
+    (b"<", 200),
+)
 """Signs on which the grammar takes more than linear time when there are many of them."""
+WORD_LIMIT: Final = 1024
+"""How many words a script may have, each of which is looked at as a path."""
 _CHUNK: Final = 64
 
 
@@ -127,6 +142,15 @@ _ARITHMETIC: Final = re.compile(rb"\$\(\([0-9 \t+*/%()<>-]*\)\)")
 _BLANK: Final = re.compile(rb"(?:[ \t]|(?<=[ \t])\\\n|\\\n(?=[ \t]))*")
 _SPACE: Final = re.compile(rb"(?:[ \t\n]|(?<=[ \t\n])\\\n|\\\n(?=[ \t]))*")
 _DESCRIPTOR: Final = re.compile(r"[0-9]|-")
+_TESTED: Final = rb"(?:(?!-)[A-Za-z0-9_./:,@%+\0-]+|\"(?!-)[A-Za-z0-9_./:,@%+\0 -]*\")"
+_CONDITION: Final = rb"(?:![ \t]+)?(?:-[bcdefghkLprsSuwxz][ \t]+%b|-n[ \t]+%b|%b[ \t]+(?:==?|!=)[ \t]+%b)" % (
+    (_TESTED,) * 4
+)
+_DOUBLE_TEST: Final = re.compile(rb"\[\[[ \t]+%b(?:[ \t]+(?:&&|\|\|)[ \t]+%b)*[ \t]+\]\]" % (_CONDITION, _CONDITION))
+"""Tests in double brackets that compare texts or look at files; those that compute may run what a text holds."""
+_USED: Final = re.compile(rb'(")?\$\{?((?<=\{)[a-z_][a-z0-9_]*(?=\})|(?<=\$)[a-z_][a-z0-9_]*)\}?(?(1)")')
+_PLAIN_TEXT: Final = re.compile(r"[A-Za-z0-9_./:@%+,=-]+", re.ASCII)
+_PLAIN_PATTERN: Final = re.compile(r"[A-Za-z0-9_./:@%+,=*?-]+", re.ASCII)
 _LOWER_NAME: Final = re.compile(rb"[a-z_][a-z0-9_]*")
 _BACKTICK_UNSAFE: Final = re.compile(rb"""[\\"']""")
 _RESERVED: Final = re.compile(
@@ -170,6 +194,9 @@ class _Reader:
     bash: bool
     programs: list[Program] = field(default_factory=list)
     why: str = ""
+    bound: dict[bytes, ShellWord] = field(default_factory=dict)
+    """What the variable of a loop stands for while the loop is read for one of its words."""
+    turned: int = 0
 
     def doubt(self, why: str) -> None:
         self.why = self.why or why
@@ -334,6 +361,9 @@ class _Reader:
         """Read `[ ... ]`, which is a command like any other; tree-sitter gives its expression instead of words."""
         raw = self.skeleton(node, depth)
         words = raw.split()
+        if self.bash and _DOUBLE_TEST.fullmatch(raw):
+            self.programs.append(Program(argv=("[[",), patterns=(None,)))
+            return
         if words[:1] != [b"["] or words[-1:] != [b"]"] or b"\n" in raw:
             self.doubt("A test in double brackets is not judged.")
             return
@@ -350,7 +380,8 @@ class _Reader:
 
     def loop(self, node: Node, depth: int) -> None:
         """Read `for name in words; do ...; done`."""
-        at, seen = node.start_byte, 0
+        at, name = node.start_byte, b""
+        values: list[ShellWord] = []
         for child in node.children:
             gap = self.source[at : child.start_byte]
             word = bool(_WORD_NODE.fullmatch(child.type))
@@ -358,17 +389,33 @@ class _Reader:
                 self.doubt("It is not certain where the words of a loop begin and end.")
             at = child.end_byte
             if child.type == "variable_name":
+                name = self.raw(child)
                 if not _LOWER_NAME.fullmatch(self.raw(child)):
                     self.doubt("A loop sets a variable that may steer the shell or a program.")
             elif word:
-                self.word(child, depth)
+                values.append(self.word(child, depth))
             elif child.type == "do_group":
-                self.statement(child, depth + 1)
+                for turn in self.turns(name, values, self.raw(child)):
+                    self.bound, outer = turn or self.bound, self.bound
+                    self.statement(child, depth + 1)
+                    self.bound = outer
             elif child.is_named:
                 self.outside(child, depth)
             else:
-                seen += 1
                 self.token(child, frozenset({"for", "in", ";", "\n"}))
+
+    def turns(self, name: bytes, values: list[ShellWord], body: bytes) -> list[dict[bytes, ShellWord]]:
+        """What the variable of a loop stands for each time; one empty turn where that is not certain."""
+        known = all(
+            _PLAIN_TEXT.fullmatch(value.text) if value.text else _PLAIN_PATTERN.fullmatch(value.pattern or "")
+            for value in values
+        )
+        changed = re.search(rb"\b(?:read|for|printf|getopts|mapfile|readarray)\b|\b%b\+?=" % re.escape(name), body)
+        few = 1 <= len(values) <= TURN_LIMIT and len(values) * len(body) <= SCRIPT_LIMIT // 8
+        if self.bound or changed or not known or not few or b"$" not in body:
+            return [{}]
+        self.turned += len(values)
+        return [{name: value} for value in values] if self.turned <= 8 * TURN_LIMIT else [{}]
 
     def assigned(self, node: Node, depth: int) -> None:
         """Read assignments that stand alone: they hold for every command after them."""
@@ -383,6 +430,10 @@ class _Reader:
 
     def word(self, node: Node, depth: int) -> ShellWord:
         """Read one word: its text, or None where the shell decides what it becomes."""
+        used = _USED.fullmatch(self.raw(node)) if self.bound else None
+        value = self.bound.get(used[2]) if used else None
+        if used and value and (value.text is not None or used[1]):
+            return value
         return self.decode(self.skeleton(node, depth))
 
     def skeleton(self, node: Node, depth: int) -> bytes:
@@ -391,8 +442,14 @@ class _Reader:
             return self.raw(node)
         text, at = b"", node.start_byte
         for start, end in self.holes(node, depth):
-            text, at = text + self.source[at:start] + b"\0", end
+            text, at = text + self.source[at:start] + self.known(self.source[start:end]), end
         return (text + self.source[at : node.end_byte]).lstrip(b" \t\n")
+
+    def known(self, expansion: bytes) -> bytes:
+        """What an expansion becomes, or a NUL."""
+        used = _USED.fullmatch(expansion) if self.bound else None
+        value = self.bound.get(used[2]) if used else None
+        return value.text.encode() if value and value.text is not None else b"\0"
 
     def holes(self, node: Node, depth: int) -> list[tuple[int, int]]:
         if depth > DEPTH_LIMIT:

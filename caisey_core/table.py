@@ -75,17 +75,19 @@ class Row(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename=
     words: str = ""
     risk: Class = Class.OBSERVE
     options: str = ""
-    dash: Literal["letters", "word"] = "letters"
-    """Whether `-la` is two options or one."""
+    dash: Literal["letters", "word", "slash"] = "letters"
+    """Whether `-la` is two options or one; `slash`: options are `/x`, as Windows has them (see `slashes`)."""
     numbers: bool = False
     """Whether `-50` is an option."""
+    bundle: bool = False
+    """Whether the first word is options even without a dash (`tar tf x`)."""
     values: dict[str, str] = {}
     """Option -> the pattern its value has to match."""
     raises: tuple[Raise, ...] = ()
     needs: str = ""
     """Options of which one has to be there."""
     operands: str = "none"
-    """What each operand is, the last kind repeated: none text names files pattern sed awk url archive."""
+    """What each operand is, the last kind repeated: none text names files pattern sed awk url archive key."""
     shape: str = ""
     """A pattern that all operands, joined by blanks, have to match."""
     most: int | None = None
@@ -169,19 +171,31 @@ def table() -> Table:
     rows: dict[str, Row] = {}
     paths: Paths | None = None
     for path in sorted(FOLDER.glob("*.toml")):
-        try:
-            file = convert(tomllib.loads(path.read_text("utf-8")), _File)
-        except ValueError as error:
-            raise ValueError(f"{path.name}: {error}") from error
-        paths = file.paths or paths
-        for row in file.program:
-            for name in row.names.split():
-                if name in rows:
-                    raise ValueError(f"{path.name}: {name} has two rows")
-                rows[name] = row
+        paths = _add(path, rows) or paths
     if paths is None:
         raise ValueError(f"{FOLDER} names no sensitive paths")
     return Table(rows, paths)
+
+
+@cache
+def windows_programs(name: str) -> dict[str, Row]:
+    """The rows of one file of Windows' own programs."""
+    rows: dict[str, Row] = {}
+    _add(FOLDER / "windows" / f"{name}.toml", rows)
+    return rows
+
+
+def _add(path: Path, rows: dict[str, Row]) -> Paths | None:
+    try:
+        file = convert(tomllib.loads(path.read_text("utf-8")), _File)
+    except ValueError as error:
+        raise ValueError(f"{path.name}: {error}") from error
+    for row in file.program:
+        for name in row.names.split():
+            if name in rows:
+                raise ValueError(f"{path.name}: {name} has two rows")
+            rows[name] = row
+    return file.paths
 
 
 def _spellings(word: str) -> re.Pattern[str]:
@@ -221,6 +235,7 @@ def read(known: dict[str, str], row: Row, words: tuple[Word, ...], *, stop: bool
     use, at = Use(), 0
     if row.verbatim:
         return Use(operands=list(words), loose=None in words), len(words)
+    words = _unbundled(known, row, words)
     while at < len(words):
         word = words[at]
         at += 1
@@ -245,9 +260,20 @@ def read(known: dict[str, str], row: Row, words: tuple[Word, ...], *, stop: bool
     return use, at
 
 
+def _unbundled(known: dict[str, str], row: Row, words: tuple[Word, ...]) -> tuple[Word, ...]:
+    """Write the dash in front of a first word of options; where only the last takes a value, it means the same."""
+    first = words[0] if words else None
+    if not row.bundle or not isinstance(first, str) or not re.fullmatch("[A-Za-z]+", first):
+        return words
+    plain = all(known.get(f"-{letter}") == "" for letter in first[:-1])
+    return ("-" + first if plain else "--" + first, *words[1:])
+
+
 def _option(known: dict[str, str], row: Row, use: Use, word: str, words: tuple[Word, ...], at: int) -> int:
-    if row.numbers and word[1:].isascii() and word[1:].isdigit():
-        return at
+    if row.numbers and word[0] == "-" and row.dash == "letters":
+        word = "-" + word[1:].lstrip("0123456789")
+        if word == "-":
+            return at
     if row.dash == "word" or word.startswith("--"):
         name, sign, value = word.partition("=")
         if row.dash == "word" and word in known:

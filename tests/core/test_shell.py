@@ -76,6 +76,34 @@ def test_redirections_assignments_and_patterns(script: str, program: Program) ->
     assert not take_apart(script, SH).doubt
 
 
+@pytest.mark.parametrize(
+    ("script", "programs"),
+    [
+        ("for f in x y; do a $f; done", [("a", "x"), ("a", "y")]),
+        ('for f in x; do a ${f} "$f" "${f}"; done; b $f', [("a", "x", "x", "x"), ("b", None)]),
+        ('for f in x; do a "$f/y" /z/$f.w $g; done', [("a", "x/y", "/z/x.w", None)]),
+        ("for f in '*' y; do a $f; done", [("a", None)]),
+        ("for f in x; do a ${f}y $fy '$f' \\$f \"\\$f\"; done", [("a", "xy", None, "$f", "$f", "$f")]),
+        ("for f in -x; do a $f | b; done", [("a", "-x"), ("b",)]),
+        ("for f in x; do read f; a $f; done", [("read", "f"), ("a", None)]),
+        ("for f in x; do f=y; a $f; done", [("a", None)]),
+        ("for f in x; do for g in y z; do a $f $g; done; done", [("a", None, "y"), ("a", None, "z")]),
+        ("for f in $x; do a $f; done", [("a", None)]),
+        ("for f in 'x y'; do a $f; done", [("a", None)]),
+        ("for f in x y; do a; done", [("a",)]),
+    ],
+)
+def test_a_loop_is_read_for_each_of_its_words(script: str, programs: list[tuple[str | None, ...]]) -> None:
+    assert argvs(script) == programs
+    assert argvs(script, BASH) == programs
+
+
+def test_a_loop_over_a_pattern_is_known_only_in_quotes() -> None:
+    quoted = take_apart('for f in /v/*.log; do a "$f"; done', SH).programs[-1]
+    assert (quoted.argv, quoted.patterns) == (("a", None), (None, "/v/*.log"))
+    assert take_apart("for f in /v/*.log; do a $f; done", SH).programs[-1].patterns == (None, None)
+
+
 def test_a_redirection_after_several_commands_stands_alone() -> None:
     assert take_apart("{ a; b; } > f", SH).programs[-1] == Program(writes=("f",))
     assert take_apart("a | b > f", SH).programs[-1] == Program(writes=("f",))
@@ -85,7 +113,9 @@ def test_a_redirection_after_several_commands_stands_alone() -> None:
     "script",
     [
         "a 'x", "a \"x", "a (", "a )", "if a", "a;;", "a &&", "$(", "`",
-        "f() { a; }", "function f { a; }", "case x in x) a;; esac", "[[ a == b ]]", "((1))", "a <<E\nx\nE",
+        "f() { a; }", "function f { a; }", "case x in x) a;; esac", "[[ a =~ b ]]", "[[ -v x ]]",
+        "[[ 1 -eq 1 ]]", "[[ a ]]", "[[ -f a", "[[ a == b(c) ]]", "[[ a == $(b) && -v c ]]",
+        "((1))", "a <<E\nx\nE",
         "a <<'E'\nx\nE",
         "coproc a", "select x in a; do b; done", "declare x=1", "export X=1", "local x", "unset x",
         "a $'\\x72'", "a $\"x\"", "a ${x:=y}", "a ${x:-$(b)}", "a ${!x}", "a ${x@P}", "a ${x/y/z}", "a $((x[1]))",
@@ -110,7 +140,9 @@ def test_a_doubt_still_lists_what_was_found() -> None:
     assert {program.argv for program in taken.programs} >= {("rm", "x"), ("id",), ("ls",)}
 
 
-@pytest.mark.parametrize("script", ["a &> f", "a &>> f", "a |& b", "a <<< b", "a <(b)", "a >(b)"])
+@pytest.mark.parametrize(
+    "script", ["[[ -f a ]]", '[[ $x == b || ! -d "$y" ]]', "a &> f", "a &>> f", "a |& b", "a <<< b", "a <(b)", "a >(b)"]
+)
 def test_sh_is_not_bash(script: str) -> None:
     assert take_apart(script, SH).doubt
     assert not take_apart(script, BASH).doubt
@@ -155,7 +187,8 @@ PIECES = (
     "2>f", "2>&1", ">f", ">>g", "<f", ">&2", "<&", "&>f", "|&", ";;", "<<E", "\nE\n", "<<<", "<(", "x=1 ", "*",
     "?", "~", "-", "^", "%", "@", "2",
     "$((1+1))", "[[ ", "]]", "$'", "é", "case x in ", "function ", "a()", "true", "in ", "a 'q r'", 'b "$x y"',
-    "c $(a)", "a \\; b", "b ${x#a}",
+    "c $(a)", "a \\; b", "b ${x#a}", "for i in p -q; do a $i", '"$i"', " x${i}z", " $i",
+    "for i in *; do b \"$i\"", "for i in a b; do $i",
 )  # fmt: skip
 
 

@@ -1,0 +1,178 @@
+"""The smallest pieces of PowerShell that are understood: patterns, values, and lists of what only computes."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Final
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """A literal; `bare`: without quotes."""
+
+    text: str
+    bare: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Items:
+    """Several values."""
+
+    values: tuple[Value, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Fields:
+    """A table, its keys in lower case."""
+
+    entries: tuple[tuple[str, Value], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """A script block; the commands in it are listed beside those around it."""
+
+
+BLOCK: Final = Block()
+Value = Text | Items | Fields | Block | None
+"""None: it is known only when it runs."""
+
+
+def _of(pattern: str) -> re.Pattern[str]:
+    return re.compile(pattern, re.IGNORECASE | re.ASCII)
+
+
+def names_of(text: str) -> frozenset[str]:
+    """The words of a text."""
+    return frozenset(text.split())
+
+
+_END: Final = r"(?=[\s|;)}]|\Z)"
+BLANK: Final = _of(r"[ \t]*")
+BLANK_SOME: Final = _of(r"[ \t]+")
+SPACE: Final = _of(r"[ \t\n]*")
+BETWEEN: Final = _of(r"[ \t\n;]+")
+COMMENT: Final = _of(r"#(?!requires)[^\n]*")
+PIPE: Final = _of(r"\|(?!\|)[ \t\n]*")
+COMMA: Final = _of(r"[ \t]*,[ \t\n]*")
+OPEN_PAREN: Final = _of(r"\(")
+OPEN_BLOCK: Final = _of(r"[ \t\n]*\{")
+IF: Final = _of(r"if[ \t]*(?=\()")
+ELSE: Final = _of(r"[ \t\n]*(elseif[ \t]*(?=\()|else(?=[ \t\n]*\{))")
+FOREACH: Final = _of(r"foreach[ \t]*(?=\()")
+WHILE: Final = _of(r"while[ \t]*(?=\()")
+COUNTED: Final = _of(
+    r"for[ \t]*\([ \t]*\$([a-z][a-z0-9_]*)[ \t]*=[ \t]*\d+[ \t]*;[ \t]*\$\1[ \t]*-(?:lt|le|gt|ge)[ \t]*"
+    r"(?:\d+|\$[a-z][a-z0-9_]*(?:\.(?:count|length))?)[ \t]*;[ \t]*\$\1(?:\+\+|--)[ \t]*\)"
+)
+TRY: Final = _of(r"try(?=[ \t\n]*\{)")
+CATCH: Final = _of(r"[ \t\n]*(?:catch|finally)(?=[ \t\n]*\{)")
+LOOP_VARIABLE: Final = _of(r"\([ \t]*\$([a-z][a-z0-9_]*)[ \t]+in[ \t]+")
+ASSIGNMENT: Final = _of(r"\$([a-z][a-z0-9_]*)[ \t]*[-+]?=(?!=)[ \t\n]*")
+STEERING: Final = _of(
+    r".*preference|ps(?:bound|cmdlet|command|culture|debug|default|edition|email|home|item|module|native|script|sender|session"
+    r"|style|uiculture|version|log|console).*|ofs|outputencoding|error|errorview|maximum.*count|log(?:command|engine|provider).*"
+    r"|formatenumerationlimit|input|args|this|home|host|pid|profile|pwd|myinvocation|matches|true|false|null|stacktrace"
+    r"|event|eventargs|eventsubscriber|sender|foreach|switch|nestedpromptlevel|executioncontext|shellid"
+    r"|is(?:linux|macos|windows|coreclr)|consolefilename|currentlyexecutingcommand|env|transcript|enabledexperimentalfeatures"
+    r"|reporterrorshow.*|_"
+)
+"""Variables that steer PowerShell or that it sets by itself."""
+NAME: Final = _of(
+    r"(?:c:\\windows\\(?:system32|sysnative)\\)?"
+    rf"(?!(?:if|else|elseif|foreach|for|while|do|switch|function|filter|class|enum|try|catch|finally|trap|throw|return|exit|break"
+    rf"|continue|param|begin|process|end|data|using|in|until|workflow|parallel|sequence|dynamicparam|define|var|hidden"
+    rf"|static|interface|module|namespace|public|private|command|configuration|inlinescript|clean){_END})"
+    rf"[a-z][a-z0-9_]*(?:-[a-z0-9_]+)*(?:\.exe|\.com)?{_END}"
+)
+FOREACH_NAME: Final = _of(r"foreach(?=[ \t\n]*\{)")
+SIGN_NAME: Final = _of(r"[%?](?=[ \t\n{])")
+PARAMETER: Final = _of(rf"-([a-z_?][a-z0-9_]*)(?:(:)|{_END})")
+BARE: Final = _of(r"(?:\.(?!\.?[\s(])|[a-z0-9_\\/:*?+~%^=!-]|\.\.?(?=[\s|;,)}\\/]|\Z))[a-z0-9_.\\/:*?+~%^=!\[\]@#-]*")
+LEAD: Final = _of(r"/[a-z]+:")
+"""An option of a program, whose value stands in quotes."""
+PATH_REST: Final = _of(r"[\\/][a-z0-9_.\\/*?~-]*")
+HARMLESS_REDIRECT: Final = _of(rf"[1-6*]?>[ \t]*\$null{_END}|2>&1{_END}")
+FILTER_BLOCK: Final = _of(r"\{((?:[^{}()`&|<>;@$\n]|\$(?:true|false|null)\b)*)\}")
+
+# -- expressions
+
+NUMBER: Final = _of(r"(?:0x[0-9a-f]+|\d+(?:\.\d+)?)(?:[kmgtp]b)?(?![\w.]*\w)|\d+(?=\.\.)")
+SINGLE: Final = _of(r"'((?:[^'\n]|'')*)'(?!')")
+QUOTE: Final = _of(r'"(?!")')
+IN_DOUBLE: Final = _of(r'(?:[^"`$\n]|""|\$(?=[ "]))+')
+SUBEXPRESSION: Final = _of(r"\$\(")
+ENVIRONMENT: Final = _of(r"\$env:([a-z_][a-z0-9_]*)")
+VARIABLE: Final = _of(r"\$([a-z_][a-z0-9_]*)(?!:)(?![\w])")
+MEMBER: Final = _of(r"\.([a-z_][a-z0-9_]*)(\()?")
+CLOSE_INDEX: Final = _of(r"[ \t]*\]")
+LIST_OPEN: Final = _of(r"@\([ \t\n]*")
+TABLE_OPEN: Final = _of(r"@\{")
+KEY: Final = _of(r"(?:([a-z_][a-z0-9_]*)|'([^'\n]*)'|\"([^\"`$\n]*)\")[ \t]*=[ \t\n]*")
+TYPE: Final = _of(r"\[([a-z][a-z0-9.]*)\](?!\[)")
+STATIC: Final = _of(r"::([a-z][a-z0-9]*)(\()?")
+_WORDS: Final = names_of(
+    "eq ne gt ge lt le like notlike match notmatch contains notcontains in notin is isnot as replace split join f"
+    " band bor bxor shl shr"
+)
+OPERATOR: Final = _of(
+    r"-(?:and|or|xor|"
+    + "|".join(f"[ci]?{word}" for word in _WORDS)
+    + r")(?![\w-])|\.\.|[+*/%](?![+*/%=])|-(?![\w=-])|,"
+)
+UNARY: Final = _of(r"(?:-(?:not|split|join)(?![\w-])|!|[-+](?![-+a-z=]))[ \t]*")
+
+TYPES: Final = names_of(
+    "int int32 int64 long uint32 uint64 double decimal single float string datetime timespan bool char version guid"
+    " array pscustomobject ordered byte ipaddress string[]"
+)
+STATICS: Final = frozenset(
+    {("math", name, True) for name in names_of("round floor ceiling truncate abs max min pow sqrt")}
+    | {("datetime", name, False) for name in ("now", "today", "utcnow", "maxvalue", "minvalue")}
+    | {
+        ("environment", name, False)
+        for name in names_of(
+            "osversion machinename username userdomainname version is64bitoperatingsystem is64bitprocess"
+            " processorcount systemdirectory tickcount newline"
+        )
+    }
+    | {("timespan", name, True) for name in ("fromseconds", "fromminutes", "fromhours", "fromdays", "frommilliseconds")}
+    | {("string", name, True) for name in ("join", "format", "isnullorempty", "isnullorwhitespace")}
+    | {("datetime", name, True) for name in ("daysinmonth", "fromfiletime", "fromfiletimeutc", "isleapyear")}
+)
+"""Static members that only compute."""
+METHODS: Final = names_of(
+    "adddays addhours addminutes addmonths addseconds addyears addmilliseconds tostring touniversaltime tolocaltime"
+    " toshortdatestring tolongdatestring toshorttimestring tolongtimestring trim trimstart trimend tolower toupper"
+    " split substring startswith endswith contains indexof lastindexof padleft padright subtract tofiletime"
+)
+"""Methods that only compute, whatever object has them."""
+
+_USER: Final = "C:/Users/x"
+KNOWN: Final[dict[str, Text]] = {
+    name: Text(text)
+    for name, text in {
+        "$home": _USER,
+        "$env:userprofile": _USER,
+        "$env:homepath": "/Users/x",
+        "$env:homedrive": "C:",
+        "$env:temp": f"{_USER}/AppData/Local/Temp",
+        "$env:tmp": f"{_USER}/AppData/Local/Temp",
+        "$env:appdata": f"{_USER}/AppData/Roaming",
+        "$env:localappdata": f"{_USER}/AppData/Local",
+        "$env:windir": "C:/Windows",
+        "$env:systemroot": "C:/Windows",
+        "$env:systemdrive": "C:",
+        "$env:programdata": "C:/ProgramData",
+        "$env:allusersprofile": "C:/ProgramData",
+        "$env:public": "C:/Users/Public",
+        "$env:programfiles": "C:/Program Files",
+        "$env:computername": "localhost",
+    }.items()
+}
+"""Variables by what they stand for when a path is looked at."""
+HARMLESS_ENVIRONMENT: Final = names_of(
+    "path pathext username userdomain userdnsdomain logonserver processor_architecture number_of_processors os comspec"
+    " sessionname psmodulepath processor_identifier processor_level processor_revision clientname"
+)

@@ -1,0 +1,174 @@
+"""Scripts of PowerShell and lines of cmd, judged: every command in them, and a doubt where that may not be all."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import Final
+
+from caisey_core.kinds import Class
+from caisey_core.rules import Finding, Found
+from caisey_core.table import Word, windows_programs
+from caisey_core.windows.cmd import quoted, words_of
+from caisey_core.windows.cmdlets import by_cmdlet, cmdlets
+from caisey_core.windows.grammar import seen
+from caisey_core.windows.pieces import Items, Text
+from caisey_core.windows.programs import plain_name, program, row_of
+from caisey_core.windows.reader import Part, Step, read
+from caisey_core.words import strange_text
+
+SCRIPT_LIMIT: Final = 8 * 1024
+DEPTH_LIMIT: Final = 4
+MOVE_LIMIT: Final = 3
+_LOOKALIKE: Final = re.compile("[\u2010-\u2015\u2018-\u201f\u2212\uff02\uff07\uff0d\u2032\u2033\u00b4]")
+"""Signs that PowerShell takes for dashes and quotes, or that look like them."""
+
+
+Judged = tuple[list[Found], Finding | None]
+
+
+def of_script(script: str, shell: str, here: tuple[str, ...], depth: int = 0) -> Judged:
+    """Every command of a script for `powershell` or `cmd`, judged, and a doubt. Never raises."""
+    if depth > DEPTH_LIMIT:
+        return [], Finding(Class.UNJUDGED, "nesting", "It starts programs through too many others.")
+    script = script.replace("\r\n", "\n").strip(" \t\n")
+    doubt = strange_text(script)
+    if len(script.encode(errors="replace")) > SCRIPT_LIMIT:
+        doubt = f"It is longer than {SCRIPT_LIMIT} bytes."
+    if doubt:
+        return [], Finding(Class.UNJUDGED, "syntax", doubt)
+    return (_powershell if shell == "powershell" else _cmd)(script, here, depth)
+
+
+# -- PowerShell ---------------------------------------------------------------------------------------------
+
+
+def _powershell(script: str, here: tuple[str, ...], depth: int) -> Judged:
+    taken = read(script)
+    moves = [step for step in taken.steps if step.name.lower() in _MOVES]
+    here = _places(moves, here)
+    found = [one for step in taken.steps for one in _step(step, here, depth)]
+    doubt = taken.doubt
+    if len(moves) > MOVE_LIMIT:
+        doubt = doubt or "It changes its directory too often."
+    if not doubt and _LOOKALIKE.search(script):
+        doubt = "It contains a sign that PowerShell takes for a dash or a quote."
+    names = {step.name.lower() for step in taken.steps}
+    others, accepted = seen(script)
+    others = tuple(name for name in others if name.lower() not in names)
+    if doubt:
+        found += [_named(name, here) for name in dict.fromkeys(others)]
+        return found, Finding(Class.UNJUDGED, "syntax", doubt)
+    if accepted and any(_objects(name, taken.steps) for name in others):
+        return found, Finding(Class.UNJUDGED, "syntax", "It is not certain which commands are in it.")
+    if taken.environment:
+        name = taken.environment[0]
+        why = f"It shows the variable {name} of the environment, which may hold a secret."
+        return found, Finding(Class.SENSITIVE, "environment", why)
+    if taken.empty:
+        return found, Finding(Class.UNJUDGED, "empty", "There is no command in it.")
+    return found or [Found((script,), Finding(Class.OBSERVE, "expression", "Computes a value."))], None
+
+
+def _step(step: Step, here: tuple[str, ...], depth: int) -> list[Found]:
+    row = cmdlets().get(step.name.lower())
+    if row is not None:
+        return [by_cmdlet(row, step, here)]
+    name = plain_name(step.name)
+    words: tuple[Word, ...] = (step.name, *map(_native, step.parts))
+    if name in _SHELLS and None not in words:
+        return _wrapped(tuple(str(word) for word in words), here, depth)
+    if name is None or row_of(name, builtin=False) is None or (name == "curl" and step.name.lower() != "curl.exe"):
+        why = f"{step.name} is not in the table."
+        return [Found(step.words, Finding(Class.UNJUDGED, "unknown-program", why))]
+    return [program(words, here, builtin=False)]
+
+
+def _native(part: Part) -> str | None:
+    """An argument as a program gets it, or None where that is not certain."""
+    if part.name:
+        return part.raw if re.fullmatch(r"-[A-Za-z0-9_]+(?::[A-Za-z0-9_.-]+)?", part.raw) else None
+    if isinstance(part.value, Items):
+        texts = [value.text if isinstance(value, Text) else None for value in part.value.values]
+        plain = all(text and re.fullmatch(r"[A-Za-z0-9_.-]+", text) for text in texts)
+        return ",".join(text or "" for text in texts) if plain and " " not in part.raw else None
+    if not isinstance(part.value, Text):
+        return None
+    text = part.value.text
+    return text if text and '"' not in text and not text.endswith("\\") and not text.startswith("@") else None
+
+
+def _named(name: str, here: tuple[str, ...]) -> Found:
+    """A command of which only the name was seen."""
+    step = Step(name, ())
+    row = cmdlets().get(name.lower())
+    if row is not None and row.risk is not Class.OBSERVE:
+        return by_cmdlet(row, step, here)
+    why = "It stands in a part that was not taken apart."
+    return Found((name,), Finding(Class.UNJUDGED, "syntax", why))
+
+
+def _objects(name: str, steps: tuple[Step, ...]) -> bool:
+    """Whether a name that only the grammar takes for a command speaks against the reading."""
+    if not re.match(r"[A-Za-z&.]", name):
+        return False
+    texts = [part.value.text for step in steps for part in step.parts if isinstance(part.value, Text)]
+    return not any(re.search(rf"(?<![\w-]){re.escape(name)}(?![\w-])", text) for text in texts)
+
+
+def _places(moves: Iterable[Step], here: tuple[str, ...]) -> tuple[str, ...]:
+    """Every directory a relative path of the script may start from."""
+    places = list(here)
+    for step in moves:
+        targets = [part.value.text for part in step.parts if isinstance(part.value, Text)]
+        places += [*targets[:2], *(f"{place}/{target}" for place in places[:16] for target in targets[:2])]
+    return tuple(dict.fromkeys(places))
+
+
+_MOVES: Final = frozenset({"set-location", "sl", "cd", "chdir", "push-location", "pushd"})
+
+
+# -- cmd ----------------------------------------------------------------------------------------------------
+
+_SPLITS: Final = re.compile(r"[,;=']")
+"""Signs at which cmd cuts the words of its own commands."""
+
+
+def _cmd(script: str, here: tuple[str, ...], depth: int) -> Judged:
+    words = words_of(script)
+    if words is None:
+        why = "It contains a sign that means something to cmd, or that is not judged."
+        return [], Finding(Class.UNJUDGED, "syntax", why)
+    if not words:
+        return [], Finding(Class.UNJUDGED, "empty", "There is no command in it.")
+    if plain_name(words[0]) in _SHELLS:
+        return _wrapped(words, here, depth), None
+    found = program(words, here, builtin=True)
+    if words[0].lower() in windows_programs("cmd") and any(map(_SPLITS.search, words)):
+        return [found], Finding(Class.UNJUDGED, "syntax", "It is not certain where cmd cuts its words.")
+    return [found], None
+
+
+# -- a shell inside a shell -----------------------------------------------------------------------------------
+
+_SHELLS: Final = frozenset({"cmd", "powershell", "pwsh"})
+_QUIET: Final = re.compile(r"[-/](?:noprofile|nop|nologo|noninteractive|noni)", re.IGNORECASE)
+
+
+def _wrapped(words: tuple[str, ...], here: tuple[str, ...], depth: int) -> list[Found]:
+    """Judge `cmd /c LINE` or `powershell -Command SCRIPT` with what is in it."""
+    name, rest = plain_name(words[0]), list(words[1:])
+    while rest and name != "cmd" and _QUIET.fullmatch(rest[0]):
+        rest.pop(0)
+    if name == "powershell" and rest and not rest[0].startswith(("-", "/")):
+        rest.insert(0, "-c")  # what pwsh takes for a file
+    given = rest.pop(0).lower() if rest else ""
+    wanted = {"/c"} if name == "cmd" else {"-command", "-c", "/command", "/c"}
+    if given not in wanted or not rest:
+        why = f"Nobody has judged {name} started like this."
+        return [Found(words, Finding(Class.UNJUDGED, "unknown-option", why))]
+    if name == "cmd":
+        inner, doubt = of_script(quoted(tuple(rest)), "cmd", here, depth + 1)
+    else:
+        inner, doubt = of_script(" ".join(rest), "powershell", here, depth + 1)
+    return [Found(words, doubt or Finding(Class.OBSERVE, str(name), "Runs what follows it.")), *inner]
