@@ -478,7 +478,7 @@ class Frame(App[None]):
     def action_page(self, step: int) -> None:
         """Scrolls the transcript."""
         view = self.transcript
-        view.scroll_relative(y=step * max(1, view.size.height - 1), animate=False)
+        view.scroll_relative(y=step * max(1, view.size.height - 1), animate=False, immediate=True)
 
 
 def _keys(keys: list[tuple[str, str]], width: int | None = None) -> Row:

@@ -73,7 +73,7 @@ class TranscriptView(ScrollView, can_focus=True):
         model.dirty = None
         self.virtual_size = Size(self._width, self._ends[-1] if self._ends else 0)
         if self.following:
-            self.scroll_to(y=self.max_scroll_y, animate=False, force=True)
+            self._to(self.max_scroll_y)
         self.refresh()
 
     def _lay_out(self, model: Model, first: int) -> None:
@@ -144,13 +144,17 @@ class TranscriptView(ScrollView, can_focus=True):
 
     # -- going somewhere ----------------------------------------------------------------------------------
 
+    def _to(self, y: float) -> None:
+        """Scrolls now: put off until the next refresh, the end would be one that has moved on, and be lost by that."""
+        self.scroll_to(y=y, animate=False, force=True, immediate=True)
+
     def go(self, at: int, row: int = 0) -> None:
         """Marks a block and brings it (or a row under its head) into view."""
         self.marked = at
         begin = (self._ends[at - 1] if at else 0) + row
         height = self.scrollable_content_region.height
         if not self.scroll_y <= begin < self.scroll_y + height - 1 or row:
-            self.scroll_to(y=max(0, min(begin - height // 3, self.max_scroll_y)), animate=False, force=True)
+            self._to(max(0, min(begin - height // 3, self.max_scroll_y)))
         self.refresh()
 
     def action_mark(self, step: int) -> None:
@@ -168,12 +172,12 @@ class TranscriptView(ScrollView, can_focus=True):
 
     def action_top(self) -> None:
         """The first row."""
-        self.scroll_to(y=0, animate=False, force=True)
+        self._to(0)
 
     def action_tail(self) -> None:
         """The last row; nothing is marked any more."""
         self.marked = None
-        self.scroll_to(y=self.max_scroll_y, animate=False, force=True)
+        self._to(self.max_scroll_y)
         self.refresh()
 
     def on_click(self, event: Click) -> None:
