@@ -16,10 +16,10 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input --quiet
 UV := .lock/bin/uv
 
-.PHONY: help venv demo test check format bench pictures completions lock clean
+.PHONY: help venv demo test test-long check format bench pictures completions lock clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 venv: $(VENV)/.installed ## make .venv with the pinned packages; again only when their list has changed
 	@:
@@ -28,7 +28,10 @@ demo: venv ## show everything once on this machine
 	@$(BIN)/caisey demo
 
 test: venv ## run the tests beside one another; ARGS="..." goes to pytest
-	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(ARGS)
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(ARGS)
+
+test-long: ## run the further cases that `make test` leaves out
+	@$(MAKE) test ARGS="-m long $(ARGS)"
 
 check: venv ## lint, formatting, types, import directions
 	@status=0; \

@@ -178,7 +178,7 @@ def test_with_a_check_that_always_passes_it_fails(tmp_path: Path) -> None:
     assert "The demo failed at step 3" in done.stderr
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.long)])
 def test_interrupted_it_leaves_nothing(tmp_path: Path, number: signal.Signals) -> None:
     (tmp_path / "tmp").mkdir()
     process = subprocess.Popen(

@@ -15,7 +15,7 @@ LINES = 10_000
 PACED = "for i in $(seq 10000); do echo line $i; [ $((i % 200)) = 0 ] && sleep 0.03; done; true"
 
 
-@pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.parametrize("seed", [1, pytest.param(2, marks=pytest.mark.long)])
 def test_ten_thousand_lines_while_the_relay_is_killed(world: World, seed: int) -> None:
     chance = random.Random(seed)  # noqa: S311  (a seed to replay, no secret)
     points = sorted(chance.sample(range(200, LINES - 400), 3))

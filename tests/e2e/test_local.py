@@ -257,7 +257,7 @@ def test_a_killed_terminal_leaves_the_others_alone(machine: Machine) -> None:
     assert (machine.pid("relay"), machine.pid("agent")) == (relay, agent)
 
 
-@pytest.mark.parametrize("number", range(8))
+@pytest.mark.parametrize("number", [1, 5, *(pytest.param(n, marks=pytest.mark.long) for n in (0, 2, 3, 4, 6, 7))])
 def test_a_founding_that_is_killed_anywhere_heals(machine: Machine, number: int) -> None:
     """Killed after so many of its files have come."""
     wanted = [

@@ -75,7 +75,7 @@ def lost(world: World, log: str, copy: Path) -> int:
     return before - len(journals.heads(world, log, "relay"))
 
 
-@pytest.mark.parametrize("by", ["both", "ana", "agent"])
+@pytest.mark.parametrize("by", ["both", *(pytest.param(by, marks=pytest.mark.long) for by in ("ana", "agent"))])
 def test_what_was_lost_comes_back_with_its_receipts(world: World, by: str) -> None:
     log = lasting(world)
     copy = back_up(world)
@@ -107,7 +107,7 @@ def test_what_was_lost_comes_back_with_its_receipts(world: World, by: str) -> No
     assert bodies(world, log, "relay") == bodies(world, log, "ana")
 
 
-@pytest.mark.parametrize("by", ["ana", "agent"])
+@pytest.mark.parametrize("by", ["ana", pytest.param("agent", marks=pytest.mark.long)])
 def test_a_relay_that_is_shown_its_own_checkpoint_knows_by_itself(world: World, by: str) -> None:
     log = lasting(world)
     copy = back_up(world)

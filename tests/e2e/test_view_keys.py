@@ -435,12 +435,12 @@ def test_every_key_of_the_transcript_moves_in_it(stage: Stage) -> None:
 
 def test_pages_scroll_whatever_has_the_keys(stage: Stage) -> None:
     with stage.view(columns=90, lines=20) as window:
-        window.type("seq 40")
-        window.shows("│ 40")
+        window.type("seq 401 440")
+        window.shows("│ 440")
         window.press("PPage")
-        until(lambda: "│ 40" not in window.screen)
+        until(lambda: "│ 440" not in window.screen)
         window.press("NPage", "NPage")  # a page is as high as what is said above the line has left of it
-        window.shows("│ 40")
+        window.shows("│ 440")
 
 
 # -- keys of the close-out ----------------------------------------------------------------------------------

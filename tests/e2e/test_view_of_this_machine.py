@@ -178,7 +178,7 @@ def test_a_terminal_that_is_closed_ends_the_view(nowhere: World, tmp_path: Path)
     assert nowhere.ok("me", "run", "local", "--", "uname") == "Linux\n"
 
 
-@pytest.mark.parametrize("how", ["left", "closed"])
+@pytest.mark.parametrize("how", ["left", pytest.param("closed", marks=pytest.mark.long)])
 def test_the_demo_ends_in_the_view_and_leaves_nothing(
     nowhere: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, how: str
 ) -> None:
