@@ -12,12 +12,12 @@ import asyncio
 import contextlib
 import secrets
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator, Callable, Sequence
 from time import monotonic
 from typing import TYPE_CHECKING, Final, Protocol, Self, TypeVar
 
 from caisey_cli.doors import Doors
+from caisey_cli.folded import PAGE, Followed, kept, verified
 from caisey_cli.founding import due, renewal
 from caisey_cli.local import Stopped
 from caisey_cli.refusals import apart, denied, other_history
@@ -64,8 +64,6 @@ if TYPE_CHECKING:
 __all__ = ["PAGE", "PATIENCE", "Connect", "Followed", "Line", "Peer", "denied", "over_websocket"]
 
 PATIENCE: Final = 60.0
-PAGE: Final = 32
-"""Entries read from the journal at once: at most 8 MiB."""
 TRIES: Final = 20
 """How often a change of the roster is made anew because somebody else was first."""
 _GRACE: Final = 0.25
@@ -97,25 +95,6 @@ Connect = Callable[[Link, str], Peer]
 def over_websocket(link: Link, plain_text_on: str) -> Peer:
     """The real thing."""
     return Connection(link, persistent=False, plain_text_on=plain_text_on)
-
-
-@dataclass(slots=True)
-class Followed:
-    """A log as far as this process has folded it. `ignored`: records that may not stand where they stand."""
-
-    id: LogId
-    session: Session = field(default_factory=Session)
-    length: int = 0
-    current: bool = False
-    ignored: set[Digest] = field(default_factory=set)
-
-    def take(self, record: Record, receipt: Receipt, roster: Roster) -> None:
-        """Folds the next record."""
-        self.length = receipt.seq
-        if self.session.writer_fault(record, receipt.received, roster) or self.session.order_fault(record):
-            self.ignored.add(record.digest)
-        else:
-            self.session.apply(record, receipt.seq, receipt.received)
 
 
 class Line:
@@ -527,35 +506,14 @@ class Line:
 
     def _chain(self, log: LogId, take: Callable[[Record, Receipt], None] = lambda *_placed: None) -> Chain:
         """What the journal holds of a log, verified; each record goes to `take`. Raises `RecordError`."""
-        chain = Chain()
-        for entry in self._kept(log):
-            try:
-                record = parse(entry.sealed)
-                if record.log != log:
-                    raise BadRecord("it belongs to another log")
-                chain.accept(record, entry.receipt)
-                take(record, entry.receipt)
-            except BadRecord as bad:
-                whose = "the roster" if log == self._home_log else f"session {session_code(log)}"
-                raise RecordError(
-                    f"In the journal {whose} is bad at record {entry.receipt.seq}: {str(bad).rstrip('.')}. "
-                    "Nothing was sent.",
-                    hint="'caisey verify' checks what is stored; the relay's and the endpoint's journals hold it too.",
-                ) from bad
-        return chain
+        return verified(self.journal, log, "the roster" if log == self._home_log else "", take)
 
     def _fold(self, log: LogId) -> None:
         old = self.logs[log]
         new = self.logs[log] = Followed(log, current=old.current)
-        for entry in self._kept(log):
+        for entry in kept(self.journal, log):
             if entry.receipt.seq <= old.length:
                 new.take(parse(entry.sealed), entry.receipt, self.roster)
-
-    def _kept(self, log: LogId) -> Iterator[Entry]:
-        after = 0
-        while page := self.journal.entries(log, after, PAGE):
-            yield from page
-            after = page[-1].receipt.seq
 
     # -- the relay's absence ------------------------------------------------------------------------------
 

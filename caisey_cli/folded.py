@@ -1,0 +1,68 @@
+"""Logs out of a home's journal: read page by page, verified as they are read, and folded as far as they may stand."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Final
+
+from caisey_core.chain import Chain
+from caisey_core.errors import BadRecord, RecordError
+from caisey_core.frames import Entry, Receipt
+from caisey_core.ids import Digest, LogId, session_code
+from caisey_core.journal import Journal
+from caisey_core.lifecycle import Session
+from caisey_core.record import Record, parse
+from caisey_core.roster import Roster
+
+PAGE: Final = 32
+"""Entries read from the journal at once: at most 8 MiB."""
+
+
+@dataclass(slots=True)
+class Followed:
+    """A log as far as this process has folded it. `ignored`: records that may not stand where they stand."""
+
+    id: LogId
+    session: Session = field(default_factory=Session)
+    length: int = 0
+    current: bool = False
+    ignored: set[Digest] = field(default_factory=set)
+
+    def take(self, record: Record, receipt: Receipt, roster: Roster) -> None:
+        """Folds the next record."""
+        self.length = receipt.seq
+        if self.session.writer_fault(record, receipt.received, roster) or self.session.order_fault(record):
+            self.ignored.add(record.digest)
+        else:
+            self.session.apply(record, receipt.seq, receipt.received)
+
+
+def kept(journal: Journal, log: LogId) -> Iterator[Entry]:
+    """What the journal holds of a log, in order."""
+    after = 0
+    while page := journal.entries(log, after, PAGE):
+        yield from page
+        after = page[-1].receipt.seq
+
+
+def verified(journal: Journal, log: LogId, what: str, take: Callable[[Record, Receipt], None]) -> Chain:
+    """What the journal holds of a log, verified; each record goes to `take`. Raises `RecordError`.
+
+    `what` the log is called in the error; empty: the session that it is.
+    """
+    chain = Chain()
+    for entry in kept(journal, log):
+        try:
+            record = parse(entry.sealed)
+            if record.log != log:
+                raise BadRecord("it belongs to another log")
+            chain.accept(record, entry.receipt)
+            take(record, entry.receipt)
+        except BadRecord as bad:
+            raise RecordError(
+                f"In the journal {what or f'session {session_code(log)}'} is bad at record {entry.receipt.seq}: "
+                f"{str(bad).rstrip('.')}. Nothing was sent.",
+                hint="'caisey verify' checks what is stored; the relay's and the endpoint's journals hold it too.",
+            ) from bad
+    return chain
