@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 STOPPED: Final = 130
 LINE: Final = 400
 """Characters of a command on its line; JSON has all of it."""
-_STOPPING: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_STOPPING: Final = (signal.SIGINT, signal.SIGTERM)
+"""Not SIGHUP: on a terminal that was closed a screen cannot be left properly, and lines may be meant to outlive it."""
 _LOOK: Final = 0.5
 
 

@@ -84,5 +84,13 @@ class Window:
         until(lambda: not re.search(words, self.screen), why=f"{words!r} is still there")
 
     def end(self) -> None:
-        """Ends this server."""
+        """Ends this server, as a terminal's window is closed; the program in it does not outlive that."""
+        program = self._tmux("list-panes", "-t", "a", "-F", "#{pane_pid}").strip()
         self._tmux("kill-server")
+        if program:
+            until(lambda: _ended(program), why=f"process {program} outlives its terminal")
+
+
+def _ended(process: str) -> bool:
+    state = subprocess.run(["ps", "-o", "stat=", "-p", process], check=False, capture_output=True, text=True).stdout
+    return not state.strip() or state.startswith("Z")
