@@ -5,7 +5,7 @@ from __future__ import annotations
 from caisey_cli import wording
 from caisey_cli.sanitize import inert_block
 from caisey_cli.tui.cards import Sheet
-from caisey_cli.tui.tone import Piece
+from caisey_cli.tui.tone import Piece, chopped
 
 
 def hidden(text: str) -> int:
@@ -15,12 +15,10 @@ def hidden(text: str) -> int:
 
 def shown(text: str, width: int) -> list[str]:
     """Every line, inert, cut where the window ends: `|` begins a line, `:` goes on with it."""
-    from rich.cells import chop_cells
-
     room = max(8, width - 4)
     found: list[str] = []
     for line in inert_block(text).expandtabs(4).split("\n"):
-        first, *rest = chop_cells(line, room) or [""]
+        first, *rest = chopped(line, room)
         found += [f"  | {first}", *(f"  : {each}" for each in rest)]
     return found
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import ClassVar, Final
 
-from rich.cells import chop_cells
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical, VerticalScroll
@@ -13,7 +12,7 @@ from textual.screen import ModalScreen
 
 from caisey_cli.asis import TEXT, Sheet
 from caisey_cli.tui.lines import Rows
-from caisey_cli.tui.tone import Row, clipped, folded, spread
+from caisey_cli.tui.tone import Row, chopped, clipped, folded, spread
 
 LABEL: Final = 12
 
@@ -119,7 +118,7 @@ class RecordSheet(ModalScreen[int]):
 def _labelled(label: str, text: str, tone: str, width: int) -> list[Row]:
     """A label with its text beside it; a word that is wider than the room (a digest) begins there all the same."""
     indent = min(max(LABEL, len(label) + 1), width // 2)
-    parts = [part for word in text.split(" ") for part in (chop_cells(word, width - indent) or [""])]
+    parts = [part for word in text.split(" ") for part in chopped(word, width - indent)]
     rows = folded(((" ".join(parts), tone),), width - indent) or [()]
     return [((f"{label if not n else '':<{indent}}", "dim"), *row) for n, row in enumerate(rows)]
 
@@ -132,4 +131,4 @@ def _hard(text: str, room: int) -> list[Row]:
     """A line of somebody else's, cut where the window ends."""
     if text.isascii():
         return [_bar(text[at : at + room]) for at in range(0, max(1, len(text)), room)]
-    return [_bar(part) for part in chop_cells(text, room)] or [_bar("")]
+    return [_bar(part) for part in chopped(text, room)]

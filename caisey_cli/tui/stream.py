@@ -12,9 +12,8 @@ from bisect import bisect_right
 from functools import lru_cache
 from typing import Final
 
-from rich.cells import chop_cells
-
 from caisey_cli.sanitize import decode, inert_block
+from caisey_cli.tui.tone import chopped
 
 MOST_LINES: Final = 200_000
 MOST_BYTES: Final = 32 * 1024 * 1024
@@ -183,4 +182,4 @@ def _folded(line: bytes, width: int) -> tuple[str, ...]:
     text = inert_block(decode(line)).expandtabs(8).replace("\n", "\\u{a}")
     if text.isascii():
         return tuple(text[at : at + width] for at in range(0, len(text), width)) or ("",)
-    return tuple(chop_cells(text, width)) or ("",)
+    return tuple(chopped(text, width))

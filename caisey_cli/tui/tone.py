@@ -101,6 +101,11 @@ def folded(row: Row, width: int, indent: int = 0) -> list[Row]:
     return [*rows, tuple(line)] if line else rows
 
 
+def chopped(text: str, width: int) -> list[str]:
+    """A text cut where the window ends, at least one part; nothing of it is left out."""
+    return chop_cells(text, width) or [text]  # Rich leaves out a text that has no width (a lone accent)
+
+
 def _words(text: str) -> Iterable[str]:
     """Words with the space before them."""
     start = 0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 from textual.events import Paste
@@ -18,6 +18,7 @@ from tests.tui.test_stream import controls
 from tests.tui.test_view import said
 
 
+@example("\u0301", 20)  # no width of its own
 @given(st.text(max_size=300), st.integers(20, 100))
 def test_everything_pasted_can_be_read(text: str, width: int) -> None:
     rows = shown(text, width)
