@@ -132,7 +132,6 @@ def test_what_it_shows_is_typed_can_be_kept_and_looked_at(tmp_path: Path) -> Non
 # -- sabotage ---------------------------------------------------------------------------------------------
 
 
-@pytest.mark.long
 def test_without_the_fault_it_fails(tmp_path: Path) -> None:
     """Somebody empties the spool before the relay starts."""
     programs = sabotaged(
@@ -147,7 +146,6 @@ def test_without_the_fault_it_fails(tmp_path: Path) -> None:
     assert nothing_left(tmp_path)
 
 
-@pytest.mark.long
 def test_with_the_agent_killed_it_fails(tmp_path: Path) -> None:
     """The agent is killed while the job is under way."""
     programs = sabotaged(
@@ -162,7 +160,6 @@ def test_with_the_agent_killed_it_fails(tmp_path: Path) -> None:
     assert nothing_left(tmp_path)
 
 
-@pytest.mark.long
 def test_with_the_approval_refused_it_fails(tmp_path: Path) -> None:
     """Whoever should approve denies."""
     programs = sabotaged(

@@ -44,11 +44,14 @@ def relay(tmp_path: Path) -> Iterator[Chooser]:
 
 
 def answer(terminal: Console, question: str, typed: str) -> None:
-    """Waits for a question that was not there before, and types an answer."""
-    seen = len(terminal.screen)
-    if question not in terminal.screen[terminal.answered :]:
-        until(lambda: question in terminal.screen[terminal.answered :], why=f"{question!r}: {terminal.screen[-500:]!r}")
-    terminal.answered = max(seen, len(terminal.screen))
+    """Waits for a question that was not there before and for its prompt (what is typed earlier, a hidden one loses)."""
+
+    def asked() -> bool:
+        said = terminal.screen[terminal.answered :]
+        return question in said and said.endswith(": ")
+
+    until(asked, why=f"{question!r}: {terminal.screen[-500:]!r}")
+    terminal.answered = len(terminal.screen)
     terminal.type(f"{typed}\n")
 
 
