@@ -57,7 +57,7 @@ def test_a_removed_member_s_view_goes_dark(world: World, tmp_path: Path) -> None
     session = next(each["session"] for each in world.shape("ana", "sessions", "--open")["sessions"])
     window = Window(world, tmp_path / "tmux", "kim", "watch", session, columns=110)
     try:
-        window.shows("watching")
+        window.shows(r"\blive\b")
         world.ok("sam", "remove", "kim", "--yes")
         window.shows("does not admit this device")
         window.shows("offline")
