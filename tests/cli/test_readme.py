@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 import shlex
-import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,7 @@ from caisey_core.errors import Exit
 from caisey_core.kinds import Namespace
 from tests.cli.test_app import _command
 from tests.cli.test_demo import play
-from tests.e2e.world import BIN, World, until
+from tests.e2e.world import World, until
 
 ROOT = Path(__file__).parent.parent.parent
 README = (ROOT / "README.md").read_text()
@@ -122,7 +121,7 @@ def test_three_machines_in_ten_lines(tmp_path: Path) -> None:
             if words[:2] == ["caisey-agent", "run"]:
                 world.start_agent()
                 continue
-            done = _typed(world, "agent" if who == "desk" else who, words)
+            done = world.typed("agent" if who == "desk" else who, words)
             assert done.returncode == 0, f"{line}: {done.stderr}"
             printed.append(done.stdout)
             if words[1] == "invite":
@@ -133,18 +132,6 @@ def test_three_machines_in_ten_lines(tmp_path: Path) -> None:
         until(lambda: "ACME" in world.ok("ana", "sessions"))
     finally:
         world.end()
-
-
-def _typed(world: World, who: str, words: list[str]) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [str(BIN / words[0]), *words[1:]],
-        env=world.environment | {"CAISEY_HOME": world.home(who), "CAISEY_AGENT_HOME": world.home(who)},
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
 
 
 @pytest.mark.parametrize("target", ["demo", "test", "check", "completions"])

@@ -27,22 +27,14 @@ Checks = dict[str, tuple[str, str, str]]
 
 def doctor(world: World, who: str, *words: str, program: str = "caisey", **environment: str) -> tuple[int, Checks]:
     """Exit status and findings by name (the last of a name)."""
-    command = [str(BIN / program), "doctor", "--home", world.home(who), "--json", *words]
+    command = [program, "doctor", "--home", world.home(who), "--json", *words]
     status, shape = asked(world, command, environment)
     assert shape["ok"] is (status == 0)
     return status, {each["name"]: (each["state"], each["text"], each["hint"]) for each in shape["checks"]}
 
 
 def asked(world: World, command: list[str], environment: dict[str, str]) -> tuple[int, dict[str, Any]]:
-    done = subprocess.run(
-        command,
-        env=world.environment | environment,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=100,
-        check=False,
-    )
+    done = world.finished(command, **environment)
     assert done.returncode in {0, 1}, done.stderr
     assert "Traceback" not in done.stderr
     found: dict[str, Any] = json.loads(done.stdout)

@@ -46,7 +46,7 @@ def test_the_steps_lead_to_a_first_session(tmp_path: Path) -> None:
                 words += ["--passphrase-file", str(secret)]
             if words[:2] == ["caisey-agent", "install"]:
                 words += ["--user", "--destination", str(tmp_path / "machine")]
-            done = typed(world, "agent" if who == "desk" else who, words)
+            done = world.typed("agent" if who == "desk" else who, words)
             assert done.returncode == 0, f"{line}: {done.stdout}{done.stderr}"
             printed[" ".join(shlex.split(command)[:2])] = done.stdout
             if words[1] == "invite":
@@ -64,18 +64,6 @@ def test_the_steps_lead_to_a_first_session(tmp_path: Path) -> None:
         until(lambda: "ACME" in world.ok("ana", "sessions"))
     finally:
         world.end()
-
-
-def typed(world: Secured, who: str, words: list[str]) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [str(BIN / words[0]), *words[1:]],
-        env=world.environment | {"CAISEY_HOME": world.home(who), "CAISEY_AGENT_HOME": world.home(who)},
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
 
 
 def test_every_option_of_the_other_programs_that_is_written_down_exists() -> None:

@@ -11,6 +11,9 @@ import pytest
 
 from tests.e2e.world import BIN, World, until
 
+LOOK = 0.05
+"""Seconds between two looks at a window; each is a process."""
+
 needs_tmux = pytest.mark.skipif(shutil.which("tmux") is None, reason="tmux is not installed")
 
 
@@ -74,7 +77,7 @@ class Window:
             return seen if re.search(words, seen) else ""
 
         try:
-            return until(looked, seconds=seconds)
+            return until(looked, seconds=seconds, every=LOOK)
         except AssertionError:
             raise AssertionError(f"{words!r} is not in\n{self.screen}") from None
 

@@ -13,7 +13,9 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import IO, Any, TypeVar
+
+from tests import warm
 
 T = TypeVar("T")
 PATIENCE = 20.0
@@ -21,8 +23,8 @@ BIN = Path(sys.executable).parent
 OFF_CLOCK = Path(__file__).with_name("off_clock.py")
 
 
-def until(what: Callable[[], T | None], *, seconds: float = PATIENCE, why: str = "") -> T:
-    """Polls until there is something; a deadline, not a guess at how long it takes."""
+def until(what: Callable[[], T | None], *, seconds: float = PATIENCE, why: str = "", every: float = 0.01) -> T:
+    """Polls until there is something; a deadline, not a guess at how long it takes. `every`: what a look costs."""
     end = time.monotonic() + seconds
     while True:
         value = what()
@@ -30,14 +32,20 @@ def until(what: Callable[[], T | None], *, seconds: float = PATIENCE, why: str =
             return value
         if time.monotonic() > end:
             raise AssertionError(f"nothing came of it within {seconds} s: {why or what}")
-        time.sleep(0.01)
+        time.sleep(every)
+
+
+def _popen(words: Sequence[str], file: IO[bytes], env: dict[str, str]) -> subprocess.Popen[bytes] | warm.Forked:
+    if words[0] == sys.executable:
+        return subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=file, stderr=file, env=env)
+    return warm.start(words, env=env, stdout=file, stderr=file)
 
 
 @dataclass
 class Program:
     """One of the programs, running."""
 
-    process: subprocess.Popen[bytes]
+    process: subprocess.Popen[bytes] | warm.Forked
     errors: Path
 
     def kill(self) -> None:
@@ -83,7 +91,7 @@ class World:
         self.relay = self._start(
             "relay",
             [
-                str(BIN / "caisey-server"),
+                "caisey-server",
                 "run",
                 "--home",
                 self.home("relay"),
@@ -102,7 +110,7 @@ class World:
         """Starts an agent and waits until it has reached the relay. `clock_off`: seconds its clock is wrong."""
         ready = self.path / f"{name}.ready"
         ready.unlink(missing_ok=True)
-        program = [str(BIN / "caisey-agent")]
+        program = ["caisey-agent"]
         if clock_off:
             program = [sys.executable, str(OFF_CLOCK), "caisey-agent", str(clock_off)]
         started = self._start(name, [*program, "run", "-v", "--home", self.home(name), "--ready-file", str(ready)])
@@ -119,7 +127,7 @@ class World:
     def _start(self, name: str, words: Sequence[str]) -> Program:
         errors = self.path / f"{name}.{len(self._started)}.log"
         with errors.open("wb") as file:
-            process = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=file, stderr=file, env=self.environment)
+            process = _popen(words, file, self.environment)
         program = Program(process, errors)
         self._started.append(program)
         return program
@@ -178,37 +186,32 @@ class World:
 
     def run(self, program: str, *words: str) -> subprocess.CompletedProcess[str]:
         """One of the programs, to its end."""
-        return self._run([str(BIN / program), *words])
+        return self.finished([program, *words])
 
     def off_clock(self, program: str, seconds: int, *words: str) -> subprocess.CompletedProcess[str]:
         """The same on a machine whose clock is so many seconds wrong."""
-        return self._run([sys.executable, str(OFF_CLOCK), program, str(seconds), *words])
+        return self.finished([sys.executable, str(OFF_CLOCK), program, str(seconds), *words])
 
-    def _run(self, words: Sequence[str]) -> subprocess.CompletedProcess[str]:
+    def finished(self, words: Sequence[str], **environment: str) -> subprocess.CompletedProcess[str]:
+        """Whatever is to be run, to its end."""
+        env = self.environment | environment
+        if words[0] in warm.PROGRAMS:
+            return warm.run(words, env=env)
         return subprocess.run(
-            words,
-            env=self.environment,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=30,
-            check=False,
+            words, env=env, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60, check=False
         )
 
     def caisey(
         self, who: str, *words: str, stdin: str | None = None, timeout: float = 60
     ) -> subprocess.CompletedProcess[str]:
         """A member types a command without a terminal."""
-        return subprocess.run(
-            [BIN / "caisey", *words],
-            env=self.environment | {"CAISEY_HOME": self.home(who)},
-            input=stdin,
-            stdin=subprocess.DEVNULL if stdin is None else None,
-            capture_output=True,
-            text=True,
-            timeout=timeout,
-            check=False,
+        return warm.run(
+            ["caisey", *words], env=self.environment | {"CAISEY_HOME": self.home(who)}, stdin=stdin, timeout=timeout
         )
+
+    def typed(self, who: str, words: Sequence[str]) -> subprocess.CompletedProcess[str]:
+        """A line as a page shows it, any of the programs, by somebody or on some machine."""
+        return self.finished(words, CAISEY_HOME=self.home(who), CAISEY_AGENT_HOME=self.home(who))
 
     def popen(self, who: str, *words: str) -> subprocess.Popen[bytes]:
         """A member types a command and does not wait."""

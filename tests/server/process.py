@@ -6,8 +6,6 @@ import asyncio
 import json
 import os
 import signal
-import subprocess
-import sys
 import time
 import urllib.error
 import urllib.request
@@ -21,6 +19,7 @@ from caisey_core.frames import LoginStatement
 from caisey_core.kinds import Namespace
 from caisey_core.record import Record, canonical
 from caisey_core.signing import SigningKey
+from tests import warm
 from tests.server.world import World, publish
 
 
@@ -31,16 +30,16 @@ class Server:
         self.home = home
         self._words = words
         self.origin = ""
-        self._process: subprocess.Popen[str] | None = None
+        self._process: warm.Forked | None = None
 
     def start(self, port: int = 0) -> Self:
         """Starts it, and waits until it answers."""
         ready = self.home.parent / f"{self.home.name}.ready"
         ready.unlink(missing_ok=True)
-        command = [sys.executable, "-m", "caisey_server", "run", "--home", str(self.home), "--port", str(port)]
+        command = ["caisey-server", "run", "--home", str(self.home), "--port", str(port)]
         command += ["--ready-file", str(ready), *self._words]
-        with (self.home.parent / "relay.stderr").open("a") as said:
-            self._process = subprocess.Popen(command, stderr=said, text=True)
+        with (self.home.parent / "relay.stderr").open("ab") as said:
+            self._process = warm.start(command, env=os.environ, stdout=said, stderr=said)
         deadline = time.monotonic() + 30
         while not ready.exists():
             assert self._process.poll() is None, self.said()

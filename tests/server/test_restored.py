@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-import subprocess
-import sys
+import os
 from pathlib import Path
 
 import msgspec
@@ -15,6 +14,7 @@ from caisey_core import frames
 from caisey_core.frames import Entry
 from caisey_core.ids import LogId
 from caisey_core.journal import Journal
+from tests import warm
 from tests.server.process import Server, world_for
 from tests.server.world import CLOSED, NOTE, Peer, World, denied
 
@@ -59,8 +59,8 @@ def repair(log: str, whole: list[Entry], entries: list[Entry], id_: int = 7) -> 
 
 def status(server: Server) -> dict[str, object]:
     """What the home tells without the relay."""
-    words = [sys.executable, "-m", "caisey_server", "status", "--home", str(server.home), "--json"]
-    done = subprocess.run(words, capture_output=True, text=True, check=True, timeout=30)
+    done = warm.run(["caisey-server", "status", "--home", server.home, "--json"], env=os.environ)
+    assert done.returncode == 0, done.stderr
     found: dict[str, object] = json.loads(done.stdout)
     return found
 
