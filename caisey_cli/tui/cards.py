@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from math import inf
 from time import monotonic
 from typing import ClassVar, Final
 
@@ -19,6 +20,9 @@ from caisey_cli.tui.tone import Row, folded
 
 CALM: Final = 0.4
 """Seconds without a key before one decides: what was being typed when the card came up is no answer to it."""
+
+MOMENT: Final = "A moment …"
+"""What stands in the question's place until a key counts as its answer."""
 
 
 class Sheet(ModalScreen[str | None]):
@@ -51,7 +55,7 @@ class Sheet(ModalScreen[str | None]):
         self._wanted = name
         self._also = also
         self._over = over
-        self._quiet_since = monotonic()
+        self._quiet_since = inf
 
     def compose(self) -> ComposeResult:
         """Title, text, question."""
@@ -77,31 +81,50 @@ class Sheet(ModalScreen[str | None]):
         self.query_one("#sheet-body").styles.max_height = max(3, self.app.size.height - taken - 2 - bool(self._wanted))
 
     def calm_from_now(self) -> None:
-        """Keys that come within `CALM` were meant for what stood there before."""
+        """Keys that come within `CALM` were meant for what stood there before; so were those before it was drawn."""
         self._quiet_since = monotonic()
+        self._ask_anew()
+        self.set_timer(CALM + 0.01, self._ask_anew)
+
+    @property
+    def heeds(self) -> bool:
+        """Whether a key pressed now is its answer."""
+        return monotonic() - self._quiet_since >= CALM
+
+    def heed(self) -> bool:
+        """A key was pressed: whether it may be an answer. The next one has to wait as well."""
+        heeds = self.heeds
+        if self._quiet_since != inf:
+            self.calm_from_now()
+        return heeds
+
+    def _ask_anew(self) -> None:
+        self.query_one("#sheet-ask", Rows).update()
 
     def _body(self, width: int) -> list[Row]:
         return [((line or " ", ""),) for line in self._text(width)]
 
     def _question(self, width: int) -> list[Row]:
-        return [
-            (("─" * width, "rule"),),
-            *folded(self._ask or (("Esc", "key"), (" back   PgUp PgDn scroll", "dim")), width),
-        ]
+        asked = folded(self._asked(), width)
+        if self._ask and not self._wanted and not self.heeds:
+            asked = [((MOMENT, "dim"),), *(() for _ in asked[1:])]
+        return [(("─" * width, "rule"),), *asked]
+
+    def _asked(self) -> Row:
+        return self._ask or (("Esc", "key"), (" back   PgUp PgDn scroll", "dim"))
 
     def _look(self) -> None:
         if self._over():
             self.end(None)
         else:
             self.query_one("#sheet-text", Rows).update()
+            self._ask_anew()
 
     def on_key(self, event: Key) -> None:
         """One key decides, where no name is asked for."""
         if self._wanted:
             return
-        now = monotonic()
-        hasty, self._quiet_since = now - self._quiet_since < CALM, now
-        if hasty and event.key in {"y", "n"}:
+        if not self.heed() and event.key in {"y", "n", self._also}:
             event.stop()
         elif self._ask and event.key in {"y", self._also}:
             event.stop()
@@ -117,7 +140,7 @@ class Sheet(ModalScreen[str | None]):
             self.end(event.value.strip())
         else:
             self._ask = (("That is not the endpoint's name. ", "bad"), *self._ask[-3:])
-            self.query_one("#sheet-ask", Rows).update()
+            self._ask_anew()
 
     def end(self, answer: str | None) -> None:
         """Is put away, once."""

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from time import monotonic
 from typing import Final
 
 from textual.containers import VerticalScroll
 from textual.events import Key
 from textual.widgets import Input
 
-from caisey_cli.tui.cards import CALM, Sheet
+from caisey_cli.tui.cards import Sheet
 from caisey_cli.tui.lines import Rows
-from caisey_cli.tui.tone import Row, folded
+from caisey_cli.tui.tone import Row
 
 _AROUND: Final = 5
 """Rows of a card that are not its text: frame, title, question."""
@@ -53,33 +52,32 @@ class Card(Sheet):
         self._read = self._read or self._at_end()
         return self._read
 
-    def _question(self, width: int) -> list[Row]:
+    def _asked(self) -> Row:
         if self._may_approve and self.is_mounted and not (self._read or self._at_end()):
             unread: Row = (("PgDn", "key"), (" there is more to read before it can be approved   ", "warn"))
-            return [(("─" * width, "rule"),), *folded((*unread, *self._ask[-6:]), width)]
-        return super()._question(width)
+            return (*unread, *self._ask[-6:])
+        return super()._asked()
 
     def _look(self) -> None:
         super()._look()
         if self.is_current:
             _ = self._seen()
-            self.query_one("#sheet-ask", Rows).update()
+            self._ask_anew()
 
     def action_page(self, step: int) -> None:
         """Reads on."""
         super().action_page(step)
-        self.call_after_refresh(self.query_one("#sheet-ask", Rows).update)
+        self.call_after_refresh(self._ask_anew)
 
     def on_key(self, event: Key) -> None:
         """One key decides, if it does not come in the midst of others."""
         event.prevent_default()  # the sheet's own keys are others
-        now = monotonic()
-        hasty, self._quiet_since = now - self._quiet_since < CALM, now
+        heeded = self.heed()
         if event.key == "c":
             self.app.copy_to_clipboard(self._code)
         elif event.key in {"a", "d"}:
             event.stop()
-            if not hasty and (event.key == "d" or (self._may_approve and self._seen())):
+            if heeded and (event.key == "d" or (self._may_approve and self._seen())):
                 self.end(event.key)
         elif event.key == "q":
             event.stop()

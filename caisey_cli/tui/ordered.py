@@ -1,19 +1,36 @@
-"""A line to type in that does its keys in the order they were pressed, also of a burst."""
+"""Keys are done in the order they were pressed, by what has the focus once those before them are done."""
 
 from __future__ import annotations
 
 from textual.events import Key
+from textual.widget import Widget
 from textual.widgets import Input
 
 
+async def in_order(widget: Widget, event: Key) -> None:
+    """Does a widget's own key at once, or hands the key on to where the one before it took the focus.
+
+    Textual queues a key for what has the focus when it comes, and asks for bindings only after it has bubbled: of a
+    burst, Enter would come after what is typed next, and what follows Tab would be done in the old place.
+    """
+    there = widget.screen.focused
+    if widget.screen is widget.app.screen and there is not None and there is not widget:
+        there._forward_event(Key(event.key, event.character))
+    elif not await _bound(widget, event.key):
+        return
+    event.stop()
+    event.prevent_default()
+
+
+async def _bound(widget: Widget, key: str) -> bool:
+    for each in widget._bindings.key_to_bindings.get(key, ()):
+        if await widget.app.run_action(each.action, widget):
+            return True
+    return False
+
+
 class Ordered(Input):
-    """See the module."""
+    """A line to type in."""
 
     async def _on_key(self, event: Key) -> None:
-        """Keys are done in the order they were pressed: left to bubble, Enter would come after what is typed next."""
-        for each in self._bindings.key_to_bindings.get(event.key, ()):
-            if await self.app.run_action(each.action, self):
-                event.stop()
-                event.prevent_default()
-                return
-        await super()._on_key(event)
+        await in_order(self, event)

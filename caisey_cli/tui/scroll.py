@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING, ClassVar
 
 from rich.style import Style
 from textual.binding import BindingType
-from textual.events import Click, Resize
+from textual.events import Click, Key, Resize
 from textual.geometry import Size
 from textual.message import Message
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
 from caisey_cli.tui.deeds import TABLE
+from caisey_cli.tui.ordered import in_order
 from caisey_cli.tui.search import Hit, Search
 from caisey_cli.tui.tone import RAISED, Row, strip
 
@@ -179,6 +180,9 @@ class TranscriptView(ScrollView, can_focus=True):
         self.marked = None
         self._to(self.max_scroll_y)
         self.refresh()
+
+    async def _on_key(self, event: Key) -> None:
+        await in_order(self, event)
 
     def on_click(self, event: Click) -> None:
         """Marks a block; folds or unfolds the one that is marked."""

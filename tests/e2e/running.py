@@ -116,6 +116,17 @@ class Console:
         """Keys, as they are pressed."""
         os.write(self.master, text.encode())
 
+    def leave(self) -> int:
+        """Ctrl-C, and once more where the first came just before it began to read; its exit status.
+
+        The terminal is not the session's own in here, so its line discipline sends nobody a signal.
+        """
+        for _ in range(2):
+            self.process.send_signal(signal.SIGINT)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                return self.wait(5)
+        return self.wait()
+
     def wait(self, seconds: float = 30) -> int:
         """Its exit status, everything read."""
         status = self.process.wait(timeout=seconds)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -106,8 +105,7 @@ def test_hostile_output_and_pastes_and_another_size(world: World, window: Window
     window.paste("echo " + "y" * 10_000)
     window.shows("Pasted: 1 line, 10005 characters")
     assert kinds(world).count("action.proposed") == 2
-    time.sleep(1)  # a key pressed at once is not taken for an answer
-    window.press("y")
+    window.decide("y", "Pasted: 1 line, 10005 characters")
     screen = window.shows("longer than 8192 bytes")
     assert "more rows of the command, folded" in screen
     window.resize(120, 40)
@@ -180,15 +178,11 @@ def test_requests_of_others_are_decided_from_the_view(world: World, tmp_path: Pa
         opened.shows(f":approve {first}")
         opened.escape("Waiting for approval")
         opened.type(f":approve {first}")
-        opened.shows(f"Approve {first}")
-        time.sleep(1)  # a key pressed at once is not taken for an answer
-        opened.press("y")
+        opened.decide("y", f"Approve {first}")
         opened.shows(f"{first} was started")
         assert one.exists()
         opened.type(f":deny {second} not now")
-        opened.shows(f"Deny {second}")
-        time.sleep(1)
-        opened.press("y")
+        opened.decide("y", f"Deny {second}")
         opened.shows(f"{second} is denied")
         assert not two.exists()
         opened.type(":approve aaaaaaa")

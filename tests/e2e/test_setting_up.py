@@ -147,11 +147,9 @@ def test_leaving_leaves_nothing(relay: Chooser, keys: str, at: str) -> None:
         if at == "Found it":
             answer(terminal, "Where its backup goes", "later")
         terminal.shows(at)
-        terminal.type(keys)
-        if keys == "\x03":
-            # The terminal is not the session's own in here, so the line discipline sends nobody a signal.
-            terminal.process.send_signal(2)
-        assert terminal.wait() == 130
+        if keys == "\x04":
+            terminal.type(keys)
+        assert (terminal.wait() if keys == "\x04" else terminal.leave()) == 130
         assert "Nothing was founded, and nothing was written" in terminal.screen
     assert not Path(relay.home("sam")).exists()
     assert (relay.path / "relay" / "claim").exists()

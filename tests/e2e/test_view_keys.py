@@ -6,7 +6,6 @@ The lists come from the view's own tables: a new key without a case here fails.
 from __future__ import annotations
 
 import re
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,7 +14,6 @@ from pathlib import Path
 import pytest
 from textual.binding import Binding
 
-from caisey_cli.tui.cards import CALM
 from caisey_cli.tui.closing import CloseOut
 from caisey_cli.tui.deeds import TABLE
 from caisey_cli.tui.scroll import TranscriptView
@@ -319,21 +317,12 @@ def _request(stage: Stage, name: str = "asked") -> str:
     return stage.world.ok("ana", *words).strip()
 
 
-def _answered(window: Window, key: str, words: str) -> bool:
-    """Presses a key that answers a question, unhurried; whether the question has gone."""
-    if re.search(words, window.screen):
-        time.sleep(2 * CALM)
-        window.press(key)
-    return not re.search(words, window.screen)
-
-
 def _decided(stage: Stage, how: str, words: str) -> None:
     """sam decides what ana asked for, in a view of his own."""
     code = _request(stage, f"decided-{how}")
     with stage.view("connect", "box", "helping", who="sam") as window:
         window.type(f":{how} {code} as agreed")
-        window.shows(f"{how.title()} {code}")
-        until(lambda: _answered(window, "y", f"{how.title()} {code}\\?"))
+        window.decide("y", f"{how.title()} {code}\\?")
         window.shows(words)
 
 
@@ -422,7 +411,7 @@ def test_every_key_of_the_transcript_moves_in_it(stage: Stage) -> None:
         window.escape(r"Record \d+ of")
         climb(window, "▌.*ls /nonexistent")
         does("down", marked)
-        does("slash", "search")
+        does("slash", "Esc ends the search")
         window.type("needle")
         window.shows(r"\d of \d")
         window.press("Tab")

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from caisey_cli.tui.cards import MOMENT
 from tests.e2e.world import BIN, World, until
 
 LOOK = 0.05
@@ -80,6 +81,12 @@ class Window:
             return until(looked, seconds=seconds, every=LOOK)
         except AssertionError:
             raise AssertionError(f"{words!r} is not in\n{self.screen}") from None
+
+    def decide(self, key: str, words: str) -> None:
+        """A key on the card with these words, once it counts."""
+        self.shows(words)
+        until(lambda: MOMENT not in self.screen, every=LOOK, why=self.screen)
+        self.press(key)
 
     def escape(self, words: str) -> None:
         """Esc, and nothing after it (a terminal would take both for one key) until these words have gone."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -12,7 +11,7 @@ from textual.widget import Widget
 
 from caisey_cli.session import Pace
 from caisey_cli.tui.app import SessionApp
-from caisey_cli.tui.cards import CALM, Sheet
+from caisey_cli.tui.cards import Sheet
 from caisey_cli.tui.lines import Rows
 from caisey_cli.tui.opening import Asked
 from tests.cli.conftest import Office, office, solo
@@ -50,9 +49,8 @@ class Seat:
         await self.pilot.pause()
 
     async def decide(self, key: str) -> None:
-        """A key on a card, after having read it."""
-        await self.until(lambda: isinstance(self.app.screen, Sheet), "no card")
-        await asyncio.sleep(CALM + 0.1)
+        """A key on a card, once it counts."""
+        await self.until(lambda: isinstance(self.app.screen, Sheet) and self.app.screen.heeds, "no card")
         await self.pilot.press(key)
         await self.until(lambda: not isinstance(self.app.screen, Sheet), "the card is still there")
 

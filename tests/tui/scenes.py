@@ -248,7 +248,7 @@ async def held_with_countdown(booth: Booth, shoot: Callable[[], None]) -> None:
 async def confirm_card(booth: Booth, shoot: Callable[[], None]) -> None:
     """Something waits for the technician."""
     async with booth.view(asking("systemctl restart cups"), wait=5) as app:
-        await booth.until(lambda: isinstance(app.screen, Sheet))
+        await booth.until(lambda: isinstance(app.screen, Sheet) and app.screen.heeds)
         shoot()
 
 
