@@ -426,6 +426,11 @@ def insert(connection: sqlite3.Connection, record: Record, receipt: Receipt | No
     return row.lastrowid or 0
 
 
+def note(connection: sqlite3.Connection, name: str, value: str) -> None:
+    """A setting, in a transaction of the caller's."""
+    connection.execute(_SET, (name, value))
+
+
 def place(connection: sqlite3.Connection, record: Record, receipt: Receipt) -> None:
     """One record in its place, in a transaction of the caller's; a known one only gets its receipt."""
     known = connection.execute(
