@@ -12,7 +12,7 @@ from caisey_core.errors import BadRecord, JournalError
 from caisey_core.frames import Receipt
 from caisey_core.ids import LogId
 from caisey_core.journal import Journal
-from caisey_core.kinds import ActionHeld, AuditOpened, SessionOpened
+from caisey_core.kinds import BATCHED, ActionHeld, AuditOpened, SessionOpened
 from caisey_core.record import Record, Sealed, parse
 from caisey_core.roster import Roster, fold
 from caisey_server.admission import AUDIT, Session
@@ -63,6 +63,8 @@ def migrations() -> Migrations:
 
 def project(connection: sqlite3.Connection, record: Record, receipt: Receipt, roster: Roster) -> None:
     """Takes one record into the projections. `roster` has taken it already, if it is one of the roster's."""
+    if record.head.kind in BATCHED:
+        return  # nearly every record is output
     head = record.head
     match record.body:
         case SessionOpened() as body:

@@ -317,11 +317,10 @@ class Sequencer:
         """Writes records in their places after a log's end."""
         log, roster = placed[0][0].log, draft.directory.roster
         draft.grew.setdefault(log, end.seq)
-        for record, receipt in placed:
-            pos = journal.insert(connection, record, receipt)
+        for pos, (record, receipt) in enumerate(placed, journal.insert(connection, placed)):
             projections.project(connection, record, receipt, roster)
-            entry = Entry(record.sealed, receipt)
-            draft.items.append(Item(pos, log, endpoint, record.digest, record.head.aud, entry))
+            item = Item(pos, log, endpoint, record.digest, record.head.aud, Entry(record.sealed, receipt))
+            draft.items.append(item)
         draft.ends[log] = End(receipt.seq, receipt.received, receipt.chain, receipt.incarnation)
 
     # -- repairs ------------------------------------------------------------------------------------------
@@ -431,8 +430,8 @@ class Sequencer:
             key=self._key.public,
             time=draft.now,
         )
-        known = [(each.incarnation, each.seq, each.chain) for each in repair.signed(connection, self._key.public, log)]
-        if (end.incarnation, end.seq, end.chain) in known:
+        known = repair.signed(connection, self._key.public, log, end.seq)
+        if any((each.incarnation, each.chain) == (end.incarnation, end.chain) for each in known):
             return
         data = canonical(said)
         checkpoint = Checkpoint(statement=data, sig=self._key.sign(Namespace.CHECKPOINT, data))
