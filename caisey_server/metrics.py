@@ -6,6 +6,7 @@ thread of its own: that the event loop stands still is one of the things to be r
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -64,6 +65,7 @@ class _Relay(Collector):
         yield _counter("frames_sent", "Frames sent.", meters.frames_sent)
         yield _counter("received_bytes", "Bytes of frames received.", meters.bytes_received)
         yield _counter("sent_bytes", "Bytes of frames sent.", meters.bytes_sent)
+        yield _gauge("tasks", "Tasks of the event loop.", len(asyncio.all_tasks(relay.loop)))
         yield _gauge("journal_queue", "Requests on their way to the journal.", meters.waiting)
         yield _gauge("journal_queue_bytes", "Bytes on their way to the journal.", relay.log.waiting_bytes)
         answers = [each.answers for each in list(relay.hub.followers)]

@@ -110,6 +110,7 @@ class Relay:
     def __init__(self, home: Home, key: SigningKey, log: EmbeddedLog) -> None:
         self.home, self.key, self.log = home, key, log
         self.meters = log.meters
+        self.loop = asyncio.get_running_loop()
         self.began = time.time()
         self.stopping = False
         self.hub = Hub(log, now_ms)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+import urllib.request
+from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -42,6 +44,7 @@ class Relay:
     def __init__(self, home: Path, *words: str, module: Sequence[str] = ("caisey_server", "run")) -> None:
         self._home, self._words, self._module = home, words, module
         self.origin = ""
+        self._fds = 0
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self, port: int = 0) -> Self:
@@ -61,6 +64,7 @@ class Relay:
                 raise RuntimeError(f"the relay does not start; see {self._home.name}.log")
             time.sleep(0.02)
         self.origin = ready.read_text().strip()
+        self._fds = self.cost().fds + 1  # and one for the journal's readers
         return self
 
     @property
@@ -72,6 +76,26 @@ class Relay:
         """What it has used so far."""
         assert self._process is not None
         return Cost.of(psutil.Process(self._process.pid))
+
+    def metric(self, name: str) -> float:
+        """One of its metrics, without labels."""
+        lines = (self._home.parent / f"{self._home.name}.log").read_text().splitlines()
+        said = [json.loads(line)["message"] for line in lines if "metrics.listening" in line]
+        with urllib.request.urlopen(said[-1].removeprefix("metrics on "), timeout=10) as answer:  # noqa: S310  (ours)
+            for line in answer.read().decode().splitlines():
+                if line.startswith(f"caisey_relay_{name} "):
+                    return float(line.split()[1])
+        raise KeyError(name)
+
+    def tasks(self) -> int:
+        """Tasks of its event loop."""
+        return int(self.metric("tasks"))
+
+    def quiet(self) -> None:
+        """Waits until nobody is connected any more."""
+        end = time.monotonic() + PATIENCE
+        while self.cost().fds > self._fds and time.monotonic() < end:
+            time.sleep(0.1)
 
     def kill(self) -> None:
         """SIGKILL."""
@@ -104,11 +128,11 @@ def elsewhere() -> None:
         psutil.Process().cpu_affinity(CORES[1:])
 
 
-def run_client(main: asyncio.Future[None] | object) -> None:
+def run_client(main: Coroutine[None, None, None]) -> None:
     """Runs a client's coroutine on the loop the product uses."""
     try:
         import uvloop
     except ImportError:
-        asyncio.run(main)  # type: ignore[arg-type]
+        asyncio.run(main)
     else:
-        uvloop.run(main)  # type: ignore[arg-type]
+        uvloop.run(main)

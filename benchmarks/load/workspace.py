@@ -5,7 +5,9 @@ The keys are made from names, so that every process of a run has them without be
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import json
+import secrets
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from caisey_core import chain, keys
@@ -33,6 +35,12 @@ class Fleet:
     workspace: str
     roster: str
     endpoints: tuple[tuple[str, str], ...]
+    path: str
+
+    @classmethod
+    def read(cls, path: str) -> Fleet:
+        """As `found` has left it for other processes."""
+        return cls(**json.loads(Path(path).read_text()))
 
     def opening(self, number: int) -> tuple[Record, Writer]:
         """A session's first record on one endpoint, by ana, and its writer."""
@@ -40,7 +48,7 @@ class Fleet:
         id_, name = self.endpoints[number]
         reference = EndpointRef(id=id_, key=endpoint_key(number).public, name=name)
         body = SessionOpened(
-            workspace=self.workspace, endpoint=reference, roster=1, ticket="", reason="", nonce=f"{number:032x}"
+            workspace=self.workspace, endpoint=reference, roster=1, ticket="", reason="", nonce=secrets.token_hex(16)
         )
         return writer.write("session.opened", body, time=now()), writer
 
@@ -71,7 +79,10 @@ def found(home: Path, endpoints: int) -> Fleet:
                 roster.apply(record, receipt.received)
                 projections.project(connection, record, receipt, roster)
     endpoints_ = tuple((id_, roster.endpoints[id_].name) for id_ in ids)
-    return Fleet(fingerprint(world.root.public), world.log, endpoints_)
+    path = home.parent / "fleet.json"
+    fleet = Fleet(fingerprint(world.root.public), world.log, endpoints_, str(path))
+    path.write_text(json.dumps(asdict(fleet)))
+    return fleet
 
 
 def _admission(world: World, grant: str, grant_key: SigningKey, number: int, name: str) -> Record:

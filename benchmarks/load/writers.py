@@ -14,6 +14,7 @@ import sys
 import time
 from dataclasses import dataclass, field
 
+import msgspec
 from websockets.asyncio.client import ClientConnection, connect
 
 from benchmarks.load.relay import elsewhere, run_client
@@ -21,8 +22,9 @@ from benchmarks.load.workspace import Fleet, endpoint_key
 from caisey_core import frames
 from caisey_core.api import SOCKET
 from caisey_core.frames import LoginStatement
+from caisey_core.ids import LogId
 from caisey_core.kinds import Namespace
-from caisey_core.record import Writer, canonical
+from caisey_core.record import Sealed, Writer, canonical
 from caisey_core.signing import SigningKey
 from tests.server.world import key, output
 
@@ -62,7 +64,7 @@ class Told:
     latency: list[float] = field(default_factory=list)
 
 
-async def _append(socket: ClientConnection, records: tuple[frames.Sealed, ...], log: str) -> None:
+async def _append(socket: ClientConnection, records: tuple[Sealed, ...], log: str) -> None:
     await socket.send(frames.encode(frames.Append(id=1, log=log, expect="", records=records)))
     answer = frames.from_relay(await socket.recv(decode=False))
     assert isinstance(answer, frames.Appended), answer
@@ -74,6 +76,7 @@ class Endpoint:
 
     socket: ClientConnection
     frames: list[bytes]
+    bare: bool
     sent: dict[int, float] = field(default_factory=dict)
     latency: list[float] = field(default_factory=list)
 
@@ -94,12 +97,26 @@ class Endpoint:
     async def _take(self, room: asyncio.Semaphore) -> None:
         left = len(self.frames)
         while left:
-            frame = frames.from_relay(await self.socket.recv(decode=False))
-            assert not isinstance(frame, frames.Denied), frame
-            if isinstance(frame, frames.Appended):
-                self.latency.append(time.perf_counter() - self.sent.pop(frame.id))
+            id_ = _receipt(await self.socket.recv(decode=False), bare=self.bare)
+            if id_ is not None:
+                self.latency.append(time.perf_counter() - self.sent.pop(id_))
                 room.release()
                 left -= 1
+
+
+def _receipt(data: bytes, *, bare: bool) -> int | None:
+    """The number of the append that has its receipt; None for another frame."""
+    if bare:
+        return int(msgspec.msgpack.decode(data))
+    frame = frames.from_relay(data)
+    assert not isinstance(frame, frames.Denied), frame
+    return frame.id if isinstance(frame, frames.Appended) else None
+
+
+async def _follow_bare(socket: ClientConnection, expected: int, told: Told) -> None:
+    await socket.send(b"follow")
+    while told.followed < expected:
+        told.followed += len(msgspec.msgpack.decode(await socket.recv(decode=False))["records"])
 
 
 async def _follow(socket: ClientConnection, logs: list[str], expected: int, told: Told) -> None:
@@ -114,6 +131,8 @@ async def _follow(socket: ClientConnection, logs: list[str], expected: int, told
 async def run(origin: str, fleet: Fleet, wanted: argparse.Namespace) -> Told:
     """The whole of it."""
     told = Told()
+    if wanted.bare:
+        return await _bare(origin, wanted, told)
     ana = await enter(origin, key("ana"))
     endpoints, logs = [], []
     numbers = range(wanted.first, wanted.first + wanted.endpoints)
@@ -122,10 +141,31 @@ async def run(origin: str, fleet: Fleet, wanted: argparse.Namespace) -> Told:
         await _append(ana, (first.sealed,), first.log)
         logs.append(str(first.log))
         socket = await enter(origin, endpoint_key(number))
-        endpoints.append(Endpoint(socket, _batches(Writer(endpoint_key(number), first.log), wanted)))
+        endpoints.append(Endpoint(socket, _batches(Writer(endpoint_key(number), first.log), wanted), bare=False))
     expected = wanted.endpoints * (wanted.appends * wanted.batch + 1)
     follower = await enter(origin, key("ana"))
     following = asyncio.create_task(_follow(follower, logs, expected, told))
+    return await _timed(endpoints, following, wanted, told)
+
+
+async def _bare(origin: str, wanted: argparse.Namespace, told: Told) -> Told:
+    """The same over a server that only passes frames on."""
+    address = origin.replace("http", "ws", 1) + SOCKET
+    follower = await connect(address, compression=None, proxy=None)
+    expected = wanted.endpoints * wanted.appends * wanted.batch
+    following = asyncio.create_task(_follow_bare(follower, expected, told))
+    endpoints = []
+    for number in range(wanted.endpoints):
+        socket = await connect(address, compression=None, proxy=None)
+        await socket.send(b"append")
+        writer = Writer(endpoint_key(number), LogId("ab" * 32))
+        endpoints.append(Endpoint(socket, _batches(writer, wanted), bare=True))
+    return await _timed(endpoints, following, wanted, told)
+
+
+async def _timed(
+    endpoints: list[Endpoint], following: asyncio.Task[None], wanted: argparse.Namespace, told: Told
+) -> Told:
     print("ready", flush=True)
     await asyncio.get_running_loop().run_in_executor(None, sys.stdin.readline)
     began = time.perf_counter()
@@ -155,11 +195,13 @@ async def _main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("origin")
     parser.add_argument("fleet")
+    parser.add_argument("--bare", action="store_true", help="a server that only passes frames on")
     for name in ("endpoints", "first", "appends", "batch", "rate"):
         parser.add_argument(f"--{name}", type=int, default=0)
     wanted = parser.parse_args()
     elsewhere()
-    told = await run(wanted.origin, Fleet(**json.loads(wanted.fleet)), wanted)
+    fleet = Fleet.read(wanted.fleet)
+    told = await run(wanted.origin, fleet, wanted)
     print(json.dumps([told.records, told.seconds, sorted(told.latency)]), flush=True)
 
 
