@@ -7,7 +7,6 @@ lives, not only its socket. If the journal cannot be written the agent ends, and
 from __future__ import annotations
 
 import asyncio
-import logging
 import secrets
 import sys
 from collections.abc import Callable
@@ -39,12 +38,13 @@ from caisey_core.link import (
     Restored,
     batches,
 )
+from caisey_core.logs import Teller
 from caisey_core.mending import Mender
 from caisey_core.record import Record, parse
 from caisey_core.roster import Roster
 from caisey_core.signing import verify
 
-_log = logging.getLogger(__name__)
+_say = Teller(__name__)
 _CURSOR = "cursor"
 _TRY_AGAIN_SECONDS = 1.0
 _MEND_AGAIN_SECONDS = 10.0
@@ -170,7 +170,7 @@ class Agent:
             case Ready(restored=restored):
                 if restored:
                     self._relay_restored()
-                _log.info("connected to %s", self._relay)
+                _say.info("relay.reached", relay=self._relay)
                 self._on_ready()
             case Received():
                 self._received(event)
@@ -180,7 +180,7 @@ class Agent:
                 for room in self._rooms.values():
                     room.acknowledged()
             case Rejected(code=code, why=why):
-                _log.warning("the relay did not take a record (%s): %s", code, why)
+                _say.warning("record.denied", f"the relay did not take a record: {why}", code=code)
                 if code in {"store", "rate", "gap"}:
                     self._offer_later()
             case Attested(checkpoint=checkpoint):
@@ -191,9 +191,9 @@ class Agent:
                 if self._link.cursor:
                     self._link.follow_all("")
             case Restored(log=log):
-                _log.error("the relay has another or shorter history of %s; nothing of it is followed", log[:12])
+                _say.error("session.apart", "the relay has another or a shorter history of it", session=log)
             case Broken(why=why):
-                _log.error("%s", why)
+                _say.error("relay.disbelieved", why)
             case _:
                 pass
 
@@ -207,7 +207,7 @@ class Agent:
             self._journal.place(event.records, cursor)
         except BadRecord as bad:
             # Only a relay that makes records up comes here; the next connection starts from what is kept.
-            _log.error("session %s: %s", event.log[:12], bad)
+            _say.error("session.contradicted", str(bad), session=event.log)
             self._link.distrust(event.log)
             return
         room.received(event.records)
@@ -216,7 +216,7 @@ class Agent:
 
     def _relay_restored(self) -> None:
         """Nothing that was asked before is answered any more: what was held is void, in every session."""
-        _log.warning("the relay was restored from a backup; it gets back what is kept here")
+        _say.warning("relay.restored", "it was restored from a backup, and gets back what is kept here")
         self._journal.set(_CURSOR, "")
         for room in self._rooms.values():
             room.void()
@@ -224,18 +224,16 @@ class Agent:
     def _mended(self) -> None:
         outcome = self._mender.outcome
         if outcome.given:
-            _log.warning("%d records were given back to the relay", outcome.given)
+            _say.warning("records.given_back", "the relay has them again", records=outcome.given)
         for log, count in outcome.displaced.items():
-            _log.warning("session %s: the relay had gone on before; %d records lost their places", log[:12], count)
+            _say.warning("records.displaced", "the relay had gone on before", session=log, records=count)
             if log in self._rooms:
                 self._rooms[log].refold(self._kept(log))
             elif log == self._roster_log:
                 self._roster = Roster()
                 self._govern()
         for log, why in outcome.apart.items():
-            _log.error(
-                "the relay holds %s otherwise than this journal, and nothing of it is followed: %s", log[:12], why
-            )
+            _say.error("session.apart", f"the relay holds it otherwise: {why}", session=log)
         if self._link.apart and not self._mending_later:
             self._mending_later = True
             asyncio.get_running_loop().call_later(_MEND_AGAIN_SECONDS, self._mend_again)
@@ -266,7 +264,7 @@ class Agent:
                 self._roster.apply(record, receipt.received)
             except BadRecord as bad:
                 self._roster.understood = False
-                _log.error("the roster's record %d does not hold: %s", receipt.seq, bad)
+                _say.error("roster.broken", str(bad), record=receipt.seq)
                 break
             held.append((record, receipt))
         for room in self._rooms.values():
@@ -311,7 +309,7 @@ class Agent:
             error = None if task.cancelled() else task.exception()
             if error is None:
                 return
-            _log.error("%s failed: %s", what, error)
+            _say.error("task.failed", what, fault=error)
             if isinstance(error, RecordError) and self._failed is not None and not self._failed.done():
                 self._failed.set_exception(error)
 

@@ -7,7 +7,6 @@ is sent. After a restart of the agent nothing goes on: what was held is void, wh
 from __future__ import annotations
 
 import asyncio
-import logging
 import secrets
 from collections.abc import Callable, Iterable
 from typing import Final
@@ -34,12 +33,13 @@ from caisey_core.kinds import (
 )
 from caisey_core.lifecycle import Action, Session, Step
 from caisey_core.link import Link
+from caisey_core.logs import Teller
 from caisey_core.policy import judge
 from caisey_core.record import Record, Seen, Writer, canonical
 from caisey_core.roster import Roster
 from caisey_core.signing import SigningKey
 
-_log = logging.getLogger(__name__)
+_say = Teller(__name__)
 _PERMITS: Final = frozenset({"action.proposed", "action.confirmed", "approval.granted"})
 """What something can be started on the strength of."""
 _RESTORED: Final = "The relay was restored from a backup; propose it again."
@@ -146,7 +146,7 @@ class Room:
         self._chain[receipt.seq] = (receipt.incarnation, receipt.chain)
         fault = self.session.writer_fault(record, receipt.received, self._roster()) or self.session.order_fault(record)
         if fault:
-            _log.warning("session %s: record %d is passed over: %s", self.log[:12], receipt.seq, fault)
+            _say.warning("record.passed_over", str(fault), session=self.log, record=receipt.seq)
             return False
         self.session.apply(record, receipt.seq, receipt.received)
         return True
@@ -225,7 +225,7 @@ class Room:
                 del self._held[action.digest]
                 self._write("action.refused", ActionRefused(code=code, why=why), re)
             case gate.Wait(why):
-                _log.info("action %s waits: %s", action.digest[:12], why)
+                _say.info("action.waits", why, session=self.log, action=action.digest)
 
     async def _expire(self, action: Action, held: ActionHeld) -> None:
         since = machine.beat()
@@ -259,7 +259,7 @@ class Room:
         """
         refusal = gate.of_opening(self.session, self._standing(), self._roster())
         if refusal is not None:
-            _log.warning("session %s: nothing is shown: %s", self.log[:12], refusal.why)
+            _say.warning("machine.not_shown", refusal.why, session=self.log)
         elif self._looking:
             self._look_again = True
         else:
@@ -308,6 +308,7 @@ class Room:
     def _write(self, kind: str, body: Body, re: dict[str, str]) -> None:
         record = self._writer.write(kind, body, time=machine.now(), re=re, seen=self._link.chain(self.log).seen)
         self._send([record])
+        _say.info(kind, session=self.log, **re)
 
     def write_output(self, action: Digest, chunks: list[Chunk]) -> None:
         """One batch of output: kept, then sent; the last record's signature covers all of it."""

@@ -143,6 +143,24 @@ class Roster:
     """Changes that an admin has signed and another one has to approve, by digest, whatever they have come to."""
     about: dict[Digest, str] = field(default_factory=dict)
     """Records that speak of one client, by digest: its id. Who does not serve it need not have their bodies."""
+    keyed: dict[str, Endpoint] = field(default_factory=dict, repr=False)
+    """Endpoints by key, and by name in small letters below: a large fleet is not gone through for each newcomer."""
+    called: dict[str, Endpoint] = field(default_factory=dict, repr=False)
+
+    def copy(self) -> Roster:
+        """Another one that stands where this one does; what it takes does not change this one."""
+        return replace(
+            self,
+            members=dict(self.members),
+            endpoints=dict(self.endpoints),
+            relays=dict(self.relays),
+            clients=dict(self.clients),
+            grants=dict(self.grants),
+            changes=dict(self.changes),
+            about=dict(self.about),
+            keyed=dict(self.keyed),
+            called=dict(self.called),
+        )
 
     @property
     def fingerprint(self) -> str:
@@ -168,7 +186,7 @@ class Roster:
 
     def endpoint(self, key: str) -> Endpoint | None:
         """The endpoint that holds a key."""
-        return next((each for each in self.endpoints.values() if each.key == key), None)
+        return self.keyed.get(key)
 
     def grant(self, key: str) -> Grant | None:
         """The grant of a one-use key."""
@@ -371,13 +389,13 @@ class Roster:
         full = f"{self.clients.get(client, client)}/{name}"
         if self.endpoint(key) or self.member(key) or self.named(client, name):
             raise BadRecord(f"The endpoint {full} belongs already.")
-        self.endpoints[digest] = Endpoint(digest, key, client, full)
+        placed = Endpoint(digest, key, client, full)
+        self.endpoints[digest] = self.keyed[key] = self.called[full.casefold()] = placed
         self.about[digest] = client
 
     def named(self, client: str, name: str) -> Endpoint | None:
         """The endpoint of a client (by id) that has a name, letters' case aside."""
-        wanted = f"{self.clients.get(client, client)}/{name}".casefold()
-        return next((each for each in self.endpoints.values() if each.name.casefold() == wanted), None)
+        return self.called.get(f"{self.clients.get(client, client)}/{name}".casefold())
 
 
 def beyond(admin: Member, body: object) -> str:
