@@ -75,6 +75,11 @@ TABLE: Final[dict[str, tuple[Row, ...]]] = {
         Row("policy show", "policy", "Print the policy in force, or the one that comes with the program."),
         Row("policy check", "policy", "Check a policy file: its keys, its names, and every rule by its examples."),
         Row(
+            "policy rehearse",
+            "policy",
+            "Judge what was really asked for by another policy, and print what would change; nothing is run.",
+        ),
+        Row(
             "policy publish",
             "policy",
             "Publish a policy, by the root key where it is at hand, else with another admin's approval.",

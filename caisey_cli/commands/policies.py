@@ -1,22 +1,23 @@
-"""The policy itself: `policy show`, `policy check`, `policy publish`."""
+"""The policy itself: `policy show`, `policy check`, `policy rehearse`, `policy publish`."""
 
 from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from caisey_cli.commands import HomeOption, JsonOption
-from caisey_cli.commands.options import PassphraseOption, RootOption, SecondOption
+from caisey_cli.commands.options import PassphraseOption, RootOption, SecondOption, lasting
 from caisey_cli.output import as_json, data, say
 from caisey_cli.sanitize import inert
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from caisey_cli.publishing import Publication
+    from caisey_cli.rehearsing import Answer, Change
     from caisey_core.record import Record
     from caisey_core.roster import Roster
     from caisey_core.ruling import Policy
@@ -174,3 +175,70 @@ def _tell(made: Publication, json: bool) -> None:
     else:
         data(label)
         say(f"{label} is in force: every endpoint judges by it as soon as it is reached.")
+
+
+# -- rehearse ---------------------------------------------------------------------------------------------
+
+
+def rehearse(
+    file: FileArgument,
+    since: Annotated[
+        int, typer.Option("--since", parser=lasting, metavar="TIME", help="How far back: 24h, 30d, 365d.")
+    ] = "90d",  # type: ignore[assignment]
+    home: HomeOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Judge what was really asked for by another policy, and print what would change; nothing is run.
+
+    Every action in the journal is judged anew by the policy in force and by FILE. What was decided then plays no part.
+
+    Example: caisey policy rehearse policy.toml --since 30d
+    """
+    from caisey_cli import shelf
+    from caisey_cli.governing import now_ms
+    from caisey_cli.rehearsing import recorded, rehearse, totals
+    from caisey_core.policyfile import in_force, read_file
+    from caisey_core.policytext import bound
+
+    policy = read_file(file, str(file))
+    with shelf.at(home) as at:
+        new, old = bound(policy, at.roster, str(file)), in_force(at.roster)
+        found = recorded(at.journal, at.roster, now_ms() - 1000 * since)
+    changes = rehearse(found, old, new)
+    changed = sum(each.count for each in changes)
+    if json:
+        told = {"file": str(file), "policy": old.label, "actions": found.actions, "missing": found.missing}
+        as_json("rehearsal", told | {"changed": changed, "changes": [_change(each) for each in changes]})
+        return
+    missing = f" {found.missing} are not at hand." if found.missing else ""
+    data(f"{changed} of {found.actions} actions would be treated otherwise than by {old.label}.{missing}")
+    for (before, after), count in totals(changes).items():
+        data(f"{count:>7}  {before} -> {after}")
+    for each in changes:
+        data("")
+        for line in _said(each):
+            data(line)
+
+
+def _change(each: Change) -> dict[str, Any]:
+    told = {"command": each.command, "count": each.count, "endpoints": list(each.endpoints)}
+    for key, answer in (("before", each.before), ("after", each.after)):
+        quorum = answer.quorum
+        wanted = {"members": quorum.members, "roles": [role.value for role in quorum.roles]} if quorum else None
+        told[key] = {"verdict": answer.decision.value, "quorum": wanted, "rule": answer.rule, "why": answer.why}
+    return told
+
+
+def _said(each: Change) -> Iterator[str]:
+    from caisey_cli.wording import clipped, listed
+
+    names = listed([inert(name) for name in each.endpoints], 3)
+    yield f"{each.count:>7}  {_wanted(each.before)} -> {_wanted(each.after)}  {clipped(each.command, 200)}"
+    yield f"         on {names}; {inert(each.after.rule)}: {inert(each.after.why)}"
+
+
+def _wanted(answer: Answer) -> str:
+    from caisey_cli.wording import among
+
+    quorum = answer.quorum
+    return f"{answer.decision} {quorum.members}{among(quorum)}" if quorum else str(answer.decision)

@@ -44,6 +44,7 @@ def register(app: typer.Typer) -> None:
     policy.command("explain", cls=Trailing)(explain)
     policy.command("show")(policies.show)
     policy.command("check")(policies.check)
+    policy.command("rehearse")(policies.rehearse)
     policy.command("publish")(policies.publish)
     policy.callback()(_group)
     app.add_typer(policy, name="policy")

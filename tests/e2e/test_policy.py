@@ -128,6 +128,21 @@ def test_an_owner_lets_one_command_run_unasked(owners: World, tmp_path: Path) ->
     assert canary.is_dir()
 
 
+def test_a_policy_is_rehearsed_on_what_was_really_asked_for(owners: World) -> None:
+    for _ in range(2):
+        assert owners.caisey("ana", "run", "box", "--reason", "x", "--", "uptime", "-p").returncode == 0
+    lines = ('endpoint = "ACME/box"', 'command = "uptime -p"', 'match = "uptime -p"', 'then = "deny"')
+    file = written(owners, rule("not now", *lines))
+    told = owners.shape("ana", "policy", "rehearse", file, "--since", "1h")
+    (change,) = told["changes"]
+    assert (change["command"], change["count"], change["endpoints"]) == ("uptime -p", 2, ["ACME/box"])
+    assert (change["before"]["verdict"], change["after"]["verdict"]) == ("run", "deny")
+    said = owners.ok("ana", "policy", "rehearse", file)
+    assert said == owners.ok("ana", "policy", "rehearse", file)
+    assert f"2 of {told['actions']} actions would be treated otherwise" in said
+    assert "run -> deny  uptime -p" in said
+
+
 def test_what_is_no_policy_is_not_published(owners: World) -> None:
     bad = owners.path / "bad.toml"
     bad.write_text('[classes]\nobserve = "run"\n\n[[rule]]\nname = "x"\nwhy = "x"\nclient = "ACNE"\nthen = "deny"\n')
