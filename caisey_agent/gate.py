@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
+from caisey_core.environment import POSIX_SHELLS, WINDOWS_SHELLS, absolute, of_windows
 from caisey_core.kinds import (
     ActionConfirmed,
     ActionHeld,
@@ -33,7 +34,8 @@ WINDOW_MS: Final = 600_000
 """How long a hold waits for its answer."""
 MAX_SECONDS: Final = 24 * 3600
 MAX_OUTPUT: Final = 1 << 30
-SHELLS: Final = frozenset({"", "/bin/sh", "/bin/bash"})
+SHELLS: Final = {False: frozenset({"", *POSIX_SHELLS}), True: frozenset({"", *WINDOWS_SHELLS})}
+"""Shells that are used on a system, by whether it is Windows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +54,7 @@ class Standing:
     beat: int
     now: int
     account: str
+    windows: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,12 +194,12 @@ def _of_command(proposed: ActionProposed, standing: Standing) -> Refuse | None:
         return Refuse("malformed", "It holds a NUL character, which no command can.")
     if any(not name or "=" in name for name in proposed.environment):
         return Refuse("malformed", "It names a variable of the environment that cannot be one.")
-    if proposed.shell not in SHELLS:
+    if proposed.shell not in SHELLS[standing.windows]:
         return Refuse("shell", "That shell is not one this endpoint uses.")
     script, argv = bool(proposed.script), bool(proposed.argv)
     if (script, argv) != ((True, False) if proposed.shell else (False, True)) or (argv and not proposed.argv[0]):
         return Refuse("malformed", "It names no command, or more than one.")
-    if not proposed.directory.startswith("/"):
+    if not absolute(proposed.directory) or of_windows(proposed.directory) is not standing.windows:
         return Refuse("malformed", "Its directory is not an absolute path.")
     if proposed.account != standing.account:
         return Refuse("account", f"This agent runs commands as {standing.account} only.")

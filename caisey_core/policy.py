@@ -10,7 +10,7 @@ import re
 from collections.abc import Sequence
 from typing import Final
 
-from caisey_core.environment import fixed_environment
+from caisey_core.environment import WINDOWS_SHELLS, absolute, fixed_environment, home_of, of_windows
 from caisey_core.kinds import ActionProposed, Class, Decision, Judged, Verdict
 from caisey_core.rules import ORDER, Finding, Found, heaviest, shown_word
 from caisey_core.ruling import Judgement, Part
@@ -28,8 +28,8 @@ DECISIONS: Final = {
     Class.DESTRUCTIVE: Decision.QUORUM,
     Class.UNJUDGED: Decision.QUORUM,
 }
-WINDOWS: Final = frozenset({"powershell", "cmd"})
-"""Shells of Windows by their names; no agent runs them yet, so they are judged only for who asks."""
+WINDOWS: Final = frozenset(WINDOWS_SHELLS.values())
+"""Shells of Windows by their names."""
 _CALM: Final = frozenset({"echo", "printf", "true", ":", "timeout", "sudo", "time"})
 COMMAND_LIMIT: Final = 256
 ARGV_LIMIT: Final = 8 * 1024
@@ -52,15 +52,23 @@ def judge(action: ActionProposed) -> Verdict:
 
 def judgement(action: ActionProposed) -> Judgement:
     """Judge an action as the endpoint would run it, from its directory and in its environment."""
-    home = action.environment.get("HOME", "")
-    if not home.startswith("/") or action.environment != fixed_environment(home):
+    home = home_of(action.environment)
+    if not absolute(home) or action.environment != fixed_environment(home):
         return _judgement([], Finding(Class.UNJUDGED, "environment", "It sets an environment of its own."))
-    if not action.directory.startswith("/"):
+    if not absolute(action.directory):
         return _judgement([], Finding(Class.UNJUDGED, "directory", "Its directory is not an absolute path."))
     if bool(action.shell) == bool(action.argv) or bool(action.shell) != bool(action.script):
         return _judgement([], Finding(Class.UNJUDGED, "action", "It is neither one command nor one script."))
-    here = (action.directory,)
-    return _script(action.script, action.shell, here) if action.shell else _argv(action.argv, here)
+    windows, here = of_windows(home), (action.directory,)
+    if of_windows(action.directory) is not windows or (
+        action.shell and (action.shell in WINDOWS_SHELLS) is not windows
+    ):
+        return _judgement(
+            [], Finding(Class.UNJUDGED, "system", "Its shell, directory and home are of different systems.")
+        )
+    if action.shell:
+        return _script(action.script, WINDOWS_SHELLS.get(action.shell, action.shell), here)
+    return _argv(action.argv, here, windows=windows)
 
 
 def of_argv(argv: Sequence[str]) -> Judgement:
@@ -89,15 +97,20 @@ _HARMLESS_REDIRECTION: Final = re.compile(r"[0-9]?>(?:&[0-9]|[ \t]*/dev/null)")
 _FEEDS: Final = re.compile(r"[|<>]")
 
 
-def _argv(argv: Sequence[str], here: tuple[str, ...]) -> Judgement:
+def _argv(argv: Sequence[str], here: tuple[str, ...], *, windows: bool = False) -> Judgement:
     if not argv:
         return _judgement([], Finding(Class.UNJUDGED, "empty", "There is no command."))
     if sum(map(len, argv)) > ARGV_LIMIT:
         return _judgement([], Finding(Class.UNJUDGED, "too-long", f"It is longer than {ARGV_LIMIT} characters."))
     doubt = next(filter(None, map(strange_text, argv)), "")
-    found = command(tuple(argv), here, 0)
+    if windows:
+        from caisey_core.windows.scripts import of_words
+
+        found = of_words(tuple(argv), here)
+    else:
+        found = command(tuple(argv), here, 0)
     odd = Finding(Class.UNJUDGED, "characters", doubt) if doubt else None
-    return _judgement(found, odd, plain=not any(map(_FEEDS.search, argv)))
+    return _judgement(found, odd, plain=not any(map(_FEEDS.search, argv)), windows=windows)
 
 
 def _script(script: str, shell: str, here: tuple[str, ...]) -> Judgement:
