@@ -115,6 +115,7 @@ def test_what_would_be_too_light_is_refused(text: str, says: str) -> None:
         f'{RULE}class = "reversible"\ncommand = "systemctl restart ..."\nmatch = "systemctl restart x y"\nthen = "run"',
         f'{RULE}class = ["reversible", "sensitive"]\nthen = "run"',
         f'{RULE}then = "confirm"',
+        f'{RULE}class = "unjudged"\ncommand = "git status"\nmatch = "git status"\nthen = "confirm"',
     ],
 )
 def test_what_an_owner_may_let_through(text: str) -> None:
