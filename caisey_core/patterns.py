@@ -16,6 +16,7 @@ from enum import IntEnum
 from typing import Final
 
 MORE: Final = "..."
+STARS: Final = 8
 _SPLIT: Final = re.compile(r"\"([^\"]*)\"|'([^']*)'|(\S+)")
 _OF_SHELLS: Final = re.compile(r"[;|&<>`$()]")
 _SYSTEM: Final = frozenset({"/usr/bin", "/bin", "/usr/sbin", "/sbin", "/usr/local/bin", "/usr/local/sbin"})
@@ -48,6 +49,8 @@ class Pattern:
             if bare is not None and (_OF_SHELLS.search(bare) or "'" in bare or '"' in bare):
                 raise ValueError(f"{bare!r} is the shell's; a pattern is one command, a program and its words")
             words.append(next(each for each in found.groups() if each is not None))
+            if words[-1].count("*") > STARS:
+                raise ValueError(f"a word holds at most {STARS} times '*'")
             at = found.end()
         if not words or not words[0] or "*" in words[0] or words[0] == MORE:
             raise ValueError("a pattern begins with the name of a program")
@@ -74,6 +77,12 @@ class Pattern:
         there = all(None in rest or _among(word, rest, windows=windows) for word in wanted)
         return Fit.PERHAPS if there else Fit.NO
 
+    def named_in(self, argv: Sequence[str | None]) -> bool:
+        """Whether the program's name stands somewhere among the words of another one, which may start it."""
+        name = re.escape(re.split(r"[/\\]", self.words[0])[-1])
+        there = re.compile(rf"(?<![\w.-]){name}(?:\.exe)?(?![\w.-])", re.IGNORECASE)
+        return any(word is not None and there.search(word) for word in argv[1:])
+
     def _word_by_word(self, rest: Sequence[str | None], *, windows: bool) -> bool:
         wanted = self.words[1:-1] if self.open else self.words[1:]
         if len(rest) < len(wanted) or (len(rest) > len(wanted) and not self.open):
@@ -92,17 +101,32 @@ def _is(pattern: str, word: str, *, windows: bool) -> bool:
         return False
     if pattern == "*":
         return not word.startswith(("-", "+") if not windows else ("-", "/", "\N{EN DASH}", "\N{EM DASH}"))
-    if ".." in re.split(r"[/\\]", word):
+    wanted, given = re.split(r"[/\\]", pattern), re.split(r"[/\\]", word)
+    if ".." in given or len(wanted) != len(given):
         return False
-    name = ".*".join(re.escape(each) for each in pattern.split("*")).replace(".*", r"[^/\\]*")
-    return re.fullmatch(name, word, re.IGNORECASE if windows else 0) is not None
+    return all(_glob(*map(str.casefold, pair)) if windows else _glob(*pair) for pair in zip(wanted, given, strict=True))
+
+
+def _glob(pattern: str, text: str) -> bool:
+    """Whether a text is what a pattern says, `*` being any letters; in linear time."""
+    first, *others = pattern.split("*")
+    if not others:
+        return pattern == text
+    last, at = others.pop(), len(first)
+    if len(text) < len(first) + len(last) or not (text.startswith(first) and text.endswith(last)):
+        return False
+    for piece in others:
+        found = text.find(piece, at, len(text) - len(last))
+        if found < 0:
+            return False
+        at = found + len(piece)
+    return True
 
 
 def _among(pattern: str, rest: Sequence[str | None], *, windows: bool) -> bool:
     """Whether a pattern's word may be said somewhere among the words of a command."""
-    loose = re.compile(".*".join(re.escape(each) for each in pattern.split("*")), re.IGNORECASE | re.DOTALL)
     words = [word for word in rest if word is not None]
-    if any(loose.fullmatch(word) or (windows and _DYNAMIC.search(word)) for word in words):
+    if any(_glob(pattern.casefold(), word.casefold()) or (windows and _DYNAMIC.search(word)) for word in words):
         return True
     if pattern.startswith("--") or (windows and pattern[:1] in "-/"):
         # Long options are abbreviated, and their values attached.

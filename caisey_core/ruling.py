@@ -89,6 +89,8 @@ class Rule:
         if part.argv is None:
             return Fit.NO if complete else Fit.PERHAPS
         best = max(pattern.fit(part.argv, windows=windows) for pattern in self.commands)
+        if best is Fit.NO and part.risk is Class.UNJUDGED and any(each.named_in(part.argv) for each in self.commands):
+            return Fit.PERHAPS
         return best if named and part.plain else min(best, Fit.PERHAPS)
 
 

@@ -85,7 +85,29 @@ def test_of_windows(pattern: str, argv: list[str], expected: Fit) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "  ", "* x", "rm ... x", "ls | wc", "ls;", "a$b", "a'b'", "(x)", "... rm", "'a'b"]
+    ("pattern", "word", "expected"),
+    [
+        ("a*b*c", "aXbYc", CERTAIN),
+        ("a*b*c", "abc", CERTAIN),
+        ("a*b*c", "acb", NO),
+        ("ab*ba", "aba", NO),
+        ("/x/*/y", "/x/z/y", CERTAIN),
+        ("/x/*/y", "/x/z/z/y", PERHAPS),
+        ("/x/*", "/x/..", PERHAPS),
+        ("*.log", ".log", CERTAIN),
+    ],
+)
+def test_stars_inside_a_word(pattern: str, word: str, expected: Fit) -> None:
+    assert fit(f"ls {pattern}", "ls", word) is expected
+
+
+def test_no_pattern_goes_back_and_forth() -> None:
+    """With a search that tries again from each place this would not end."""
+    assert fit("ls a*a*a*a*a*a*a*b", "ls", "a" * 100_000) is NO
+
+
+@pytest.mark.parametrize(
+    "text", ["ls " + "a*" * 9, "", "  ", "* x", "rm ... x", "ls | wc", "ls;", "a$b", "a'b'", "(x)", "... rm", "'a'b"]
 )
 def test_what_is_no_pattern(text: str) -> None:
     with pytest.raises(ValueError, match=r"\w"):

@@ -147,6 +147,11 @@ def test_lighter_only_what_is_named_word_by_word_and_nothing_beside_it(script: s
         "case x in x) rm y;; esac",
         "/tmp/rm x",
         "env rm x",
+        "busybox rm x",
+        "mytool --run rm x",
+        "mytool --run '/bin/rm x'",
+        """python3 -c 'import os; os.system("rm x")'""",
+        "perl -e 'exec qw(rm x)'",
     ],
 )
 def test_a_denied_program_is_denied_however_it_is_called(script: str) -> None:
@@ -158,7 +163,8 @@ def test_a_denied_program_is_denied_however_it_is_called(script: str) -> None:
 def test_a_deny_does_not_reach_what_is_something_else_for_certain() -> None:
     own = policy(a_rule(DENY, "rm"))
     assert decision(own, "ls rm") is Decision.RUN
-    assert decision(own, "mytool --x rm") is Decision.QUORUM
+    assert decision(own, "mytool rmdir x.rm a-rm rm-b /etc/rm.conf.d") is Decision.QUORUM
+    assert decision(own, "grep -c rm /var/log/syslog") is Decision.RUN
 
 
 def test_a_deny_that_names_a_class_reaches_what_nobody_could_judge() -> None:
