@@ -31,7 +31,11 @@ class Publication:
 
 def publication(roster: Roster, key: SigningKey, policy: Policy, file: str, now: int) -> Publication:
     """Puts a policy in force, by the root key or by an admin's. Raises `UsageError`, `PolicyError`."""
-    text = written(bound(policy, roster, file))
+    ids = bound(policy, roster, file)
+    text = written(ids)
+    # Ids are longer than names, and examples were judged in what was written by hand.
+    if load(text, f"{file}, with ids in the place of names", ids.label) != ids:
+        raise UsageError(f"{file} cannot be written so that endpoints read the same; nothing was published.")
     if roster.published is not None and (roster.published.format, roster.published.text) == (FORMAT, text):
         raise UsageError(f"{file} says what {roster.policy} says, which is in force already; nothing was published.")
     body = PolicyPublished(version=roster.policy_version + 1, format=FORMAT, text=text)
@@ -84,6 +88,8 @@ def doubts(policy: Policy, roster: Roster | None = None) -> Iterator[str]:
         yield "It denies everything, for everybody, on every endpoint."
     elif Class.OBSERVE in denied:
         yield "It denies reading: nobody can look at what is wrong."
+    if missing := [each.value for each in Class if each not in policy.classes]:
+        yield f"Not in [classes], and so denied: {', '.join(missing)}."
     if roster is None:
         return
     wanted = [("[classes]", need.quorum) for need in policy.classes.values()]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import signal
 import sys
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
@@ -161,7 +162,7 @@ def _answers(cases: Sequence[Case], before: Policy, after: Policy, processes: in
         return
     # Neighbours have the same action, so cutting the list in pieces judges few of them twice.
     context = multiprocessing.get_context("fork" if sys.platform == "linux" else "spawn")
-    with context.Pool(processes, _prepare, (before, after)) as pool:
+    with context.Pool(processes, _begin, (before, after)) as pool:
         yield from pool.imap(_answer, cases, _PIECE)
 
 
@@ -171,6 +172,12 @@ _policies: list[Policy] = []
 def _prepare(before: Policy, after: Policy) -> None:
     _policies[:] = [before, after]
     _judged.cache_clear()
+
+
+def _begin(before: Policy, after: Policy) -> None:
+    """A process that helps: the first one is who answers to Ctrl-C."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    _prepare(before, after)
 
 
 @lru_cache(maxsize=64)

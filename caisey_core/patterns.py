@@ -21,6 +21,7 @@ _SPLIT: Final = re.compile(r"\"([^\"]*)\"|'([^']*)'|(\S+)")
 _OF_SHELLS: Final = re.compile(r"[;|&<>`$()]")
 _SYSTEM: Final = frozenset({"/usr/bin", "/bin", "/usr/sbin", "/sbin", "/usr/local/bin", "/usr/local/sbin"})
 _DYNAMIC: Final = re.compile(r"[$({@`%]")
+_TOKEN: Final = re.compile(r"[^\s/\\'\"();|&<>=,:\[\]{}$`]+")
 
 
 class Fit(IntEnum):
@@ -33,10 +34,11 @@ class Fit(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Pattern:
-    """One pattern. `text` is how it was written."""
+    """One pattern. `text` is how it was written, `key` the bare name of its program."""
 
     text: str
     words: tuple[str, ...]
+    key: str = ""
 
     @classmethod
     def of(cls, text: str) -> Pattern:
@@ -56,7 +58,7 @@ class Pattern:
             raise ValueError("a pattern begins with the name of a program")
         if MORE in words[:-1]:
             raise ValueError("'...' stands for all the words that follow, so it is the last one")
-        return cls(text, tuple(words))
+        return cls(text, tuple(words), _bare(words[0]))
 
     @property
     def open(self) -> bool:
@@ -77,12 +79,6 @@ class Pattern:
         there = all(None in rest or _among(word, rest, windows=windows) for word in wanted)
         return Fit.PERHAPS if there else Fit.NO
 
-    def named_in(self, argv: Sequence[str | None]) -> bool:
-        """Whether the program's name stands somewhere among the words of another one, which may start it."""
-        name = re.escape(re.split(r"[/\\]", self.words[0])[-1])
-        there = re.compile(rf"(?<![\w.-]){name}(?:\.exe)?(?![\w.-])", re.IGNORECASE)
-        return any(word is not None and there.search(word) for word in argv[1:])
-
     def _word_by_word(self, rest: Sequence[str | None], *, windows: bool) -> bool:
         wanted = self.words[1:-1] if self.open else self.words[1:]
         if len(rest) < len(wanted) or (len(rest) > len(wanted) and not self.open):
@@ -91,6 +87,30 @@ class Pattern:
             word is not None and _is(pattern, word, windows=windows)
             for pattern, word in zip(wanted, rest, strict=False)
         ) and all(word is not None and not (windows and _DYNAMIC.search(word)) for word in rest[len(wanted) :])
+
+
+def called(argv: Sequence[str | None], *, windows: bool) -> frozenset[str] | None:
+    """The keys of patterns that may be for this command's program; None where any may be."""
+    word = argv[0] if argv else None
+    if word is None or (windows and _DYNAMIC.search(word)):
+        return None
+    if not windows:
+        return frozenset({_bare(word)})
+    from caisey_core.windows.cmdlets import cmdlets
+
+    row = cmdlets().get(word.lower())
+    return frozenset({_bare(word), *(row.names.lower().split() if row else ())})
+
+
+def mentioned(argv: Sequence[str | None]) -> frozenset[str]:
+    """The keys of patterns whose programs are named among a command's words, by which it may start them."""
+    return frozenset(_bare(token) for word in argv[1:] if word is not None for token in _TOKEN.findall(word))
+
+
+def _bare(program: str) -> str:
+    """A program's name without its directory and without what Windows adds, letters' case aside."""
+    name = re.split(r"[/\\]", program)[-1].casefold()
+    return name.removesuffix(".exe").removesuffix(".com")
 
 
 def _is(pattern: str, word: str, *, windows: bool) -> bool:
@@ -147,7 +167,7 @@ def _same_program(pattern: str, word: str | None, *, windows: bool) -> Fit:
     if word == pattern or (name == pattern and folder in _SYSTEM):
         return Fit.CERTAIN
     # A disk may not tell letters' case apart, and a copy elsewhere is the same program.
-    return Fit.PERHAPS if name.casefold() == posixpath.basename(pattern).casefold() else Fit.NO
+    return Fit.PERHAPS if _bare(word) == _bare(pattern) else Fit.NO
 
 
 def _same_on_windows(pattern: str, word: str) -> Fit:
@@ -160,7 +180,4 @@ def _same_on_windows(pattern: str, word: str) -> Fit:
         return Fit.CERTAIN
     if (plain_name(pattern) or pattern) == plain_name(word):
         return Fit.CERTAIN
-    names = [
-        re.split(r"[/\\]", each)[-1].casefold().removesuffix(".exe").removesuffix(".com") for each in (pattern, word)
-    ]
-    return Fit.PERHAPS if names[0] == names[1] or _DYNAMIC.search(word) else Fit.NO
+    return Fit.PERHAPS if _bare(pattern) == _bare(word) or _DYNAMIC.search(word) else Fit.NO

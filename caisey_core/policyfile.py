@@ -8,7 +8,7 @@ is loaded: a pattern that does not do what its author expects is found before it
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
@@ -17,7 +17,7 @@ from typing import Any, Final
 from caisey_core.kinds import Class, Decision, Quorum, Role
 from caisey_core.patterns import Fit, Pattern
 from caisey_core.policy import POLICY, of_script
-from caisey_core.policytext import PolicyError, close_to, ended, line_of, syntax_of
+from caisey_core.policytext import PolicyError, close_to, ended, line_of, rule_lines, syntax_of
 from caisey_core.roster import Roster
 from caisey_core.ruling import ANYBODY, Need, Policy, Rule
 
@@ -25,6 +25,7 @@ FORMAT: Final = "caisey.policy.1"
 """What a published policy's text is written in."""
 TEXT_LIMIT: Final = 200 * 1024
 RULES_LIMIT: Final = 500
+LIST_LIMIT: Final = 2000
 DEFAULT: Final = Path(__file__).with_name("default-policy.toml")
 
 LEAST: Final = {
@@ -69,7 +70,7 @@ def load(text: str, file: str, label: str = "") -> Policy:
         what, line = syntax_of(str(error), text)
         raise PolicyError(f"{file}:{line}: {what}.", hint=_HINT) from None
     try:
-        policy = _read(raw, label, lambda at: line_of(text, ("rule", at)))
+        policy = _read(raw, label, rule_lines(text))
         for at, each in enumerate(policy.rules):
             _proven(each, at)
     except _Wrong as wrong:
@@ -125,7 +126,7 @@ def _of_founding(label: str) -> Policy:
 # -- reading ------------------------------------------------------------------------------------------------
 
 
-def _read(raw: Mapping[str, Any], label: str, line: Callable[[int], int]) -> Policy:
+def _read(raw: Mapping[str, Any], label: str, lines: list[int]) -> Policy:
     for key in raw:
         if key not in _TOP:
             raise _Wrong(f"there is no such key; there are classes, tags and rule{close_to(key, _TOP)}", key)
@@ -136,7 +137,9 @@ def _read(raw: Mapping[str, Any], label: str, line: Callable[[int], int]) -> Pol
         raise _Wrong("rules are written as [[rule]]", "rule")
     if len(rules) > RULES_LIMIT:
         raise _Wrong(f"a policy has at most {RULES_LIMIT} rules", "rule")
-    found = tuple(replace(_rule(each, at, tags), line=line(at)) for at, each in enumerate(rules))
+    found = tuple(
+        replace(_rule(each, at, tags), line=lines[at] if at < len(lines) else 0) for at, each in enumerate(rules)
+    )
     names: dict[str, int] = {}
     for at, each in enumerate(found):
         if each.name.casefold() in names:
@@ -280,8 +283,10 @@ def _text(raw: Mapping[str, Any], key: str, at: int) -> str:
 def _texts(value: object, *path: str | int) -> tuple[str, ...]:
     """One text or a list of them."""
     texts = [value] if isinstance(value, str) else value
-    if not isinstance(texts, list) or not texts or len(texts) > 1000:
+    if not isinstance(texts, list) or not texts:
         raise _Wrong("it is a text or a list of texts", *path)
+    if len(texts) > LIST_LIMIT:
+        raise _Wrong(f"a list holds at most {LIST_LIMIT} texts", *path)
     if any(not isinstance(each, str) or not each.strip() or len(each) > 4000 for each in texts):
         raise _Wrong("it is a text or a list of texts, none of them empty", *path)
     return tuple(texts)

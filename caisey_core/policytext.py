@@ -69,6 +69,21 @@ def line_of(text: str, path: Sequence[str | int]) -> int:
     return at
 
 
+def rule_lines(text: str) -> list[int]:
+    """The lines at which rules begin, in one reading."""
+    found, inside = [], ""
+    for lineno, line in enumerate(text.splitlines(), 1):
+        if inside:
+            inside = "" if inside in line else inside
+            continue
+        if re.match(r"\s*\[\[\s*[\"']?rule[\"']?\s*\]\]\s*(?:#.*)?$", line):
+            found.append(lineno)
+        for quotes in ('"""', "'''"):
+            if line.count(quotes) % 2:
+                inside = quotes
+    return found
+
+
 # -- names and ids ------------------------------------------------------------------------------------------
 
 

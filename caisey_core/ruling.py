@@ -19,7 +19,7 @@ from typing import Final, NamedTuple
 from msgspec.structs import replace
 
 from caisey_core.kinds import Class, Decision, Quorum, Role, Verdict
-from caisey_core.patterns import Fit, Pattern
+from caisey_core.patterns import Fit, Pattern, called, mentioned
 
 ANYBODY: Final = Quorum(members=1, roles=(Role.ADMIN, Role.TECHNICIAN, Role.APPROVER))
 """One other member, whatever their role."""
@@ -89,8 +89,9 @@ class Rule:
         if part.argv is None:
             return Fit.NO if complete else Fit.PERHAPS
         best = max(pattern.fit(part.argv, windows=windows) for pattern in self.commands)
-        if best is Fit.NO and part.risk is Class.UNJUDGED and any(each.named_in(part.argv) for each in self.commands):
-            return Fit.PERHAPS
+        if best is Fit.NO and part.risk is Class.UNJUDGED:
+            # A program that nobody has judged may start another one that it is told of.
+            return Fit.PERHAPS if mentioned(part.argv) & {each.key for each in self.commands} else Fit.NO
         return best if named and part.plain else min(best, Fit.PERHAPS)
 
 
@@ -128,7 +129,7 @@ def rule(policy: Policy, judgement: Judgement, subject: Subject) -> Ruled:
     if policy.broken:
         said = replace(verdict, decision=Decision.DENY, rule="policy", why=policy.broken)
         return Ruled(said, None, policy.label)
-    here = [each for each in policy.rules if _applies(each, policy, subject)]
+    here = _Rules.of(each for each in policy.rules if _applies(each, policy, subject))
     parts = judgement.parts or (Part(verdict.risk, None),)
     if not judgement.complete:
         parts = (*parts, Part(verdict.risk, None))
@@ -156,9 +157,39 @@ def _applies(each: Rule, policy: Policy, subject: Subject) -> bool:
 Answer = tuple[Need, Rule | None]
 
 
-def _of_part(policy: Policy, rules: Iterable[Rule], part: Part, judgement: Judgement) -> Answer:
+@dataclass(slots=True)
+class _Rules:
+    """Rules in their order, found by the programs they are for, so that many of them cost no time."""
+
+    rules: list[Rule] = field(default_factory=list)
+    for_all: list[int] = field(default_factory=list)
+    for_programs: dict[str, list[int]] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, rules: Iterable[Rule]) -> _Rules:
+        made = cls(list(rules))
+        for at, each in enumerate(made.rules):
+            if not each.commands:
+                made.for_all.append(at)
+            for key in {pattern.key for pattern in each.commands}:
+                made.for_programs.setdefault(key, []).append(at)
+        return made
+
+    def about(self, part: Part, *, windows: bool) -> Iterable[Rule]:
+        """The rules that may fit a part."""
+        names = called(part.argv, windows=windows) if part.argv is not None else None
+        if names is None:
+            return self.rules
+        if part.risk is Class.UNJUDGED and part.argv is not None:
+            names |= mentioned(part.argv)
+        found = {at for name in names for at in self.for_programs.get(name, ())}
+        return [self.rules[at] for at in sorted(found.union(self.for_all))]
+
+
+def _of_part(policy: Policy, rules: _Rules, part: Part, judgement: Judgement) -> Answer:
     base = policy.classes.get(part.risk, DENY)
-    fits = [(each, each.fit(part, complete=judgement.complete, windows=judgement.windows)) for each in rules]
+    about = rules.about(part, windows=judgement.windows)
+    fits = [(each, each.fit(part, complete=judgement.complete, windows=judgement.windows)) for each in about]
     instead = any(fit is Fit.CERTAIN and each.classes for each, fit in fits) and base.decision is not Decision.DENY
     answer: Answer | None = None if instead else (base, None)
     for each, fit in fits:

@@ -286,6 +286,10 @@ def test_reading_never_fails_otherwise(text: str) -> None:
         pass
 
 
+def test_lists_end_somewhere() -> None:
+    assert "at most 2000 texts" in refused("[tags]\nt = [" + '"x", ' * 2001 + "]")
+
+
 # -- what is in force -----------------------------------------------------------------------------------------
 
 

@@ -12,7 +12,7 @@ from caisey_core.kinds import Class, Decision, Quorum, Role
 from caisey_core.patterns import Pattern
 from caisey_core.policy import DECISIONS, of_argv, of_script
 from caisey_core.policyfile import builtin
-from caisey_core.ruling import ANYBODY, Need, Policy, Rule, Ruled, Subject, rule
+from caisey_core.ruling import ANYBODY, Need, Policy, Rule, Ruled, Subject, _Rules, rule
 
 RUN, CONFIRM, DENY = (Need(each) for each in (Decision.RUN, Decision.CONFIRM, Decision.DENY))
 ONE = Need(Decision.QUORUM, ANYBODY)
@@ -248,3 +248,31 @@ def test_a_deny_stays_one_whatever_else_the_policy_says(own: Policy, commands: l
 
     denied = replace(own, rules=(*own.rules, a_rule(DENY, commands[0])))
     assert decision(denied, "; ".join(commands), Subject(client or "", "", None)) is Decision.DENY
+
+
+FOUND = st.sampled_from(
+    [
+        "rm x",
+        "/bin/rm x",
+        "RM x",
+        "sudo rm -r y",
+        "nonesuch rm",
+        "nonesuch 'a;rm'",
+        "$x rm",
+        "$(rm) x",
+        "ls; git-rm",
+        "kill 1",
+    ]
+)
+NAMES = st.sampled_from(["rm", "sudo ...", "nonesuch", "/bin/rm *", "x", "Stop-Process *", "kill", "ls -l"])
+
+
+@settings(deadline=None)
+@given(st.lists(NAMES, min_size=1, max_size=4), FOUND, st.sampled_from(["/bin/sh", "powershell", "cmd"]))
+def test_no_rule_that_fits_is_left_out_for_speed(patterns: list[str], script: str, language: str) -> None:
+    rules = [a_rule(DENY, each) for each in patterns] + [a_rule(DENY)]
+    judged = of_script(script, language)
+    for part in judged.parts:
+        fits = [each for each in rules if each.fit(part, complete=judged.complete, windows=judged.windows)]
+        about = list(_Rules.of(rules).about(part, windows=judged.windows))
+        assert all(any(each is other for other in about) for each in fits)
