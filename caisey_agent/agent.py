@@ -40,12 +40,16 @@ from caisey_core.link import (
 )
 from caisey_core.logs import Teller
 from caisey_core.mending import Mender
+from caisey_core.policyfile import in_force
 from caisey_core.record import Record, parse
 from caisey_core.roster import Roster
+from caisey_core.ruling import Policy
 from caisey_core.signing import verify
 
 _say = Teller(__name__)
 _CURSOR = "cursor"
+_POLICY = "policy"
+"""Setting: the newest version of a published policy that this endpoint has known."""
 _TRY_AGAIN_SECONDS = 1.0
 _MEND_AGAIN_SECONDS = 10.0
 
@@ -133,6 +137,14 @@ class Agent:
     def _govern(self) -> None:
         for record, receipt in self._kept(self._roster_log):
             self._roster.apply(record, receipt.received)
+
+    def _policy(self) -> Policy:
+        """The policy in force; never an older one than this endpoint has known, whatever it is shown."""
+        known = int(self._journal.setting(_POLICY) or 0)
+        if self._roster.policy_version < known:
+            why = f"The relay shows no policy as new as published-{known}, which this endpoint has known."
+            return Policy(self._roster.policy, broken=why)
+        return in_force(self._roster)
 
     def _offer(self) -> None:
         """Offers the relay everything that has no receipt; what it has already keeps its place."""
@@ -267,9 +279,19 @@ class Agent:
                 _say.error("roster.broken", str(bad), record=receipt.seq)
                 break
             held.append((record, receipt))
+        self._remember_policy()
         for room in self._rooms.values():
             room.roster_changed()
         return held
+
+    def _remember_policy(self) -> None:
+        version = self._roster.policy_version
+        if version > int(self._journal.setting(_POLICY) or 0):
+            self._journal.set(_POLICY, str(version))
+            policy = in_force(self._roster)
+            _log.info("the policy in force is %s", policy.label)
+            if policy.broken:
+                _log.error("nothing runs: %s", policy.broken)
 
     def _room(self, log: LogId) -> Room:
         """The room of a session, as far as the journal knows it."""
@@ -283,6 +305,7 @@ class Agent:
             self._link,
             standing=self._standing,
             roster=lambda: self._roster,
+            policy=self._policy,
             wake=self._connection.flush,
             spawn=self._spawn,
             previous=self._previous(log),

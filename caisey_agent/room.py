@@ -24,19 +24,22 @@ from caisey_core.journal import Journal
 from caisey_core.kinds import (
     ActionExpired,
     ActionHeld,
+    ActionProposed,
     ActionRefused,
     ActionUnknown,
     Body,
     EndpointObserved,
     Namespace,
     Previous,
+    Role,
 )
 from caisey_core.lifecycle import Action, Session, Step
 from caisey_core.link import Link
 from caisey_core.logs import Teller
-from caisey_core.policy import judge
+from caisey_core.policy import judgement
 from caisey_core.record import Record, Seen, Writer, canonical
 from caisey_core.roster import Roster
+from caisey_core.ruling import Policy, Ruled, Subject, rule
 from caisey_core.signing import SigningKey
 
 _say = Teller(__name__)
@@ -60,6 +63,7 @@ class Room:
         *,
         standing: Callable[[], Standing],
         roster: Callable[[], Roster],
+        policy: Callable[[], Policy],
         wake: Callable[[], None],
         spawn: Callable[[str, asyncio.Task[None]], None],
         previous: Previous | None,
@@ -72,6 +76,7 @@ class Room:
         self._link = link
         self._standing = standing
         self._roster = roster
+        self._policy = policy
         self._wake = wake
         self._spawn = spawn
         self._previous = previous
@@ -168,10 +173,11 @@ class Room:
                 self._spawn("cancel", asyncio.create_task(self._work[action.digest].cancel()))
 
     def roster_changed(self) -> None:
-        """Answers that waited for a newer roster are looked at again."""
+        """Answers that waited for a newer roster are looked at again; what another policy has held is void."""
+        label = self._policy().label
         for digest in list(self._held):
             action = self.session.actions[digest]
-            if action.confirmation or action.approvals:
+            if action.confirmation or action.approvals or (action.held is not None and action.held.policy != label):
                 self._decide(action)
 
     # -- the gate -----------------------------------------------------------------------------------------
@@ -184,7 +190,7 @@ class Room:
             self.session,
             self._roster(),
             self._standing(),
-            judge=judge,
+            judge=self._judged,
             nonce=secrets.token_hex(16),
             on_chain=self._on_chain,
         )
@@ -198,6 +204,10 @@ class Room:
                 self._start(action, verdict)
             case gate.Refuse(code, why):
                 self._write("action.refused", ActionRefused(code=code, why=why), re)
+
+    def _judged(self, proposed: ActionProposed, role: Role) -> Ruled:
+        own = self._standing()
+        return rule(self._policy(), judgement(proposed), Subject(own.client, own.endpoint, role))
 
     def _decide(self, action: Action) -> None:
         since = self._held.get(action.digest)
@@ -214,6 +224,7 @@ class Room:
             self.session,
             self._roster(),
             self._standing(),
+            policy=self._policy().label,
             waited_ms=machine.beat() - since,
             on_chain=self._on_chain,
         )
@@ -248,7 +259,9 @@ class Room:
             return
         work = Work(action.digest, action.proposed, self._journal, self)
         self._work[action.digest] = work
-        task = asyncio.create_task(work.do(run.verdict, run.decisions, self._roster().version, self._own))
+        task = asyncio.create_task(
+            work.do(run.verdict, run.decisions, self._policy().label, self._roster().version, self._own)
+        )
         task.add_done_callback(lambda _task: self._work.pop(action.digest, None))
         self._spawn("work", task)
 

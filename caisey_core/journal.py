@@ -302,6 +302,19 @@ class Journal:
         rows = self._all(f"{select} WHERE log = ? AND seq > ? ORDER BY seq LIMIT ?", log, after, limit)
         return [_entry(row) for row in rows]
 
+    def of_kind(self, kind: str, since: int = 0) -> Iterator[tuple[LogId, Sealed, int]]:
+        """Records of a kind that were received since a time (ms), of all logs, in that order."""
+        with translated(self.path):
+            yield from (
+                (LogId(row[0]), Sealed(*row[1:5]), int(row[5]))
+                for row in self.connection.execute(
+                    """SELECT log, records.head, records.sig, bodies.salt, bodies.body, received
+                       FROM records LEFT JOIN bodies ON bodies."commit" = records."commit"
+                       WHERE kind = ? AND received >= ? ORDER BY received, log, seq""",
+                    (kind, since),
+                )
+            )
+
     def unsent(self, log: str | None = None) -> list[tuple[LogId, Sealed]]:
         """One's own records that never had a receipt, in the order they were written."""
         never = " AND digest NOT IN (SELECT digest FROM displaced)" if self._displaces() else ""

@@ -43,6 +43,7 @@ from caisey_core.kinds import (
     MemberInvited,
     MemberRemoved,
     Namespace,
+    PolicyPublished,
     RelayAdded,
     Role,
     RosterRenewed,
@@ -130,6 +131,8 @@ class Roster:
     root: PublicKey | None = None
     solo: bool = False
     policy: str = ""
+    """What the policy in force is called; `published`: its text, where it is not the one of the founding."""
+    published: PolicyPublished | None = None
     expires: int = 0
     version: int = 0
     head: str = ""
@@ -257,7 +260,7 @@ class Roster:
             raise BadRecord(f"{record.head.kind} is not signed by the root key, and there is no second admin.")
         if record.body is None:
             raise BadRecord(f"The body of {record.head.kind} is not at hand.")
-        if why := beyond(admin, record.body):
+        if why := beyond(admin, record.body) or self._out_of_turn(record.body):
             raise BadRecord(why)
         change = Change(record, admin.id, received)
         self.changes[record.digest] = change
@@ -324,6 +327,8 @@ class Roster:
                 self._remove(self.members[id_], received)
             case MemberRemoved():
                 raise BadRecord("A member is removed who does not belong.")
+            case PolicyPublished() as body:
+                self._put_in_force(body)
             case RosterRenewed() as body:
                 self.expires = max(self.expires, _at_most(body.expires, record))
             case None if record.head.kind == "client.added":
@@ -332,6 +337,25 @@ class Roster:
                 self.grants[record.digest] = Grant(record.digest, record.head.key, None, None)
             case _:
                 raise BadRecord(f"The body of {record.head.kind} is not at hand.")
+
+    @property
+    def policy_version(self) -> int:
+        """How many policies have been published."""
+        return self.published.version if self.published else 0
+
+    def _out_of_turn(self, body: object) -> str:
+        """Why a policy cannot be the next one; empty for all else."""
+        if not isinstance(body, PolicyPublished) or body.version == self.policy_version + 1:
+            return ""
+        return f"Policy {body.version} does not follow the one in force, which is {self.policy_version}."
+
+    def _put_in_force(self, body: PolicyPublished) -> None:
+        if why := self._out_of_turn(body):
+            raise BadRecord(why)
+        self.published, self.policy = body, f"published-{body.version}"
+        for change in list(self.changes.values()):
+            if change.state is State.WAITING and isinstance(change.record.body, PolicyPublished):
+                self.changes[change.digest] = change.ended(State.OVERTAKEN)
 
     def _join(self, member: Member) -> None:
         if member.id in self.members or any(self.member(key) or self.endpoint(key) for key in member.keys):
@@ -406,6 +430,8 @@ def beyond(admin: Member, body: object) -> str:
             return "An admin lets in nobody who serves more clients than they do." if more else ""
         case RelayAdded():
             return "" if EVERY_CLIENT in admin.clients else "Only an admin of every client names a relay."
+        case PolicyPublished():
+            return "" if EVERY_CLIENT in admin.clients else "Only an admin of every client publishes a policy."
         case _:
             return ""
 

@@ -67,6 +67,7 @@ from caisey_core.kinds.workspace import (
     MemberAdmitted,
     MemberInvited,
     MemberRemoved,
+    PolicyPublished,
     RelayAdded,
     RosterRenewed,
     WorkspaceFounded,
@@ -132,6 +133,7 @@ __all__ = [
     "Outcome",
     "OutcomeVerified",
     "Part",
+    "PolicyPublished",
     "Previous",
     "Process",
     "Quorum",
@@ -204,6 +206,7 @@ KINDS: Final[dict[str, Kind]] = (
         _row("relay.added", RelayAdded, _ROSTER),
         _row("member.added", MemberAdded, _ROSTER),
         _row("member.invited", MemberInvited, _ROSTER),
+        _row("policy.published", PolicyPublished, _ROSTER),
     )
     | _kinds(
         Signer.ADMIN,
