@@ -289,9 +289,9 @@ class Agent:
         if version > int(self._journal.setting(_POLICY) or 0):
             self._journal.set(_POLICY, str(version))
             policy = in_force(self._roster)
-            _log.info("the policy in force is %s", policy.label)
+            _say.info("policy.in_force", f"the policy in force is {policy.label}")
             if policy.broken:
-                _log.error("nothing runs: %s", policy.broken)
+                _say.error("policy.broken", f"nothing runs: {policy.broken}")
 
     def _room(self, log: LogId) -> Room:
         """The room of a session, as far as the journal knows it."""
