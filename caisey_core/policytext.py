@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from difflib import get_close_matches
+from typing import Final
 
 from caisey_core.errors import UsageError
 from caisey_core.kinds import Class
@@ -43,17 +44,40 @@ def syntax_of(error: str, text: str) -> tuple[str, int]:
     return error[: found.start()] + error[found.end() :], int(found[1])
 
 
+_STRING: Final = re.compile(r"\"\"\"|'''|\"(?:\\.|[^\"\\])*\"|'[^']*'|#.*")
+"""What may hold signs that mean nothing: both kinds of text on one line, the beginning of longer ones, a comment."""
+
+
+def _outside(text: str) -> Iterator[tuple[int, str]]:
+    """The lines that do not begin inside a text of several lines, with their numbers."""
+    inside = ""
+    for number, line in enumerate(text.split("\n"), 1):
+        at = 0
+        if inside:
+            at = line.find(inside) + len(inside)
+            if at < len(inside):
+                continue
+            inside = ""
+        else:
+            yield number, line
+        while found := _STRING.search(line, at):
+            at = found.end()
+            if found[0] in {'"""', "'''"}:
+                end = line.find(found[0], at)
+                if end < 0:
+                    inside = found[0]
+                    break
+                at = end + 3
+
+
 def line_of(text: str, path: Sequence[str | int]) -> int:
     """The line of the longest part of a path that stands in a line of its own; what is inside strings is no key."""
     head = [str(each) for each in path[:1]]
     number = next((each for each in path if isinstance(each, int)), -1)
     keys = [str(each) for each in path if isinstance(each, str)][1:]
-    at, table, count, inside = 1, "", -1, ""
-    for lineno, line in enumerate(text.splitlines(), 1):
-        if inside:
-            inside = "" if inside in line else inside
-            continue
-        if header := re.match(r"\s*\[\[?\s*([^\]]+?)\s*\]\]?\s*(?:#.*)?$", line):
+    at, table, count = 1, "", -1
+    for lineno, line in _outside(text):
+        if header := _HEADER.match(line):
             table = header[1].strip("\"'")
             count += table == "rule"
             if [table] == head and (table != "rule" or number in {-1, count}):
@@ -63,25 +87,16 @@ def line_of(text: str, path: Sequence[str | int]) -> int:
             here = [table] == head and (table != "rule" or count == number)
             if (here and keys[:1] == [name]) or (not table and [name] in (head, [".".join([*head, *keys[:1]])])):
                 return lineno
-        for quotes in ('"""', "'''"):
-            if line.count(quotes) % 2:
-                inside = quotes
     return at
+
+
+_HEADER: Final = re.compile(r"\s*\[\[?\s*([^\]]+?)\s*\]\]?\s*(?:#.*)?$")
 
 
 def rule_lines(text: str) -> list[int]:
     """The lines at which rules begin, in one reading."""
-    found, inside = [], ""
-    for lineno, line in enumerate(text.splitlines(), 1):
-        if inside:
-            inside = "" if inside in line else inside
-            continue
-        if re.match(r"\s*\[\[\s*[\"']?rule[\"']?\s*\]\]\s*(?:#.*)?$", line):
-            found.append(lineno)
-        for quotes in ('"""', "'''"):
-            if line.count(quotes) % 2:
-                inside = quotes
-    return found
+    headers = ((number, _HEADER.match(line)) for number, line in _outside(text))
+    return [number for number, header in headers if header and header[1].strip("\"'") == "rule"]
 
 
 # -- names and ids ------------------------------------------------------------------------------------------

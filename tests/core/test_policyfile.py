@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from caisey_core.kinds import Class, Decision, PolicyPublished, Quorum, Role
 from caisey_core.patterns import Pattern
 from caisey_core.policyfile import DEFAULT, FORMAT, TEXT_LIMIT, builtin, in_force, load, read_file
-from caisey_core.policytext import PolicyError, bound, line_of, named, written
+from caisey_core.policytext import PolicyError, bound, line_of, named, rule_lines, written
 from caisey_core.roster import Roster
 from caisey_core.ruling import ANYBODY, Need, Policy, Rule, Subject, rule
 from tests.core.world import Workspace
@@ -199,6 +199,8 @@ def test_lines_are_those_of_the_file() -> None:
     assert lines[line_of(text, ("rule", 1)) - 1] == "[[ rule ]]"
     assert lines[line_of(text, ("rule", 1, "name")) - 1] == '"name" = "y"'
     assert lines[line_of(text, ("rule", 1, "class")) - 1] == "class = ["
+    tricky = """[tags]\n"'''" = 'x'\na = "\\"'''" # '''\nb = '''\n[[rule]]\n'''\n[[rule]]\nname = 1"""
+    assert (line_of(tricky, ("rule", 0, "name")), rule_lines(tricky)) == (8, [7])
     assert line_of("x = 1\nrule = 2", ("rule",)) == 2
     assert line_of("classes.observe = 1", ("classes", "observe")) == 1
 
