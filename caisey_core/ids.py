@@ -26,7 +26,7 @@ CODE_LENGTH = 6
 def code(prefix: str, digest: str) -> str:
     """Short code of a digest: `prefix` and six characters of `ALPHABET` (about 28 bits).
 
-    Sessions have the prefix `s`, requests `a`.
+    Sessions have the prefix `s`, requests `a`, questions `q`.
     """
     number = int(digest[:32], 16)
     letters = []
@@ -44,6 +44,11 @@ def session_code(log: str) -> str:
 def request_code(action: str) -> str:
     """Short code of a proposed action, such as `a7f3kqa`."""
     return code("a", action)
+
+
+def question_code(question: str) -> str:
+    """Short code of a question, such as `q7f3kqa`."""
+    return code("q", question)
 
 
 def spoken(text: str) -> str:
