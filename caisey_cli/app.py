@@ -49,8 +49,14 @@ TABLE: Final[dict[str, tuple[Row, ...]]] = {
             "Ask for a command to be approved, print the request's code and return: run --no-wait.",
         ),
         Row("check", "session", "Verify: run a command and hold what it shows against what is expected."),
-        Row("note", "session", "Add an annotation to a session."),
-        Row("find", "session", "Mark a finding or the cause; the ticket note claims no other."),
+        Row("note", "words", "Add an annotation to a session."),
+        Row("find", "words", "Mark a finding or the cause; the ticket note claims no other."),
+        Row(
+            "ask",
+            "words",
+            "Ask a question in a session and print its code; it stays open, in its note too, until it is answered.",
+        ),
+        Row("answer", "words", "Answer a question of a session, or say why it stays open."),
         Row(
             "close",
             "session",

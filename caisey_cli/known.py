@@ -83,6 +83,13 @@ def sessions(known: dict[str, Any]) -> list[dict[str, Any]]:
     return [each for each in found.values() if isinstance(each, dict)] if isinstance(found, dict) else []
 
 
+def questions(session: dict[str, Any]) -> list[tuple[str, str]]:
+    """What is asked in a session and open: code, words."""
+    rows = session.get("questions")
+    rows = rows if isinstance(rows, list) else []
+    return [(row[0], row[1]) for row in rows if isinstance(row, list) and [type(each) for each in row] == [str, str]]
+
+
 def asks(session: dict[str, Any]) -> list[tuple[str, int, bool, str]]:
     """What waits for another member: code, until when (ms), whether this member may approve it, words.
 

@@ -74,6 +74,19 @@ def of_request(option: Path | None, code: str) -> Home:
     return homes[0]
 
 
+def session_of_question(option: Path | None, code: str) -> str:
+    """The session, by its code, in which a question is on record here; empty where it is in none."""
+    from caisey_cli import resolve
+    from caisey_core.ids import question_code, session_code, spoken
+
+    for home in Home.every(option):
+        with home.reading() as journal:
+            for log, question in resolve.questions(journal):
+                if question_code(question) == spoken(code):
+                    return session_code(log)
+    return ""
+
+
 def _names(home: Home) -> list[str]:
     """The full names of the endpoints in a home's scope."""
     from caisey_cli import shelf

@@ -15,13 +15,14 @@ from typing import TYPE_CHECKING, Final, Protocol, TypeVar
 from caisey_cli import approving, local, resolve, wording
 from caisey_cli.approving import Waiting
 from caisey_cli.attend import Answers, Interrupts
+from caisey_cli.command import Command
 from caisey_cli.connecting import PAGE, Connect, Line, over_websocket
 from caisey_cli.desk import Desk, Verified
 from caisey_cli.evidence import attestor
 from caisey_cli.happenings import Request
 from caisey_cli.home import Home
 from caisey_cli.sanitize import inert
-from caisey_cli.session import Command, Pace, SessionController
+from caisey_cli.session import Pace, SessionController
 from caisey_cli.tui import history
 from caisey_cli.tui.model import Model
 from caisey_cli.tui.opening import Asked
