@@ -47,6 +47,7 @@ class SessionApp(Going):
             "",
             "Whatever does not begin with a colon runs on the endpoint, in a shell of its own.",
             "Signs: ✓ ended well  ✗ failed  ▶ running  ◷ held  ⊘ denied, refused or expired  ↩ taken back  ? unknown",
+            "       ◇ open question  ◆ answered",
             "       │ standard output  ! standard error  [7] record number  \\u{1b} a character nobody can see",
         ]
         _ = self.push_screen(Sheet("Keys and commands", lambda width: _fit([*texts, *more], width, HELP)))
@@ -130,6 +131,15 @@ class SessionApp(Going):
     def do_find(self, rest: str) -> None:
         """A finding."""
         self._recorded(lambda: self.bench.controller.find(self.bench.session, typed.words(rest)))
+
+    def do_ask(self, rest: str) -> None:
+        """A question."""
+        self._recorded(lambda: self.bench.controller.ask(self.bench.session, typed.words(rest)))
+
+    def do_answer(self, rest: str) -> None:
+        """A word to a question."""
+        said = typed.answering(rest)
+        self._do("recording", lambda: self.bench.answer(said.code, said.text, settles=said.settles))
 
     def _recorded(self, write: Callable[[], Awaitable[object]]) -> None:
         async def work() -> str:

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final, Protocol, TypeVar
 
-from caisey_cli import approving, local, resolve, wording
+from caisey_cli import approving, local, questions, resolve, wording
 from caisey_cli.approving import Waiting
 from caisey_cli.attend import Answers, Interrupts
 from caisey_cli.command import Command
@@ -304,6 +304,11 @@ class Bench:
         mine = [(request_code(each.action.digest), wording.command(each, 40)) for each in waiting]
         return [*mine, *(each for each in self._others if each[0] not in dict(mine))]
 
+    def asked_open(self) -> list[tuple[str, str]]:
+        """This session's open questions: code, words."""
+        found = self.model.transcript.session.unanswered if self.model is not None else []
+        return [(questions.code(each), wording.quoted(questions.text(each), 40)) for each in found]
+
     def checks(self) -> list[str]:
         """This session's checks, as they are typed after `:check`."""
         found = self.model.transcript.checks if self.model is not None else []
@@ -405,6 +410,19 @@ class Bench:
         if end is None:
             raise Refused(f"The check {request.code} has no end; nothing was verified.")
         return await desk.verify(request, end, expectation)
+
+    async def answer(self, code: str, text: str, *, settles: bool) -> str:
+        """Answers a question by its code, the only open one without; a sentence."""
+        log, controller = self.session, self.controller
+        still = controller.session(log).unanswered
+        if not code and len(still) != 1:
+            raise UsageError(
+                f"{'Several questions are' if still else 'No question is'} open; nothing was recorded.",
+                hint=f"Name one: {', '.join(map(questions.code, still))}" if still else "",
+            )
+        question = controller.question(log, code) if code else still[0]
+        await controller.answer(log, question, text, settles=settles)
+        return "" if settles else f"{questions.code(question)} stays open; the note says why."
 
     async def confirm(self, action: Action, typed: str = "") -> None:
         """Says yes to one's own action."""

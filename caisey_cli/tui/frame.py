@@ -275,7 +275,7 @@ class Frame(App[None]):
     def _known(self) -> Known:
         """What TAB can choose from."""
         self._remember()
-        return Known(self.deeds, self.line.history, self.bench.codes(), self.bench.checks())
+        return Known(self.deeds, self.line.history, self.bench.codes(), self.bench.checks(), self.bench.asked_open())
 
     def on_command_line_offered(self, event: CommandLine.Offered) -> None:
         """TAB has several to choose from: they are shown, the chosen one marked."""

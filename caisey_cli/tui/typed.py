@@ -35,6 +35,25 @@ def checking(text: str) -> Checking:
     return Checking(command, expect)
 
 
+@dataclass(frozen=True, slots=True)
+class Answering:
+    """An answer: the question's code (empty: the only one), its words, and whether they settle it."""
+
+    code: str
+    text: str
+    settles: bool
+
+
+def answering(text: str) -> Answering:
+    """`[CODE] TEXT` or `[CODE] --open REASON`. Raises `UsageError`."""
+    code, rest = re.fullmatch(r"(q[3-9a-z]{6}(?=\s|$))?\s*(.*)", text.strip(), re.DOTALL | re.IGNORECASE).groups()  # type: ignore[union-attr]
+    open_ = re.fullmatch(r"--open(?:\s+|=|$)(.*)", rest, re.DOTALL)
+    said = words(open_[1] if open_ else rest)
+    if not said:
+        raise UsageError("There are no words; nothing was recorded.", hint="Type: :answer CODE TEXT")
+    return Answering(code or "", said, open_ is None)
+
+
 def closing(text: str) -> tuple[Outcome | None, str]:
     """`[OUTCOME] [--unverified REASON]`. Raises `UsageError`."""
     from caisey_core.kinds import Outcome
