@@ -59,7 +59,7 @@ from caisey_core.roster import Member, Roster
 from caisey_core.signing import SigningKey, verify
 
 if TYPE_CHECKING:
-    from caisey_cli.home import Membership
+    from caisey_cli.membership import Membership
 
 __all__ = ["PAGE", "PATIENCE", "Connect", "Followed", "Line", "Peer", "denied", "over_websocket"]
 

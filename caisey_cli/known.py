@@ -7,7 +7,6 @@ library's lightest modules are imported here.
 
 from __future__ import annotations
 
-import json
 import os
 from typing import Any, Final
 
@@ -28,6 +27,8 @@ def directory(option: str | None = None) -> str:
 
 def read(home: str) -> dict[str, Any]:
     """What was kept; nothing where there is no such file, or one that cannot be read or is of another version."""
+    import json
+
     try:
         with open(f"{home}/{FILE}", "rb") as file:  # noqa: PTH123
             if os.fstat(file.fileno()).st_size > LIMIT:  # nobody of ours wrote that
@@ -54,6 +55,8 @@ def everything(option: str | None = None) -> dict[str, Any]:
 
 def keep(home: str, known: dict[str, Any]) -> None:
     """Keeps it, whole or not at all, for its owner only. Raises `OSError`."""
+    import json
+
     temporary = f"{home}/{FILE}.{os.getpid()}"
     handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
     try:

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Final
 
 from caisey_cli.sanitize import inert, inert_block
 from caisey_cli.tui import opening, typed
-from caisey_cli.tui.cards import Sheet
 from caisey_cli.tui.deeds import Deed
 from caisey_cli.tui.going import Going
 from caisey_cli.tui.opening import Asked, Opening
@@ -33,6 +32,8 @@ class SessionApp(Going):
 
     def do_help(self, _rest: str) -> None:
         """Keys and commands."""
+        from caisey_cli.tui.cards import Sheet
+
         texts = [
             f"{each.keys:<8}{':' + each.command if each.command else '':<{HELP - 8}}"
             f"{each.usage + ': ' if each.usage else ''}{each.help}{_there(each)}"
@@ -59,6 +60,8 @@ class SessionApp(Going):
 
     def do_guide(self, _rest: str) -> None:
         """Beside the work, or away; where there is no room for it there, on a sheet."""
+        from caisey_cli.tui.cards import Sheet
+
         side, text = self._rows("side"), self.asked.guide
         room = side.display and len(opening.guide(text, SIDE - 3)) <= side.size.height
         if room:
@@ -166,6 +169,8 @@ class SessionApp(Going):
         """What waits, everywhere."""
 
         async def work() -> str:
+            from caisey_cli.tui.cards import Sheet
+
             found = await self.bench.approvals()
             if not found:
                 return "Nothing waits for approval."
@@ -200,6 +205,7 @@ class SessionApp(Going):
         async def work() -> str:
             from caisey_cli import approving
             from caisey_cli.card import card
+            from caisey_cli.tui.cards import Sheet
             from caisey_core.lifecycle import Step
 
             desk, request, action = await self.bench.meant(code, grant=grant)

@@ -27,7 +27,7 @@ from caisey_cli.tui.blocks import countdown
 from caisey_cli.tui.cards import Sheet
 from caisey_cli.tui.deciding import Card, Question
 from caisey_cli.tui.lines import Rows
-from caisey_cli.tui.style import CSS
+from caisey_cli.tui.style import BODIES, CSS
 from caisey_cli.tui.tone import Piece, Row, clipped, folded, plain, spread
 from caisey_cli.watching import FOREVER, Came, Change, Item, LeftOut, Over, Standing, Watch
 from caisey_core.errors import CaiseyError
@@ -80,6 +80,7 @@ class WatchApp(App[None]):
     ENABLE_COMMAND_PALETTE = False
     CSS = (
         CSS
+        + BODIES
         + """
     #waiting { height: 1fr; scrollbar-size-vertical: 1; }
     #past { height: auto; }

@@ -23,6 +23,7 @@ from caisey_cli.tui import typed as taken
 from caisey_cli.tui.lines import Rows
 from caisey_cli.tui.ordered import Ordered
 from caisey_cli.tui.owing import Owed, owed
+from caisey_cli.tui.style import CLOSING
 from caisey_cli.tui.tone import Row, folded, spread, width_of
 from caisey_core.chain import Report
 from caisey_core.errors import CaiseyError
@@ -49,6 +50,7 @@ class CloseOut(Screen[str]):
 
     AUTO_FOCUS = ""
 
+    CSS = CLOSING
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "do_it", "Mend what is marked, or close"),
         Binding("up", "move(-1)", "Up"),

@@ -5,13 +5,10 @@ A deed is done by the view's method `do_NAME`, which gets what was typed after t
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from difflib import get_close_matches
-from typing import Final
+from typing import Final, NamedTuple
 
 
-@dataclass(frozen=True, slots=True)
-class Deed:
+class Deed(NamedTuple):
     """`key` as Textual names it, `shown` as people do; `footer` is its word there, empty where it has none.
 
     `back` is the key that does it in the other direction. `there`: a key that does it while the transcript has the
@@ -185,5 +182,7 @@ def meant(word: str, deeds: tuple[Deed, ...]) -> Deed | str:
         return known[word]
     if word in COMMANDS:
         return COMMANDS[word].absent or f"You are watching: :{word} is for the session's technician."
+    from difflib import get_close_matches
+
     close = get_close_matches(word, known, n=1)
     return f"There is no command :{word}. " + (f"Did you mean :{close[0]}?" if close else "F1 lists those there are.")

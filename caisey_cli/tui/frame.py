@@ -20,13 +20,10 @@ from textual.css.query import NoMatches
 
 from caisey_cli.sanitize import inert
 from caisey_cli.tui import opening, typed
-from caisey_cli.tui.cards import Sheet
 from caisey_cli.tui.command_line import CommandLine
-from caisey_cli.tui.completing import Known
 from caisey_cli.tui.deeds import TABLE, WATCHING, Deed, meant
 from caisey_cli.tui.lines import Rows
 from caisey_cli.tui.opening import Asked, Opening
-from caisey_cli.tui.palette import Palette
 from caisey_cli.tui.scroll import TranscriptView
 from caisey_cli.tui.style import CSS
 from caisey_cli.tui.tone import Piece, Row, clipped, folded, width_of
@@ -38,6 +35,7 @@ if TYPE_CHECKING:
     from caisey_cli.home import Home
     from caisey_cli.session import Pace
     from caisey_cli.tui.bench import Bench
+    from caisey_cli.tui.completing import Known
     from caisey_core.ids import Digest
     from caisey_core.lifecycle import Action
 
@@ -49,10 +47,16 @@ _NARROW: Final = 76
 """Below so many columns the side panel is hidden until it is asked for."""
 
 
+def _palette() -> type[Provider]:
+    from caisey_cli.tui.palette import Palette
+
+    return Palette
+
+
 class Frame(App[None]):
     """See the module."""
 
-    COMMANDS: ClassVar[set[type[Provider] | Callable[[], type[Provider]]]] = {Palette}
+    COMMANDS: ClassVar[set[type[Provider] | Callable[[], type[Provider]]]] = {_palette}
     TITLE = "caisey"
     CSS = CSS
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -274,6 +278,8 @@ class Frame(App[None]):
 
     def _known(self) -> Known:
         """What TAB can choose from."""
+        from caisey_cli.tui.completing import Known
+
         self._remember()
         return Known(self.deeds, self.line.history, self.bench.codes(), self.bench.checks(), self.bench.asked_open())
 
@@ -300,7 +306,11 @@ class Frame(App[None]):
 
     def _cards_now(self) -> None:
         """What waits for the technician alone is put before them at once."""
-        if self.asked.watching or self.bench.why_not() or isinstance(self.screen, Sheet):
+        if self.asked.watching or self.bench.why_not():
+            return
+        from caisey_cli.tui.cards import Sheet
+
+        if isinstance(self.screen, Sheet):
             return
         for work in self.bench.model.waiting() if self.bench.model else []:
             held = work.action.held
@@ -311,6 +321,7 @@ class Frame(App[None]):
     def _card(self, action: Action) -> None:
         from caisey_cli import resolve
         from caisey_cli.card import card
+        from caisey_cli.tui.cards import Sheet
         from caisey_core.lifecycle import Step
 
         self._cards.add(action.digest)

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import posixpath
 import re
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from caisey_core.errors import UsageError
 
 if TYPE_CHECKING:
     from caisey_core.kinds import Outcome
 
-_EXPECT = re.compile(r"""--expect(?:\s+|=)(?:"([^"]*)"|'([^']*)'|(\S+))\s*(.*)""", re.DOTALL)
+_EXPECT: Final = r"""--expect(?:\s+|=)(?:"([^"]*)"|'([^']*)'|(\S+))\s*(.*)"""
 
 
-@dataclass(frozen=True, slots=True)
-class Checking:
+class Checking(NamedTuple):
     """A check: its command, and the text that has to be in its output; None: exit 0."""
 
     command: str
@@ -25,7 +23,7 @@ class Checking:
 
 def checking(text: str) -> Checking:
     """`[--expect TEXT] [--] COMMAND`. Raises `UsageError`."""
-    found = _EXPECT.fullmatch(text.strip())
+    found = re.fullmatch(_EXPECT, text.strip(), re.DOTALL)
     if found is None and re.match(r"--", text.strip()):
         raise UsageError("Nothing was checked.", hint='Type: :check [--expect "TEXT"] COMMAND')
     expect = next((each for each in found.groups()[:3] if each is not None), "") if found else None
@@ -35,8 +33,7 @@ def checking(text: str) -> Checking:
     return Checking(command, expect)
 
 
-@dataclass(frozen=True, slots=True)
-class Answering:
+class Answering(NamedTuple):
     """An answer: the question's code (empty: the only one), its words, and whether they settle it."""
 
     code: str
