@@ -39,6 +39,8 @@ if TYPE_CHECKING:
 
 CARD: Final = "caisey.change.1"
 Rows = Iterator[tuple[str, str]]
+Shown = tuple[tuple[str, str], ...]
+"""Label and text, row by row."""
 _ROLES: Final = {
     Role.ADMIN: "governs: invites, removes, signs and approves changes like this one; and does all the others do",
     Role.TECHNICIAN: "opens sessions, runs commands, and approves what others ask for",
@@ -121,14 +123,13 @@ def decidable(line: Line, change: Change, *, grant: bool) -> None:
         raise Refused(f"{why} {code} was not approved.", hint="An admin of every client can approve it.")
 
 
-async def decide(line: Line, change: Change, said: str, *, grant: bool) -> str:
-    """Puts an admin's word on record, on the roster it was shown under; what became of it, as a sentence."""
-    before = list(_what(line.roster, change))
+async def decide(line: Line, change: Change, said: str, shown: Shown, *, grant: bool) -> str:
+    """Puts an admin's word on record; what became of it, as a sentence. `shown` is `what` the card said."""
 
     def make(roster: Roster) -> Sequence[Record]:
         current = roster.changes[change.digest]
         decidable(line, current, grant=grant)
-        if list(_what(roster, current)) != before:
+        if what(roster, current) != shown:
             raise Refused(
                 "The roster has changed while you were deciding. Nothing was decided.",
                 hint=f"Type again: caisey {'approve' if grant else 'deny'} {request_code(change.digest)}",
@@ -161,6 +162,11 @@ def does(roster: Roster, change: Change) -> str:
             return f"publish policy {body.version}"
         case _:
             return inert(change.record.head.kind)
+
+
+def what(roster: Roster, change: Change) -> Shown:
+    """What the decision is about, as the card says it. Raises `Refused` for what this version cannot show."""
+    return tuple(_what(roster, change))
 
 
 def card(roster: Roster, change: Change, now: int, width: int) -> str:

@@ -143,6 +143,7 @@ class Session:
     closing: Placed | None = None
     closed: SessionClosed | None = None
     seq: int = 0
+    _active: dict[Digest, Action] = field(default_factory=dict, repr=False)
 
     @property
     def endpoint(self) -> EndpointRef | None:
@@ -168,8 +169,8 @@ class Session:
 
     @property
     def active(self) -> list[Action]:
-        """Actions that are not over."""
-        return [action for action in self.actions.values() if not action.step.over]
+        """Actions that are not over, as they were proposed."""
+        return sorted(self._active.values(), key=lambda each: each.proposal.seq)
 
     @property
     def unanswered(self) -> list[Question]:
@@ -269,7 +270,7 @@ class Session:
                 self.directory = body.directory if isinstance(body, DirectoryChanged) else self.directory
             case "action.proposed":
                 proposed = body if isinstance(body, ActionProposed) else None
-                self.actions[record.digest] = Action(record.digest, placed, proposed)
+                self._active[record.digest] = self.actions[record.digest] = Action(record.digest, placed, proposed)
             case "question.asked":
                 asked = body if isinstance(body, QuestionAsked) else None
                 self.questions[record.digest] = Question(record.digest, placed, asked)
@@ -282,6 +283,10 @@ class Session:
                 action = self.action_of(record)
                 if action is not None:
                     self._advance(action, placed)
+                    if not action.step.over:
+                        self._active[action.digest] = action
+                    else:
+                        self._active.pop(action.digest, None)
 
     def _advance(self, action: Action, placed: Placed) -> None:
         record = placed.record

@@ -171,18 +171,14 @@ class SessionApp(Going):
         async def work() -> str:
             from caisey_cli.tui.cards import Sheet
 
-            found = await self.bench.approvals()
+            found = await self.bench.others.waiting()
             if not found:
                 return "Nothing waits for approval."
+            own = "    your own: another member has to approve it"
             texts = [
                 line
-                for each in found
-                for line in (
-                    each.text(60),
-                    f"    :approve {each.code}   :deny {each.code} REASON"
-                    if not each.own
-                    else "    your own: another member has to approve it",
-                )
+                for text, code in found
+                for line in (text, f"    :approve {code}   :deny {code} REASON" if code else own)
             ]
             await self.push_screen(Sheet("Waiting for approval", lambda width: _fit(texts, width)))
             return ""
@@ -203,31 +199,19 @@ class SessionApp(Going):
         word = "Approve" if grant else "Deny"
 
         async def work() -> str:
-            from caisey_cli import approving
-            from caisey_cli.card import card
             from caisey_cli.tui.cards import Sheet
-            from caisey_core.lifecycle import Step
 
-            desk, request, action = await self.bench.meant(code, grant=grant)
-            transcript = desk.transcript(request.log)
-            name = approving.to_type(desk, request) if grant else ""
+            case = await self.bench.others.case(code, lambda: self.bench.now, grant=grant)
 
             def answered(answer: str | None) -> None:
                 if answer is None:
                     self.say("Nothing was decided.")
                 else:
-                    self._do("deciding", lambda: self.bench.decide(desk, request, action, said, grant=grant))
+                    self._do("deciding", lambda: case.decide(said))
 
-            await self.push_screen(
-                Sheet(
-                    f"{word} {request.code}?",
-                    lambda width: card(transcript, request.action, self.bench.now, width=width).lines,
-                    ask=_deciding(word, name),
-                    name=name,
-                    over=lambda: desk.controller.session(request.log).actions[request.action].step is not Step.HELD,
-                ),
-                answered,
-            )
+            ask = _deciding(word, case.name)
+            title = f"{word} {case.code}?"
+            await self.push_screen(Sheet(title, case.lines, ask=ask, name=case.name, over=case.over), answered)
             return ""
 
         self._do(f"fetching {inert(code)}", work)

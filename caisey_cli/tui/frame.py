@@ -92,6 +92,7 @@ class Frame(App[None]):
         self._remembered = False
         self._word = ""
         self._of_state = False
+        self._read: tuple[int, int] | None = None
 
     def compose(self) -> ComposeResult:
         """Header, transcript and side panel, message, command line, footer."""
@@ -193,6 +194,9 @@ class Frame(App[None]):
     def _messages(self, width: int) -> list[Row]:
         now = monotonic()
         slow = {what: now - since for what, since in self._doing.items() if now - since > _LATER}
+        if self._read is not None:
+            done, total = self._read
+            return [clipped(((f" reading {done:,} of {total:,} records ...", "busy"),), width)]
         if slow:
             from caisey_cli import wording
 
@@ -258,13 +262,23 @@ class Frame(App[None]):
 
     def news(self) -> None:
         """Records have come."""
+        self._read = None
         with suppress(*_LEFT):  # when the view is left its widgets go one by one
             self.transcript.show(self.bench.model)
             self._cards_now()
             for name in ("header", "side", "prompt", "message"):
                 self._rows(name).update()
 
+    def reading(self, done: int, total: int) -> None:
+        """So many of the records that are known have been taken; the rest of the view follows once it is all."""
+        self._read = done, total
+        with suppress(*_LEFT):
+            self.transcript.show(self.bench.model)
+
     def _tick(self) -> None:
+        if self._read is not None:
+            self._rows("message").update()
+            return
         if self.bench.model is not None:
             self.bench.model.touch_moving()
         self.news()
@@ -319,31 +333,13 @@ class Frame(App[None]):
                 return
 
     def _card(self, action: Action) -> None:
-        from caisey_cli import resolve
-        from caisey_cli.card import card
-        from caisey_cli.tui.cards import Sheet
+        from caisey_cli.tui.confirming import confirm
         from caisey_core.lifecycle import Step
 
         self._cards.add(action.digest)
-        model, held = self.bench.model, action.held
-        if model is None or held is None:
+        model, held, bench = self.bench.model, action.held, self.bench
+        if model is None or held is None or isinstance(bench, Opening):
             return
-        transcript = model.transcript
-        name = resolve.short(self.bench.controller.endpoint(self.bench.log_id).name) if held.solo else ""
-        ask: Row = (
-            ("y", "key"),
-            (" run it   ", ""),
-            ("n", "key"),
-            (" or ", "dim"),
-            ("Esc", "key"),
-            (" take it back", ""),
-        )
-        if held.solo:
-            ask = (
-                (f"Nobody else can approve it. Type the endpoint's name ({inert(name)}) to run it; ", ""),
-                ("Esc", "key"),
-                (" takes it back", ""),
-            )
 
         def answered(answer: str | None) -> None:
             if action.step is not Step.HELD:
@@ -356,16 +352,7 @@ class Frame(App[None]):
                     lambda: _silently(self.bench.confirm(action, "" if answer == "y" and not held.solo else answer)),
                 )
 
-        _ = self.push_screen(
-            Sheet(
-                f"Run {request_code(action.digest)}? It is {held.verdict.risk}.",
-                lambda width: card(transcript, action.digest, self.bench.now, width=width).lines,
-                ask=ask,
-                name=name,
-                over=lambda: action.step is not Step.HELD,
-            ),
-            answered,
-        )
+        _ = self.push_screen(confirm(bench, model, action, held), answered)
 
     # -- what is typed ------------------------------------------------------------------------------------
 

@@ -165,4 +165,5 @@ class Model:
 
     def waiting(self) -> list[Work]:
         """Actions that are held, the first first."""
-        return [each for each in self.transcript.works.values() if each.action.step is Step.HELD]
+        held = [each.digest for each in self.transcript.session.active if each.step is Step.HELD]
+        return [self.transcript.works[each] for each in held]
