@@ -146,6 +146,24 @@ async def decide(line: Line, change: Change, said: str, shown: Shown, *, grant: 
     return f"{code} is denied; nothing was changed."
 
 
+def became(roster: Roster, change: Change, me: str) -> str:
+    """What became of a change that waits no more, and by whom; inert."""
+    decision = change.decision
+    member = roster.member(decision.head.key) if decision is not None else None
+    who = "somebody" if member is None else "you" if member.id == me else wording.name(member.name)
+    match change.state:
+        case State.APPROVED:
+            return f"approved by {who}; it counts"
+        case State.DENIED if member is not None and member.id == change.by:
+            return f"taken back by {who}"
+        case State.DENIED:
+            return f"denied by {who}"
+        case State.VOID:
+            return "void: who signed it, or could approve it, is an admin no more"
+        case _:
+            return "expired, nobody approved it"
+
+
 # -- what is shown ----------------------------------------------------------------------------------------
 
 
