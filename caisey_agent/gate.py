@@ -34,6 +34,9 @@ WINDOW_MS: Final = 600_000
 MAX_SECONDS: Final = 24 * 3600
 MAX_OUTPUT: Final = 1 << 30
 SHELLS: Final = frozenset({"", "/bin/sh", "/bin/bash"})
+DOUBLED: Final = (
+    "Two machines use this endpoint's key, so nothing is run: an admin removes the endpoint and gives each its own."
+)
 QUORUM: Final = Quorum(members=1, roles=(Role.ADMIN, Role.TECHNICIAN, Role.APPROVER))
 
 
@@ -41,7 +44,8 @@ QUORUM: Final = Quorum(members=1, roles=(Role.ADMIN, Role.TECHNICIAN, Role.APPRO
 class Standing:
     """What the endpoint knows of itself at this moment. `beat`: ms since boot; `now`: ms since 1970, own clock.
 
-    `name` is its own, without its client's: what a solo member types to confirm.
+    `name` is its own, without its client's: what a solo member types to confirm. `doubled`: another machine speaks with
+    its key.
     """
 
     key: str
@@ -53,6 +57,7 @@ class Standing:
     beat: int
     now: int
     account: str
+    doubled: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +147,8 @@ def of_opening(session: Session, standing: Standing, roster: Roster) -> Refuse |
 
 
 def _of_session(session: Session, standing: Standing, roster: Roster) -> Refuse | None:
+    if standing.doubled:
+        return Refuse("cloned", DOUBLED)
     opened = session.opened
     if opened is None or opened.workspace != roster.fingerprint:
         return Refuse("workspace", "The session is of another workspace.")
