@@ -74,6 +74,7 @@ def join(
     key = keys.load(own.path, KEY)
     with own.journal() as journal:
         journal.place(joined.log)
+    own.moved()
     own.keep(
         Membership(
             v=1,
@@ -132,6 +133,7 @@ def run(
     own = AgentHome.of(home)
     own.membership()
     lock = own.lock()
+    own.on_this_machine()
 
     manager = notify.Manager()
 
@@ -210,6 +212,26 @@ def status(
     print(f"roster     version {roster.version}")
     print(f"sessions   {shown['sessions']}")
     print(f"running    {'yes' if shown['running'] else 'no'}")
+
+
+@app.command()
+def moved(home: HomeOption = None) -> None:
+    """Say that this home belongs to this machine now, and that no other one uses its key any more.
+
+    Example: caisey-agent moved
+    """
+    from caisey_agent.home import AgentHome
+    from caisey_core.errors import UsageError
+
+    own = AgentHome.of(home)
+    member = own.membership()
+    if own.running():
+        raise UsageError(f"An agent runs in {own.path}; nothing was changed.", hint="Stop it first.")
+    own.moved()
+    print(
+        f"{plain(member.name)} is this machine now. If another one uses its key as well, the relay serves neither.",
+        file=sys.stderr,
+    )
 
 
 administration.register(app)

@@ -187,6 +187,8 @@ class Agent:
             case Acknowledged():
                 for room in self._rooms.values():
                     room.acknowledged()
+            case Rejected(id=0, code="cloned", why=why):
+                self._are_two(why)
             case Rejected(id=id_, code="equivocation") if id_ not in self._offered:
                 raise RecordError(
                     "Somebody goes on where this process was: it was rolled back or copied while it ran. It has ended."
@@ -238,9 +240,14 @@ class Agent:
                 self._journal.spend(Digest(record.head.re["action"]), record.head.time)
         if not self._settled:
             self._missed += len(own)
-        elif any(receipt.incarnation == self._link.incarnation for _, receipt in own) and not self._doubled:
-            self._doubled = True
-            _log.error("%s", gate.DOUBLED)
+        elif any(receipt.incarnation == self._link.incarnation for _, receipt in own):
+            self._are_two("the relay has records in its name that are not from here")
+
+    def _are_two(self, why: str) -> None:
+        """Another machine uses this endpoint's key: from now on nothing is started here."""
+        if not self._doubled:
+            _log.error("%s (%s)", gate.DOUBLED, why)
+        self._doubled = True
 
     def _settle(self) -> None:
         """The journal knows what the relay knows; from now on things are acted on."""
@@ -388,4 +395,6 @@ class Agent:
             platform=self._own.platform,
             roster=self._roster.version,
             agent=f"caisey-agent {__version__} (Python {sys.version_info.major}.{sys.version_info.minor})",
+            host=self._own.host,
+            machine=self._own.machine,
         )

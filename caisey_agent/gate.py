@@ -149,6 +149,8 @@ def of_opening(session: Session, standing: Standing, roster: Roster) -> Refuse |
 def _of_session(session: Session, standing: Standing, roster: Roster) -> Refuse | None:
     if standing.doubled:
         return Refuse("cloned", DOUBLED)
+    if standing.endpoint in roster.removed:
+        return Refuse("removed", "This endpoint was removed from the workspace.")
     opened = session.opened
     if opened is None or opened.workspace != roster.fingerprint:
         return Refuse("workspace", "The session is of another workspace.")

@@ -1,15 +1,23 @@
-"""What the agent knows of itself: its clock since boot, its boot, its account."""
+"""What the agent knows of itself: its clock since boot, its boot, its account, and which machine it is on."""
 
 from __future__ import annotations
 
+import hashlib
 import os
 import pwd
 import secrets
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Final
 
 from caisey_agent import facts
+
+_IDENTITIES: Final = {
+    "machine-id": Path("/etc/machine-id"),
+    "hardware": Path("/sys/class/dmi/id/product_uuid"),
+}
+"""What tells machines apart, and where the kernel or the installation says it; the latter for root only."""
 
 
 def beat() -> int:
@@ -24,6 +32,22 @@ def now() -> int:
 
 def _boot() -> str:
     return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+
+
+def identity() -> dict[str, str]:
+    """What tells this machine from others, as far as this account may read it; digests, for the ids are confidential.
+
+    A cloned virtual machine has other hardware, and another machine-id where whoever cloned it has thought of that.
+    """
+    found = {}
+    for name, path in _IDENTITIES.items():
+        try:
+            said = path.read_text().strip().casefold()
+        except (OSError, UnicodeDecodeError):
+            continue
+        if said:
+            found[name] = hashlib.sha256(f"caisey.{name}.1\0{said}".encode()).hexdigest()[:32]
+    return found
 
 
 def _platform() -> str:
@@ -42,3 +66,5 @@ class Machine:
     account: str = field(default_factory=lambda: pwd.getpwuid(os.geteuid()).pw_name)
     home: str = field(default_factory=lambda: pwd.getpwuid(os.geteuid()).pw_dir)
     platform: str = field(default_factory=_platform)
+    host: str = field(default_factory=lambda: os.uname().nodename)
+    machine: str = field(default_factory=lambda: identity().get("machine-id", "")[:12])

@@ -20,8 +20,8 @@ from caisey_cli.doors import Doors
 from caisey_cli.folded import PAGE, Followed, kept, verified
 from caisey_cli.founding import due, renewal
 from caisey_cli.local import Stopped
-from caisey_cli.refusals import apart, denied, other_history
-from caisey_cli.remembering import JOURNAL, remember
+from caisey_cli.refusals import apart, cloned, denied, other_history
+from caisey_cli.remembering import CLONED, JOURNAL, remember
 from caisey_core.chain import Chain
 from caisey_core.connection import Connection
 from caisey_core.errors import (
@@ -369,6 +369,8 @@ class Line:
             self.instances[endpoint] = answer.instance
             return answer
         code = answer.code if isinstance(answer, Rejected) else "silent"
+        if isinstance(answer, Rejected) and code == "cloned":
+            raise cloned(name, answer.why)
         if isinstance(answer, Rejected) and code not in {"away", "silent"}:
             raise denied(answer, f"endpoint {name}")
         why = "its agent is not connected" if code == "away" else "its agent does not answer"
@@ -407,6 +409,7 @@ class Line:
                         "The relay offers another roster than the one this home has joined. Nothing was sent."
                     )
                 self._ready_once = True
+                self._cloned(event.cloned)
                 self.offset_ms = event.relay_time - _wall()
             case Received(log=log, records=records) if log == self._home_log:
                 self._take_roster(records)
@@ -439,6 +442,12 @@ class Line:
                 self._notice(why)
             case _:
                 pass
+
+    def _cloned(self, endpoints: tuple[str, ...]) -> None:
+        """Keeps which endpoints' keys several machines use, for those who read without a relay."""
+        said = " ".join(sorted(endpoints))
+        if said != self.journal.setting(CLONED):
+            self.journal.set(CLONED, said)
 
     def _mended(self) -> None:
         """A restored relay has been given what it lacked; where it had gone on before, its places count from there."""

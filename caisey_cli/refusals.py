@@ -36,6 +36,14 @@ def denied(rejected: Rejected, what: str) -> CaiseyError:
             return Refused(sentence)
 
 
+def cloned(name: str, why: str) -> Refused:
+    """Nothing is run on an endpoint whose key several machines use."""
+    return Refused(
+        f"{name} runs nothing: {why.rstrip('.')}. Nothing was done.",
+        hint=f"An admin decides: caisey remove {name}, then an invitation of its own for each machine.",
+    )
+
+
 def unknown_outcome(error: Unreachable | NotAdmitted, code: str) -> OutcomeUnknown:
     """The relay was lost, or has shut its door, after an action was on its way."""
     hint = "When the relay is back: 'caisey show' tells what became of it."

@@ -415,7 +415,7 @@ class SessionController:
         endpoint = self.endpoint(request.log)
         try:
             await self.line.alive(endpoint.id, endpoint.name)
-        except Unreachable as error:
+        except (Unreachable, Refused) as error:
             return str(error).removesuffix(" Nothing was done.")
         return None
 

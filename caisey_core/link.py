@@ -36,12 +36,14 @@ class Ready:
     """Logged in; what was waiting has been sent again. `relay_time`: the relay's clock when it said so.
 
     `restored`: the relay's incarnation is another one than is known here; what was waiting waits for `Link.mended`.
+    `cloned`: endpoints whose key several machines use, by the relay's word.
     """
 
     incarnation: str
     roster: LogId
     relay_time: int
     restored: bool = False
+    cloned: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -409,7 +411,7 @@ class Link:
             self._send(proof)
         if not self._mending:
             self._resume()
-        return [Ready(welcome.incarnation, LogId(welcome.roster), welcome.time, self._mending)]
+        return [Ready(welcome.incarnation, LogId(welcome.roster), welcome.time, self._mending, welcome.cloned)]
 
     def _resume(self) -> None:
         for log in self._follows:

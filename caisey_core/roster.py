@@ -36,6 +36,7 @@ from caisey_core.kinds import (
     EndpointAdmitted,
     EndpointEnrolled,
     EndpointInvited,
+    EndpointRemoved,
     EndpointsInvited,
     InvitationRevoked,
     MemberAdded,
@@ -89,12 +90,15 @@ class Member:
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """An admitted machine. `id` is the digest of its admission, `name` its full name `client/name`."""
+    """An admitted machine. `id` is the digest of its admission, `name` its full name `client/name`; `removed` when (ms)
+    its removal was received, None while it belongs.
+    """
 
     id: Digest
     key: PublicKey
     client: str
     name: str
+    removed: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +145,8 @@ class Roster:
     grants: dict[Digest, Grant] = field(default_factory=dict)
     changes: dict[Digest, Change] = field(default_factory=dict)
     """Changes that an admin has signed and another one has to approve, by digest, whatever they have come to."""
+    removed: set[str] = field(default_factory=set)
+    """Endpoints that belong no more, by id; also those whose names are withheld here."""
     about: dict[Digest, str] = field(default_factory=dict)
     """Records that speak of one client, by digest: its id. Who does not serve it need not have their bodies."""
 
@@ -167,7 +173,7 @@ class Roster:
         return [each for each in self.admins if (writer is None or each.id != writer.id) and not beyond(each, body)]
 
     def endpoint(self, key: str) -> Endpoint | None:
-        """The endpoint that holds a key."""
+        """The endpoint that holds a key, or held it before it was removed."""
         return next((each for each in self.endpoints.values() if each.key == key), None)
 
     def grant(self, key: str) -> Grant | None:
@@ -306,6 +312,12 @@ class Roster:
                 self._remove(self.members[id_], received)
             case MemberRemoved():
                 raise BadRecord("A member is removed who does not belong.")
+            case EndpointRemoved(id=id_) if id_ not in self.removed:
+                self.removed.add(id_)
+                if (endpoint := self.endpoints.get(Digest(id_))) is not None:
+                    self.endpoints[endpoint.id] = replace(endpoint, removed=received)
+            case EndpointRemoved():
+                raise BadRecord("An endpoint is removed that does not belong.")
             case RosterRenewed() as body:
                 self.expires = max(self.expires, _at_most(body.expires, record))
             case None if record.head.kind == "client.added":
@@ -377,7 +389,8 @@ class Roster:
     def named(self, client: str, name: str) -> Endpoint | None:
         """The endpoint of a client (by id) that has a name, letters' case aside."""
         wanted = f"{self.clients.get(client, client)}/{name}".casefold()
-        return next((each for each in self.endpoints.values() if each.name.casefold() == wanted), None)
+        here = [each for each in self.endpoints.values() if each.removed is None]
+        return next((each for each in here if each.name.casefold() == wanted), None)
 
 
 def beyond(admin: Member, body: object) -> str:

@@ -29,7 +29,8 @@ from caisey_core.signing import SigningKey, fingerprint
 from caisey_server import certificate, http, websocket
 from caisey_server.home import Home
 from caisey_server.log import EmbeddedLog
-from caisey_server.relay import Relay, now_ms
+from caisey_server.reader import Reader
+from caisey_server.relay import Relay, cloning, now_ms
 from caisey_server.repair import life
 from caisey_server.requests import Life
 from caisey_server.sequencer import roster_of
@@ -148,6 +149,7 @@ async def _run(
     log = await EmbeddedLog.open(home.journal, key, now_ms, restored=restored)
     relay = Relay(home, key, log)
     try:
+        relay.presence.cloned = {each.endpoint: cloning(each.twins) for each in await log.ask(Reader.cloned)}
         relay.port = listening.getsockname()[1]
         scheme = "http" if listen.tls_cert is None else "https"
         host = f"[{listen.host}]" if ":" in listen.host else listen.host

@@ -127,6 +127,16 @@ class MemberRemoved(Body, frozen=True):
     reason: str
 
 
+class EndpointRemoved(Body, frozen=True):
+    """A machine that belongs no more, by the digest of its admission: nothing is run there, and its key writes nothing.
+
+    What it has said stays.
+    """
+
+    id: str
+    reason: str
+
+
 class RosterRenewed(Body, frozen=True):
     """The roster as it stands counts until `expires`."""
 
