@@ -16,6 +16,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from time import monotonic
 from typing import TYPE_CHECKING, Final, Protocol, Self, TypeVar
 
+from caisey_cli import missed
 from caisey_cli.doors import Doors
 from caisey_cli.folded import PAGE, Followed, kept, verified
 from caisey_cli.founding import due, renewal
@@ -144,6 +145,8 @@ class Line:
         self._away_since: float | None = None
         self._failure: BaseException | None = None
         self._denied: Rejected | None = None
+        self._said = ""
+        self._strange = 0
         self._answers: dict[int, Acknowledged | Rejected | Alive] = {}
         self._offered: dict[int, LogId] = {}
         self._writers: dict[LogId, Writer] = {}
@@ -170,6 +173,7 @@ class Line:
                 raise Refused("The relay's roster is of another workspace. Nothing was sent.")
             _ = self.member
             self._offer()
+            await self._catch_up()
         except BaseException:
             await self.__aexit__()
             raise
@@ -203,6 +207,16 @@ class Line:
         except Exception as error:  # noqa: BLE001  (whoever waits next raises it)
             self._failure = error
             self._tell()
+
+    async def _catch_up(self) -> None:
+        """Gets what this key has said, by the relay's word, and its journal does not know."""
+        lacking = await asyncio.to_thread(missed.logs, self.membership, self.key, self.journal.path, self._said)
+        before = self._strange
+        for log in lacking or ():
+            await self.follow(log)
+        if lacking is not None:
+            missed.settle(self.journal, self._said)
+            self._notice(missed.told(self.member.name, self._strange - before, len(lacking)))
 
     def _caught_up(self) -> bool:
         """The roster is current, and so is every session in which records have to find their new places."""
@@ -410,11 +424,13 @@ class Line:
                     )
                 self._ready_once = True
                 self._cloned(event.cloned)
+                self._said = event.said
                 self.offset_ms = event.relay_time - _wall()
             case Received(log=log, records=records) if log == self._home_log:
                 self._take_roster(records)
             case Received(log=log, records=records) if log in self.logs:
-                self.journal.place(records)
+                new = self.journal.place(records)
+                self._strange += sum(record.head.key == self.key.public for record, _ in new)
                 for record, receipt in records:
                     self.logs[log].take(record, receipt, self.roster)
                     if record.head.key == self.key.public:

@@ -12,6 +12,7 @@ import ipaddress
 import logging
 import random
 from collections.abc import AsyncIterator, Generator
+from itertools import islice
 from time import monotonic
 from typing import Any, Final, Self
 from urllib.parse import urlsplit
@@ -29,6 +30,7 @@ _log = logging.getLogger(__name__)
 _QUEUE: Final = 64
 _SETTLED: Final = 1.0
 """Seconds after which a connection counts as one that worked."""
+_MOST_DROPS: Final = 20
 _FAR: Final = 20.0
 _HERE: Final = 1.0
 """Seconds between two tries at the most; a relay on this machine is no storm's victim."""
@@ -43,6 +45,7 @@ class Connection:
         self.connected_at: float | None = None
         self._persistent = persistent
         self._ever = False
+        self._dropped = 0
         self._address = address(link.origin, plain_text_on)
         self._said = ""
         self._here = is_loopback(urlsplit(self._address).hostname or "")
@@ -126,9 +129,12 @@ class Connection:
                 await writer
             # A cancelled loop over `connect` does not close the socket by itself.
             await socket.close()
-        if lasted < _SETTLED:
-            # A relay that takes the socket and drops it again is not to be asked a thousand times a second.
-            await asyncio.sleep(next(_delays(_FAR)) * 5)
+        self._dropped = self._dropped + 1 if lasted < _SETTLED else 0
+        if self._dropped:
+            # A relay that takes the socket and drops it again is not to be asked a thousand times a second, nor one
+            # that does not want this peer any more for ever as often.
+            most = _HERE if self._here else _FAR
+            await asyncio.sleep(next(islice(_delays(most), min(self._dropped, _MOST_DROPS) - 1, None)) * 5)
 
     async def _read(self, socket: ClientConnection) -> None:
         while True:

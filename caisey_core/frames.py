@@ -140,7 +140,8 @@ class Welcome(Frame, frozen=True, tag="welcome", omit_defaults=True):
     """The login was good. `incarnation` is the relay's at present; `roster` is the roster's log.
 
     `repairs`: it knows `Repair`, and looks at checkpoints of its own that it is shown. `cloned`: endpoints in the
-    member's scope, by id, whose key several machines use.
+    member's scope, by id, whose key several machines use. `said`: the digest of what its key has said last, in
+    whatever log; a journal that does not have it was put back from a backup, or copied.
     """
 
     incarnation: str
@@ -148,6 +149,7 @@ class Welcome(Frame, frozen=True, tag="welcome", omit_defaults=True):
     time: int
     repairs: bool = False
     cloned: tuple[str, ...] = ()
+    said: str = ""
 
 
 class Entries(Frame, frozen=True, tag="entries"):

@@ -290,6 +290,10 @@ class Journal:
         """Every action that is used up, the oldest first."""
         return [Digest(row[0]) for row in self._all("SELECT action FROM spent ORDER BY rowid")]
 
+    def knows(self, digest: str) -> bool:
+        """Whether a record is kept, with a place or without."""
+        return self._one("SELECT 1 FROM records WHERE digest = ?", digest) is not None
+
     def length(self, log: str) -> int:
         """How many records of a log have their place."""
         row = self._one("SELECT max(seq) FROM records WHERE log = ?", log)

@@ -36,7 +36,8 @@ class Ready:
     """Logged in; what was waiting has been sent again. `relay_time`: the relay's clock when it said so.
 
     `restored`: the relay's incarnation is another one than is known here; what was waiting waits for `Link.mended`.
-    `cloned`: endpoints whose key several machines use, by the relay's word.
+    `cloned`: endpoints whose key several machines use, `said`: the digest of what this key has said last, both by the
+    relay's word.
     """
 
     incarnation: str
@@ -44,6 +45,7 @@ class Ready:
     relay_time: int
     restored: bool = False
     cloned: tuple[str, ...] = ()
+    said: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -411,7 +413,8 @@ class Link:
             self._send(proof)
         if not self._mending:
             self._resume()
-        return [Ready(welcome.incarnation, LogId(welcome.roster), welcome.time, self._mending, welcome.cloned)]
+        roster = LogId(welcome.roster)
+        return [Ready(welcome.incarnation, roster, welcome.time, self._mending, welcome.cloned, welcome.said)]
 
     def _resume(self) -> None:
         for log in self._follows:

@@ -93,6 +93,11 @@ class Reader:
             said = [parse(Sealed(*row)).body for row in rows]
         return [body for body in said if isinstance(body, EndpointCloned)]
 
+    def last_said(self, key: str) -> str:
+        """The digest of what a member's key has said last."""
+        with translated(self._path):
+            return projections.last_said(self._journal.connection, key)
+
     def length(self, log: str) -> int:
         """How many records a log has."""
         return self._journal.length(log)

@@ -86,7 +86,10 @@ async def _log_in(relay: Relay, websocket: WebSocket) -> str | None:
     life, roster = relay.log.life, relay.directory.roster.log or ""
     standing = relay.directory.who(key)
     cloned = relay.clones(standing) if standing is not None else ()
-    welcome = frames.Welcome(incarnation=life.incarnation, roster=roster, time=now_ms(), repairs=True, cloned=cloned)
+    said = await relay.log.ask(Reader.last_said, key) if isinstance(standing, Member) else ""
+    welcome = frames.Welcome(
+        incarnation=life.incarnation, roster=roster, time=now_ms(), repairs=True, cloned=cloned, said=said
+    )
     await websocket.send_bytes(frames.encode(welcome))
     return key
 

@@ -46,7 +46,8 @@ def test_two_that_live_are_told_apart_and_neither_runs_anything(world: World) ->
     assert world.run("caisey-agent", "moved", "--home", world.home("clone")).returncode == 0
     other = world.start_agent("clone", wait=False)
     until(lambda: "Two machines use this endpoint's key" in other.said, why=other.said)
-    assert (first := world.agent) is not None
+    first = world.agent
+    assert first is not None
     until(lambda: "Two machines use this endpoint's key" in first.said, why=first.said)
     refused = world.caisey("ana", "run", "box", "--", "uname")
     assert refused.returncode == 252, refused.stderr
