@@ -124,8 +124,8 @@ def run(
     import signal
 
     from caisey_agent import notify
-    from caisey_agent.agent import Agent
     from caisey_agent.home import AgentHome
+    from caisey_agent.serving import serve
 
     logging.basicConfig(
         level=logging.INFO if verbose else logging.WARNING, format="%(asctime)s %(levelname)s %(message)s"
@@ -144,10 +144,9 @@ def run(
             temporary.write_text(f"{os.getpid()}\n")
             temporary.replace(ready_file)
 
-    async def serve() -> None:
+    async def until_stopped() -> None:
         loop = asyncio.get_running_loop()
-        agent = Agent(own, journal, on_ready=ready, on_alive=manager.alive, every=manager.every, relay=relay)
-        task = asyncio.create_task(agent.run())
+        task = asyncio.create_task(serve(own, manager, on_ready=ready, relay=relay))
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, task.cancel)
         try:
@@ -156,8 +155,7 @@ def run(
             pass
 
     try:
-        with own.journal() as journal:
-            asyncio.run(serve())
+        asyncio.run(until_stopped())
     finally:
         manager.stopping()
         os.close(lock)

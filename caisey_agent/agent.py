@@ -13,7 +13,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
-import sys
 from collections.abc import Callable
 
 from caisey_agent import gate, machine, runner
@@ -21,7 +20,6 @@ from caisey_agent.gate import Standing
 from caisey_agent.home import AgentHome
 from caisey_agent.machine import Machine
 from caisey_agent.room import Room
-from caisey_core import __version__
 from caisey_core.chain import Chain
 from caisey_core.connection import Connection
 from caisey_core.errors import BadRecord, RecordError
@@ -384,17 +382,4 @@ class Agent:
         )
 
     def _alive(self, id_: int) -> Alive:
-        return Alive(
-            id=id_,
-            instance=self._own.instance,
-            beat=machine.beat(),
-            boot=self._own.boot,
-            account=self._own.account,
-            directory=self._own.home,
-            home=self._own.home,
-            platform=self._own.platform,
-            roster=self._roster.version,
-            agent=f"caisey-agent {__version__} (Python {sys.version_info.major}.{sys.version_info.minor})",
-            host=self._own.host,
-            machine=self._own.machine,
-        )
+        return self._own.alive(id_, roster=self._roster.version)

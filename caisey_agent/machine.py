@@ -6,12 +6,15 @@ import hashlib
 import os
 import pwd
 import secrets
+import sys
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
 from caisey_agent import facts
+from caisey_core import __version__
+from caisey_core.frames import Alive
 
 _IDENTITIES: Final = {
     "machine-id": Path("/etc/machine-id"),
@@ -68,3 +71,21 @@ class Machine:
     platform: str = field(default_factory=_platform)
     host: str = field(default_factory=lambda: os.uname().nodename)
     machine: str = field(default_factory=lambda: identity().get("machine-id", "")[:12])
+
+    def alive(self, id_: int, *, roster: int = 0, trouble: str = "") -> Alive:
+        """The answer to a probe. `trouble`: why nothing is run."""
+        return Alive(
+            id=id_,
+            instance=self.instance,
+            beat=beat(),
+            boot=self.boot,
+            account=self.account,
+            directory=self.home,
+            home=self.home,
+            platform=self.platform,
+            roster=roster,
+            agent=f"caisey-agent {__version__} (Python {sys.version_info.major}.{sys.version_info.minor})",
+            host=self.host,
+            machine=self.machine,
+            trouble=trouble,
+        )

@@ -21,7 +21,7 @@ from caisey_cli.doors import Doors
 from caisey_cli.folded import PAGE, Followed, kept, verified
 from caisey_cli.founding import due, renewal
 from caisey_cli.local import Stopped
-from caisey_cli.refusals import apart, cloned, denied, other_history
+from caisey_cli.refusals import apart, cloned, denied, other_history, troubled
 from caisey_cli.remembering import CLONED, JOURNAL, remember
 from caisey_core.chain import Chain
 from caisey_core.connection import Connection
@@ -379,6 +379,8 @@ class Line:
             while isinstance(answer, Rejected) and answer.code == "away" and monotonic() < until:
                 await asyncio.sleep(_LOOK)
                 answer = await self._probed(endpoint)
+        if isinstance(answer, Alive) and answer.trouble:
+            raise troubled(name, answer.trouble)
         if isinstance(answer, Alive):
             self.instances[endpoint] = answer.instance
             return answer

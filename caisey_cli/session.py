@@ -20,7 +20,7 @@ from caisey_cli.connecting import PATIENCE, Line
 from caisey_cli.happenings import Denied, End, Finished, Happening, Quiet, Request, Started, Withdrawn, told
 from caisey_cli.refusals import unknown_outcome
 from caisey_core.environment import fixed_environment
-from caisey_core.errors import NotAdmitted, OutcomeUnknown, Refused, Unreachable, UsageError
+from caisey_core.errors import JournalError, NotAdmitted, OutcomeUnknown, Refused, Unreachable, UsageError
 from caisey_core.frames import Alive, Entry, read_checkpoint
 from caisey_core.ids import Digest, LogId, request_code, session_code
 from caisey_core.kinds import (
@@ -399,7 +399,7 @@ class SessionController:
     async def _more(self, request: Request, after: int, seconds: float) -> bool:
         try:
             more = await self.line.until(lambda: self.line.logs[request.log].length > after, seconds)
-        except (Unreachable, NotAdmitted) as error:
+        except (Unreachable, NotAdmitted, JournalError) as error:
             raise unknown_outcome(error, request.code) from error
         return bool(more)
 
@@ -468,7 +468,7 @@ class SessionController:
     async def _committed(self, sent: int, action: Digest) -> None:
         try:
             await self.line.settled(sent)
-        except (Unreachable, NotAdmitted) as error:
+        except (Unreachable, NotAdmitted, JournalError) as error:
             raise unknown_outcome(error, request_code(action)) from error
 
 

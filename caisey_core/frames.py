@@ -106,7 +106,8 @@ class Alive(Frame, frozen=True, tag="alive", omit_defaults=True):
     """The agent's answer, from its worker. `beat`: milliseconds of its boot clock; `instance`: this process.
 
     `account`, `directory` and `home` are what an action has to name to run as the agent does. `host` and `machine` (a
-    digest of what tells machines apart) say which machine it is on, where several use one key.
+    digest of what tells machines apart) say which machine it is on, where several use one key. `trouble`: why it runs
+    nothing, where it cannot.
     """
 
     id: int
@@ -121,6 +122,7 @@ class Alive(Frame, frozen=True, tag="alive", omit_defaults=True):
     agent: str
     host: str = ""
     machine: str = ""
+    trouble: str = ""
 
 
 # -- from the relay ---------------------------------------------------------------------------------------
