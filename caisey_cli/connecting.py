@@ -24,7 +24,7 @@ from caisey_cli.local import Stopped
 from caisey_cli.refusals import apart, cloned, denied, other_history, troubled
 from caisey_cli.remembering import CLONED, JOURNAL, remember
 from caisey_core.chain import Chain
-from caisey_core.connection import Connection
+from caisey_core.connection import Connection, now
 from caisey_core.errors import (
     BadRecord,
     CaiseyError,
@@ -146,7 +146,7 @@ class Line:
         self._failure: BaseException | None = None
         self._denied: Rejected | None = None
         self._said = ""
-        self._strange = 0
+        self._strange = self._words = 0
         self._answers: dict[int, Acknowledged | Rejected | Alive] = {}
         self._offered: dict[int, LogId] = {}
         self._writers: dict[LogId, Writer] = {}
@@ -168,7 +168,7 @@ class Line:
         self._away_since = monotonic()
         self._pump = asyncio.create_task(self._run())
         try:
-            await self.until(self._caught_up)
+            await self._patiently(self._caught_up, "the roster")
             if self.roster.fingerprint != self.membership.workspace:
                 raise Refused("The relay's roster is of another workspace. Nothing was sent.")
             _ = self.member
@@ -274,6 +274,18 @@ class Line:
                 async with asyncio.timeout(left):
                     await self._news.wait()
 
+    async def _patiently(self, ready: Callable[[], T], what: str) -> T:
+        """What `ready` returns once it is true. Raises `Unreachable` if the relay is there and says nothing of it."""
+        while True:
+            heard = self._words
+            if value := await self.until(ready, self._patience):
+                return value
+            if self._words == heard:
+                raise Unreachable(
+                    f"The relay is there, but has said nothing of {what} for {self._patience:.0f} s.",
+                    hint="What is on record here is kept and offered again by the next command that connects.",
+                )
+
     async def follow(self, log: LogId) -> Session:
         """Follows a session; returns when everything there was of it is kept and folded."""
         await self.until(lambda: self._mender.done)
@@ -284,7 +296,7 @@ class Line:
         self._denied = None
         self._link.follow(log)
         self._peer.flush()
-        await self.until(lambda: self.logs[log].current or self._denied)
+        await self._patiently(lambda: self.logs[log].current or self._denied, f"session {session_code(log)}")
         if not self.logs[log].current and self._denied is not None:
             raise denied(self._denied, f"session {session_code(log)}")
         return self.session(log)
@@ -313,7 +325,7 @@ class Line:
 
         Raises what the relay's refusal means, or `Unreachable`.
         """
-        answer = await self.until(lambda: self._answers.pop(request, None))
+        answer = await self._patiently(lambda: self._answers.pop(request, None), "what was sent")
         if isinstance(answer, Rejected):
             raise denied(answer, "a record")
         sent = self._sent.pop(request, None)
@@ -352,7 +364,7 @@ class Line:
         """Whether these records follow that head of the roster now; not where somebody else's do."""
         request = self._link.append(self._home_log, [each.sealed for each in records], expect=expected)
         self._peer.flush()
-        answer = await self.until(lambda: self._answers.pop(request, None))
+        answer = await self._patiently(lambda: self._answers.pop(request, None), "the change")
         if isinstance(answer, Rejected) and answer.code == "conflict":
             await self.until(lambda: self.roster.head != expected, _RECEIPT)
             return False
@@ -397,7 +409,7 @@ class Line:
 
     async def _probed(self, endpoint: Digest) -> Alive | Rejected | Acknowledged | None:
         await self.until(lambda: self._link.ready)
-        request = self._link.probe(endpoint, monotonic())
+        request = self._link.probe(endpoint, now())
         self._peer.flush()
         return await self.until(lambda: self._answers.pop(request, None), PROBE_SECONDS + 2)
 
@@ -416,6 +428,7 @@ class Line:
         theirs = self._mender.take(event)
         if self._mender.done and (theirs or isinstance(event, Ready)):
             self._mended()
+        self._words += theirs or isinstance(event, Received | CaughtUp | Acknowledged)
         if theirs:
             return
         match event:

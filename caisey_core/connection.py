@@ -11,6 +11,7 @@ import contextlib
 import ipaddress
 import logging
 import random
+import time
 from collections.abc import AsyncIterator, Generator
 from itertools import islice
 from time import monotonic
@@ -31,6 +32,9 @@ _QUEUE: Final = 64
 _SETTLED: Final = 1.0
 """Seconds after which a connection counts as one that worked."""
 _MOST_DROPS: Final = 20
+_LOOK: Final = 5.0
+"""Seconds after which deadlines are looked at, whatever the loop's clock says."""
+_CLOCK: Final[int | None] = getattr(time, "CLOCK_BOOTTIME", None)
 _FAR: Final = 20.0
 _HERE: Final = 1.0
 """Seconds between two tries at the most; a relay on this machine is no storm's victim."""
@@ -113,7 +117,7 @@ class Connection:
         return None if retry and (self._ever or self._persistent) else error
 
     async def _pump(self, socket: ClientConnection) -> None:
-        self.link.connected(monotonic())
+        self.link.connected(now())
         self.connected_at = monotonic()
         writer = asyncio.create_task(self._write(socket))
         try:
@@ -139,7 +143,7 @@ class Connection:
     async def _read(self, socket: ClientConnection) -> None:
         while True:
             data = await socket.recv()
-            events = self.link.received(data if isinstance(data, bytes) else data.encode())
+            events = self.link.received(data if isinstance(data, bytes) else data.encode(), now())
             self._wake.set()
             if await self._tell(events, socket):
                 return
@@ -151,10 +155,12 @@ class Connection:
                 await socket.send(data)
             until = self.link.deadline()
             try:
-                async with asyncio.timeout(None if until is None else max(0.0, until - monotonic())):
+                # The loop's clock may stand still while the machine sleeps; what the deadlines count by does not.
+                async with asyncio.timeout(None if until is None else min(_LOOK, max(0.0, until - now()))):
                     await self._wake.wait()
             except TimeoutError:
-                await self._tell(self.link.tick(monotonic()), socket)
+                if await self._tell(self.link.tick(now()), socket):
+                    return
 
     async def _tell(self, events: list[Event], socket: ClientConnection) -> bool:
         """Passes events on; whether the connection has to end."""
@@ -166,6 +172,11 @@ class Connection:
                     raise Unreachable(event.why, hint="Nothing was run. Ask who operates the relay.")
                 return True
         return False
+
+
+def now() -> float:
+    """Seconds of a clock that nobody sets and that goes on while the machine sleeps, where there is one."""
+    return time.clock_gettime(_CLOCK) if _CLOCK is not None else monotonic()
 
 
 def _delays(most: float) -> Generator[float]:
