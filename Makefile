@@ -16,7 +16,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input --quiet
 UV := .lock/bin/uv
 
-.PHONY: help venv demo test test-long check format bench pictures completions lock clean
+.PHONY: help venv demo test test-long check format bench load pictures completions lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -47,6 +47,9 @@ format: venv ## format, and mend what the linter can mend
 
 bench: venv ## measure against floors and peers; prints one table each
 	@$(BIN)/python -m benchmarks
+
+load: venv ## idle endpoints, live sessions, a storm of reconnections and a soak on one relay; ARGS="--help" tells more
+	@$(BIN)/python -m benchmarks.load $(ARGS)
 
 pictures: venv ## take the pictures of the session view anew; the diff is the review
 	@$(BIN)/python -m tests.tui.pictures $(ARGS)

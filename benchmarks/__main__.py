@@ -10,7 +10,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from benchmarks import view
+from benchmarks import policy, view
 from benchmarks.table import alternately, row
 from caisey_core import chain
 from caisey_core.frames import Entry, Receipt
@@ -124,6 +124,7 @@ def main() -> None:
     log = _log(SigningKey.generate())
     journal(log)
     verification(log)
+    policy.rehearsal(2_000)
     view.main()
 
 

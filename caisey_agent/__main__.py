@@ -10,8 +10,10 @@ import typer
 
 from caisey_agent import administration
 from caisey_agent.administration import HomeOption
+from caisey_core import logs
 from caisey_core.checkup import plain
 from caisey_core.errors import CaiseyError, Exit
+from caisey_core.logs import Format, Level, Teller
 
 app = typer.Typer(
     help="The endpoint's program: outbound connection only, runs nothing that is not approved.",
@@ -113,13 +115,13 @@ def run(
     relay: Annotated[
         str, typer.Option(metavar="URL", help="Where the relay is reached now, if not where it was at joining.")
     ] = "",
+    log_format: Annotated[Format, typer.Option(help="Lines for people, or one JSON object a line.")] = Format.TEXT,
 ) -> None:
     """Serve this endpoint until stopped; reconnects by itself.
 
     Example: caisey-agent run
     """
     import asyncio
-    import logging
     import os
     import signal
 
@@ -127,9 +129,7 @@ def run(
     from caisey_agent.home import AgentHome
     from caisey_agent.serving import serve
 
-    logging.basicConfig(
-        level=logging.INFO if verbose else logging.WARNING, format="%(asctime)s %(levelname)s %(message)s"
-    )
+    logs.set_up(log_format, Level.INFO if verbose else Level.WARNING)
     own = AgentHome.of(home)
     own.membership()
     lock = own.lock()
@@ -240,7 +240,11 @@ def main() -> None:
     try:
         app(standalone_mode=True)
     except CaiseyError as error:
-        print(f"{error} {error.hint}".strip(), file=sys.stderr)
+        said = f"{error} {error.hint}".strip()
+        if logs.structured():
+            Teller(__name__).error("agent.failed", said)
+        else:
+            print(said, file=sys.stderr)
         raise SystemExit(error.exit_code) from None
     except KeyboardInterrupt:
         raise SystemExit(Exit.USAGE) from None

@@ -11,7 +11,6 @@ endpoint's key later on, on a cloned disk, ends all acting.
 from __future__ import annotations
 
 import asyncio
-import logging
 import secrets
 from collections.abc import Callable
 
@@ -42,13 +41,18 @@ from caisey_core.link import (
     Restored,
     batches,
 )
+from caisey_core.logs import Teller
 from caisey_core.mending import Mender
+from caisey_core.policyfile import in_force
 from caisey_core.record import Record, parse
 from caisey_core.roster import Roster
+from caisey_core.ruling import Policy
 from caisey_core.signing import verify
 
-_log = logging.getLogger(__name__)
+_say = Teller(__name__)
 _CURSOR = "cursor"
+_POLICY = "policy"
+"""Setting: the newest version of a published policy that this endpoint has known."""
 _TRY_AGAIN_SECONDS = 1.0
 _MEND_AGAIN_SECONDS = 10.0
 
@@ -139,6 +143,14 @@ class Agent:
         for record, receipt in self._kept(self._roster_log):
             self._roster.apply(record, receipt.received)
 
+    def _policy(self) -> Policy:
+        """The policy in force; never an older one than this endpoint has known, whatever it is shown."""
+        known = int(self._journal.setting(_POLICY) or 0)
+        if self._roster.policy_version < known:
+            why = f"The relay shows no policy as new as published-{known}, which this endpoint has known."
+            return Policy(self._roster.policy, broken=why)
+        return in_force(self._roster)
+
     def _offer(self) -> None:
         """Offers the relay everything that has no receipt; what it has already keeps its place."""
         self._offering = False
@@ -174,7 +186,7 @@ class Agent:
             case Ready(restored=restored):
                 if restored:
                     self._relay_restored()
-                _log.info("connected to %s", self._relay)
+                _say.info("relay.reached", relay=self._relay)
                 self._on_ready()
             case Received():
                 self._received(event)
@@ -192,7 +204,7 @@ class Agent:
                     "Somebody goes on where this process was: it was rolled back or copied while it ran. It has ended."
                 )
             case Rejected(code=code, why=why):
-                _log.warning("the relay did not take a record (%s): %s", code, why)
+                _say.warning("record.denied", f"the relay did not take a record: {why}", code=code)
                 if code in {"store", "rate", "gap"}:
                     self._offer_later()
             case Attested(checkpoint=checkpoint):
@@ -203,9 +215,9 @@ class Agent:
                 if self._link.cursor:
                     self._link.follow_all("")
             case Restored(log=log):
-                _log.error("the relay has another or shorter history of %s; nothing of it is followed", log[:12])
+                _say.error("session.apart", "the relay has another or a shorter history of it", session=log)
             case Broken(why=why):
-                _log.error("%s", why)
+                _say.error("relay.disbelieved", why)
             case _:
                 pass
 
@@ -219,7 +231,7 @@ class Agent:
             new = self._journal.place(event.records, cursor)
         except BadRecord as bad:
             # Only a relay that makes records up comes here; the next connection starts from what is kept.
-            _log.error("session %s: %s", event.log[:12], bad)
+            _say.error("session.contradicted", str(bad), session=event.log)
             self._link.distrust(event.log)
             return
         self._look_for_own(new)
@@ -244,17 +256,17 @@ class Agent:
     def _are_two(self, why: str) -> None:
         """Another machine uses this endpoint's key: from now on nothing is started here."""
         if not self._doubled:
-            _log.error("%s (%s)", gate.DOUBLED, why)
+            _say.error("endpoint.cloned", f"{gate.DOUBLED} ({why})")
         self._doubled = True
 
     def _settle(self) -> None:
         """The journal knows what the relay knows; from now on things are acted on."""
         self._settled = True
         if self._missed:
-            _log.warning(
+            _say.warning(
+                "disk.restored",
                 "this endpoint's disk was put back from a backup, or another machine uses its key: the relay gave back "
-                "%d records of its own",
-                self._missed,
+                f"{self._missed} records of its own",
             )
         for room in list(self._rooms.values()):
             room.settle(restored=self._missed > 0)
@@ -263,7 +275,7 @@ class Agent:
 
     def _relay_restored(self) -> None:
         """Nothing that was asked before is answered any more: what was held is void, in every session."""
-        _log.warning("the relay was restored from a backup; it gets back what is kept here")
+        _say.warning("relay.restored", "it was restored from a backup, and gets back what is kept here")
         self._journal.set(_CURSOR, "")
         for room in self._rooms.values():
             room.void()
@@ -271,18 +283,16 @@ class Agent:
     def _mended(self) -> None:
         outcome = self._mender.outcome
         if outcome.given:
-            _log.warning("%d records were given back to the relay", outcome.given)
+            _say.warning("records.given_back", "the relay has them again", records=outcome.given)
         for log, count in outcome.displaced.items():
-            _log.warning("session %s: the relay had gone on before; %d records lost their places", log[:12], count)
+            _say.warning("records.displaced", "the relay had gone on before", session=log, records=count)
             if log in self._rooms:
                 self._rooms[log].refold(self._kept(log))
             elif log == self._roster_log:
                 self._roster = Roster()
                 self._govern()
         for log, why in outcome.apart.items():
-            _log.error(
-                "the relay holds %s otherwise than this journal, and nothing of it is followed: %s", log[:12], why
-            )
+            _say.error("session.apart", f"the relay holds it otherwise: {why}", session=log)
         if self._link.apart and not self._mending_later:
             self._mending_later = True
             asyncio.get_running_loop().call_later(_MEND_AGAIN_SECONDS, self._mend_again)
@@ -313,12 +323,22 @@ class Agent:
                 self._roster.apply(record, receipt.received)
             except BadRecord as bad:
                 self._roster.understood = False
-                _log.error("the roster's record %d does not hold: %s", receipt.seq, bad)
+                _say.error("roster.broken", str(bad), record=receipt.seq)
                 break
             held.append((record, receipt))
+        self._remember_policy()
         for room in self._rooms.values():
             room.roster_changed()
         return held
+
+    def _remember_policy(self) -> None:
+        version = self._roster.policy_version
+        if version > int(self._journal.setting(_POLICY) or 0):
+            self._journal.set(_POLICY, str(version))
+            policy = in_force(self._roster)
+            _say.info("policy.in_force", f"the policy in force is {policy.label}")
+            if policy.broken:
+                _say.error("policy.broken", f"nothing runs: {policy.broken}")
 
     def _room(self, log: LogId) -> Room:
         """The room of a session, as far as the journal knows it."""
@@ -332,6 +352,7 @@ class Agent:
             self._link,
             standing=self._standing,
             roster=lambda: self._roster,
+            policy=self._policy,
             wake=self._connection.flush,
             spawn=self._spawn,
             previous=lambda: self._previous(log),
@@ -359,7 +380,7 @@ class Agent:
             error = None if task.cancelled() else task.exception()
             if error is None:
                 return
-            _log.error("%s failed: %s", what, error)
+            _say.error("task.failed", what, fault=error)
             if isinstance(error, RecordError) and self._failed is not None and not self._failed.done():
                 self._failed.set_exception(error)
 

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
+from caisey_core.environment import POSIX_SHELLS, WINDOWS_SHELLS, absolute, of_windows
 from caisey_core.kinds import (
     ActionConfirmed,
     ActionHeld,
@@ -23,9 +24,9 @@ from caisey_core.kinds import (
     Verdict,
 )
 from caisey_core.lifecycle import Action, Placed, Session, Step, may_open
-from caisey_core.policy import POLICY
 from caisey_core.record import Seen
 from caisey_core.roster import Member, Roster
+from caisey_core.ruling import ANYBODY, Ruled
 
 BEAT_MS: Final = 120_000
 """How old the sign of life may be that an action names."""
@@ -33,11 +34,11 @@ WINDOW_MS: Final = 600_000
 """How long a hold waits for its answer."""
 MAX_SECONDS: Final = 24 * 3600
 MAX_OUTPUT: Final = 1 << 30
-SHELLS: Final = frozenset({"", "/bin/sh", "/bin/bash"})
+SHELLS: Final = {False: frozenset({"", *POSIX_SHELLS}), True: frozenset({"", *WINDOWS_SHELLS})}
+"""Shells that are used on a system, by whether it is Windows."""
 DOUBLED: Final = (
     "Two machines use this endpoint's key, so nothing is run: an admin removes the endpoint and gives each its own."
 )
-QUORUM: Final = Quorum(members=1, roles=(Role.ADMIN, Role.TECHNICIAN, Role.APPROVER))
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +58,7 @@ class Standing:
     beat: int
     now: int
     account: str
+    windows: bool = False
     doubled: bool = False
 
 
@@ -90,7 +92,8 @@ class Wait:
     why: str
 
 
-Judge = Callable[[ActionProposed], Verdict]
+Judge = Callable[[ActionProposed, Role], Ruled]
+"""What the policy in force says of an action that a member with a role has proposed."""
 
 
 def consider(
@@ -112,7 +115,11 @@ def consider(
     )
     if refusal is not None or proposed is None:
         return refusal or Refuse("withheld", "What is proposed is not at hand.")
-    verdict = judge(proposed)
+    member = roster.member(action.proposal.record.head.key)
+    if member is None:
+        return Refuse("member", "Its proposer is no technician of this workspace.")
+    ruled = judge(proposed, member.role)
+    verdict = ruled.verdict
     if (not roster.understood or standing.now > roster.expires) and verdict.risk is not Class.OBSERVE:
         return Refuse("roster", "The endpoint's roster has expired or is not understood; only reading runs.")
     match verdict.decision:
@@ -121,16 +128,16 @@ def consider(
         case Decision.DENY:
             return Refuse("policy", f"The policy denies it: {verdict.why}")
         case _:
-            return Hold(_held(verdict, roster, standing, nonce))
+            return Hold(_held(ruled, roster, standing, nonce))
 
 
-def _held(verdict: Verdict, roster: Roster, standing: Standing, nonce: str) -> ActionHeld:
-    by_others = verdict.decision is Decision.QUORUM
+def _held(ruled: Ruled, roster: Roster, standing: Standing, nonce: str) -> ActionHeld:
+    by_others = ruled.verdict.decision is Decision.QUORUM
     return ActionHeld(
-        verdict=verdict,
-        quorum=QUORUM if by_others and not roster.solo else None,
+        verdict=ruled.verdict,
+        quorum=ruled.quorum or ANYBODY if by_others and not roster.solo else None,
         solo=by_others and roster.solo,
-        policy=POLICY,
+        policy=ruled.policy,
         roster=roster.version,
         boot=standing.boot,
         instance=standing.instance,
@@ -196,12 +203,12 @@ def _of_command(proposed: ActionProposed, standing: Standing) -> Refuse | None:
         return Refuse("malformed", "It holds a NUL character, which no command can.")
     if any(not name or "=" in name for name in proposed.environment):
         return Refuse("malformed", "It names a variable of the environment that cannot be one.")
-    if proposed.shell not in SHELLS:
+    if proposed.shell not in SHELLS[standing.windows]:
         return Refuse("shell", "That shell is not one this endpoint uses.")
     script, argv = bool(proposed.script), bool(proposed.argv)
     if (script, argv) != ((True, False) if proposed.shell else (False, True)) or (argv and not proposed.argv[0]):
         return Refuse("malformed", "It names no command, or more than one.")
-    if not proposed.directory.startswith("/"):
+    if not absolute(proposed.directory) or of_windows(proposed.directory) is not standing.windows:
         return Refuse("malformed", "Its directory is not an absolute path.")
     if proposed.account != standing.account:
         return Refuse("account", f"This agent runs commands as {standing.account} only.")
@@ -217,15 +224,20 @@ def decide(
     roster: Roster,
     standing: Standing,
     *,
+    policy: str,
     waited_ms: int,
     on_chain: Callable[[Seen], bool],
 ) -> Run | Refuse | Wait:
-    """What becomes of a held action now that an answer has come. `waited_ms`: how long it has been held."""
+    """What becomes of a held action now that an answer has come. `waited_ms`: how long it has been held; `policy`: the
+    one in force now.
+    """
     held, hold = action.held, action.hold
     if action.step is not Step.HELD:
         return Refuse("void", f"It is {action.step}; an answer changes nothing any more.")
     if held is None or hold is None or held.instance != standing.instance:
         return Refuse("void", "It was held by the agent before its restart; propose it again.")
+    if held.policy != policy:
+        return Refuse("void", "Another policy is in force since it was held; propose it again.")
     if waited_ms > held.window_ms:
         return Refuse("late", "The answer came after the hold had expired.")
     refusal = _of_session(session, standing, roster) or _of_proposer(action.proposal, session, roster, standing.client)

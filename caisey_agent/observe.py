@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-import logging
 import threading
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
@@ -18,6 +17,7 @@ from typing import Any, Final, TypeVar
 from caisey_agent import probes
 from caisey_agent.facts import plain
 from caisey_core.kinds import Disk, Facts, Interface, LoggedIn, Memory, Process
+from caisey_core.logs import Teller
 
 __all__ = ["Facts", "Probes", "observe"]
 
@@ -28,7 +28,7 @@ STUCK: Final = 16
 """How many threads one probe may occupy. One that hangs stays for as long as the agent lives; sessions that open at the
 same time ask at the same time."""
 
-_log = logging.getLogger(__name__)
+_say = Teller(__name__)
 _cancelled: Final[set[asyncio.Task[Any]]] = set()
 _T = TypeVar("_T")
 
@@ -77,11 +77,11 @@ async def _ask(probe: Callable[[], Any]) -> Any:
 
 def _answer(name: str, task: asyncio.Task[Any]) -> Any:
     if not task.done():
-        _log.info("probe %s did not answer in time", name)
+        _say.info("probe.late", "it did not answer in time", probe=name)
         return None
     error = task.exception()
     if error is not None:
-        _log.info("probe %s failed: %r", name, error)
+        _say.info("probe.failed", type(error).__name__, probe=name)
         return None
     return task.result()
 

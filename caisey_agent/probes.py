@@ -18,7 +18,7 @@ from caisey_agent import facts
 from caisey_agent.runner import Command, start
 from caisey_core.kinds import Disk, Interface, LoggedIn, Memory, Process
 
-_SAMPLE_SECONDS: Final = 0.5
+_SAMPLE_SECONDS: Final = 0.2
 _NAME_CHARACTERS: Final = 15
 _LOGINS: Final = Path("/var/run/utmp")
 _SYSTEMCTL: Final = Command(
@@ -118,7 +118,7 @@ def disks() -> tuple[Disk, ...] | None:
 
 
 def top_processes() -> tuple[Process, ...] | None:
-    """The busiest processes, over half a second."""
+    """The busiest processes, over a fifth of a second."""
     began, before = time.monotonic(), {key: seconds for key, _, seconds, _ in _processes()}
     time.sleep(_SAMPLE_SECONDS)
     now, samples = time.monotonic(), []

@@ -8,7 +8,6 @@ once everything has come that the relay has (`settle`): a disk that was put back
 from __future__ import annotations
 
 import asyncio
-import logging
 import secrets
 from collections.abc import Callable, Iterable
 from typing import Final
@@ -26,21 +25,25 @@ from caisey_core.journal import Journal
 from caisey_core.kinds import (
     ActionExpired,
     ActionHeld,
+    ActionProposed,
     ActionRefused,
     ActionUnknown,
     Body,
     EndpointObserved,
     Namespace,
     Previous,
+    Role,
 )
 from caisey_core.lifecycle import Action, Session, Step
 from caisey_core.link import Link
-from caisey_core.policy import judge
+from caisey_core.logs import Teller
+from caisey_core.policy import judgement
 from caisey_core.record import Record, Seen, Writer, canonical
 from caisey_core.roster import Roster
+from caisey_core.ruling import Policy, Ruled, Subject, rule
 from caisey_core.signing import SigningKey
 
-_log = logging.getLogger(__name__)
+_say = Teller(__name__)
 _PERMITS: Final = frozenset({"action.confirmed", "approval.granted"})
 """What something can be started on the strength of, besides its proposal."""
 _RESTORED: Final = "The relay was restored from a backup; propose it again."
@@ -64,6 +67,7 @@ class Room:
         *,
         standing: Callable[[], Standing],
         roster: Callable[[], Roster],
+        policy: Callable[[], Policy],
         wake: Callable[[], None],
         spawn: Callable[[str, asyncio.Task[None]], None],
         previous: Callable[[], Previous | None],
@@ -76,6 +80,7 @@ class Room:
         self._link = link
         self._standing = standing
         self._roster = roster
+        self._policy = policy
         self._wake = wake
         self._spawn = spawn
         self._previous = previous
@@ -170,7 +175,7 @@ class Room:
         self._chain[receipt.seq] = (receipt.incarnation, receipt.chain)
         fault = self.session.writer_fault(record, receipt.received, self._roster()) or self.session.order_fault(record)
         if fault:
-            _log.warning("session %s: record %d is passed over: %s", self.log[:12], receipt.seq, fault)
+            _say.warning("record.passed_over", str(fault), session=self.log, record=receipt.seq)
             return False
         self.session.apply(record, receipt.seq, receipt.received)
         return True
@@ -190,10 +195,11 @@ class Room:
                 self._spawn("cancel", asyncio.create_task(self._work[action.digest].cancel()))
 
     def roster_changed(self) -> None:
-        """Answers that waited for a newer roster are looked at again."""
+        """Answers that waited for a newer roster are looked at again; what another policy has held is void."""
+        label = self._policy().label
         for digest in list(self._held):
             action = self.session.actions[digest]
-            if action.confirmation or action.approvals:
+            if action.confirmation or action.approvals or (action.held is not None and action.held.policy != label):
                 self._decide(action)
 
     # -- the gate -----------------------------------------------------------------------------------------
@@ -206,7 +212,7 @@ class Room:
             self.session,
             self._roster(),
             self._standing(),
-            judge=judge,
+            judge=self._judged,
             nonce=secrets.token_hex(16),
             on_chain=self._on_chain,
         )
@@ -220,6 +226,10 @@ class Room:
                 self._start(action, verdict)
             case gate.Refuse(code, why):
                 self._write("action.refused", ActionRefused(code=code, why=why), re)
+
+    def _judged(self, proposed: ActionProposed, role: Role) -> Ruled:
+        own = self._standing()
+        return rule(self._policy(), judgement(proposed), Subject(own.client, own.endpoint, role))
 
     def _decide(self, action: Action) -> None:
         since = self._held.get(action.digest)
@@ -236,6 +246,7 @@ class Room:
             self.session,
             self._roster(),
             self._standing(),
+            policy=self._policy().label,
             waited_ms=machine.beat() - since,
             on_chain=self._on_chain,
         )
@@ -247,7 +258,7 @@ class Room:
                 del self._held[action.digest]
                 self._write("action.refused", ActionRefused(code=code, why=why), re)
             case gate.Wait(why):
-                _log.info("action %s waits: %s", action.digest[:12], why)
+                _say.info("action.waits", why, session=self.log, action=action.digest)
 
     async def _expire(self, action: Action, held: ActionHeld) -> None:
         since = machine.beat()
@@ -270,7 +281,9 @@ class Room:
             return
         work = Work(action.digest, action.proposed, self._journal, self)
         self._work[action.digest] = work
-        task = asyncio.create_task(work.do(run.verdict, run.decisions, self._roster().version, self._own))
+        task = asyncio.create_task(
+            work.do(run.verdict, run.decisions, self._policy().label, self._roster().version, self._own)
+        )
         task.add_done_callback(lambda _task: self._work.pop(action.digest, None))
         self._spawn("work", task)
 
@@ -281,7 +294,7 @@ class Room:
         """
         refusal = gate.of_opening(self.session, self._standing(), self._roster())
         if refusal is not None:
-            _log.warning("session %s: nothing is shown: %s", self.log[:12], refusal.why)
+            _say.warning("machine.not_shown", refusal.why, session=self.log)
         elif self._looking:
             self._look_again = True
         else:
@@ -330,6 +343,7 @@ class Room:
     def _write(self, kind: str, body: Body, re: dict[str, str]) -> None:
         record = self._writer.write(kind, body, time=machine.now(), re=re, seen=self._link.chain(self.log).seen)
         self._send([record])
+        _say.info(kind, session=self.log, **re)
 
     def write_output(self, action: Digest, chunks: list[Chunk]) -> None:
         """One batch of output: kept, then sent; the last record's signature covers all of it."""

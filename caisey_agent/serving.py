@@ -8,7 +8,6 @@ new instance begins from what is on disk, as after any restart.
 from __future__ import annotations
 
 import asyncio
-import logging
 import secrets
 from collections.abc import Callable
 from typing import Final
@@ -20,8 +19,9 @@ from caisey_agent.notify import Manager
 from caisey_core.connection import Connection
 from caisey_core.errors import JournalError
 from caisey_core.link import Broken, Link, Nudged, Probed, Ready
+from caisey_core.logs import Teller
 
-_log = logging.getLogger(__name__)
+_say = Teller(__name__)
 _AGAIN_SECONDS: Final = 2.0
 """Between two looks whether the journal takes writes."""
 _CHARACTERS: Final = 256
@@ -37,10 +37,10 @@ async def serve(home: AgentHome, manager: Manager, *, on_ready: Callable[[], Non
                     home, journal, on_ready=on_ready, on_alive=manager.alive, every=manager.every, relay=relay
                 ).run()
         except JournalError as error:
-            _log.error("%s %s", error, error.hint)
+            _say.error("journal.failed", f"{error} {error.hint}".strip())
             why = str(error).removesuffix(" Nothing was started.").rstrip(".")[:_CHARACTERS]
             await _mute(home, manager, why, on_ready, relay)
-            _log.warning("the journal takes writes again")
+            _say.warning("journal.recovered", "the journal takes writes again")
 
 
 async def _mute(home: AgentHome, manager: Manager, why: str, on_ready: Callable[[], None], relay: str) -> None:
@@ -59,7 +59,7 @@ async def _mute(home: AgentHome, manager: Manager, why: str, on_ready: Callable[
                 case Nudged():
                     manager.alive()
                 case Broken(why=broken):
-                    _log.error("%s", broken)
+                    _say.error("connection.broken", broken)
                 case _:
                     pass
             connection.flush()

@@ -26,7 +26,6 @@ from caisey_core.kinds import (
     How,
     Verdict,
 )
-from caisey_core.policy import POLICY
 
 AHEAD: Final = 4 * 1024 * 1024
 _BATCH: Final = 8
@@ -62,8 +61,11 @@ class Work:
         if self._run is not None:
             await self._run.cancel()
 
-    async def do(self, verdict: Verdict, decisions: tuple[str, ...], roster: int, own: Machine) -> None:
-        """Runs it, once. Raises `JournalError` before anything was started, or with the process tree ended."""
+    async def do(self, verdict: Verdict, decisions: tuple[str, ...], policy: str, roster: int, own: Machine) -> None:
+        """Runs it, once; `policy` and `roster` are those it was allowed under.
+
+        Raises `JournalError` before anything was started, or with the process tree ended.
+        """
         re = {"action": str(self.action)}
         if not self._journal.spend(self.action, machine.now()):
             self._pen.write("action.refused", ActionRefused(code="spent", why="It was used up before."), re)
@@ -74,7 +76,7 @@ class Work:
                 verdict=verdict,
                 decisions=decisions,
                 account=own.account,
-                policy=POLICY,
+                policy=policy,
                 roster=roster,
                 instance=own.instance,
             ),

@@ -70,7 +70,21 @@ TABLE: Final[dict[str, tuple[Row, ...]]] = {
         Row("export", "reading", "Write a session's ticket note from its records."),
         Row("verify", "reading", "Check a session's records, from their stored bytes."),
     ),
-    "Policy": (Row("policy explain", "policy", "Say how a command is judged, by which rule and why; nothing is run."),),
+    "Policy": (
+        Row("policy explain", "policy", "Say how a command is judged, by which rule and why; nothing is run."),
+        Row("policy show", "policy", "Print the policy in force, or the one that comes with the program."),
+        Row("policy check", "policy", "Check a policy file: its keys, its names, and every rule by its examples."),
+        Row(
+            "policy rehearse",
+            "policy",
+            "Judge what was really asked for by another policy, and print what would change; nothing is run.",
+        ),
+        Row(
+            "policy publish",
+            "policy",
+            "Publish a policy, by the root key where it is at hand, else with another admin's approval.",
+        ),
+    ),
     "Workspace": (
         Row("init", "init", "Found a workspace on a relay; you become its first admin."),
         Row(

@@ -16,7 +16,7 @@ from typing import Final
 from caisey_cli import wording
 from caisey_cli.sanitize import inert, inert_block
 from caisey_cli.transcript import Transcript, Work
-from caisey_core.environment import fixed_environment
+from caisey_core.environment import fixed_environment, home_of
 from caisey_core.ids import Digest, request_code
 from caisey_core.kinds import ActionHeld, ActionProposed, Judged
 
@@ -100,7 +100,7 @@ def _where(transcript: Transcript, proposed: ActionProposed) -> Iterator[str]:
     yield _row("endpoint", wording.name(transcript.endpoint))
     shell = f", through {inert(proposed.shell)}" if proposed.shell else ", without a shell"
     yield _row("runs as", f"{inert(proposed.account)} in {inert(proposed.directory)}{shell}")
-    home = proposed.environment.get("HOME", "")
+    home = home_of(proposed.environment)
     usual = fixed_environment(home)
     changed = {name: value for name, value in proposed.environment.items() if usual.get(name) != value}
     missing = sorted(set(usual) - set(proposed.environment))

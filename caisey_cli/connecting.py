@@ -73,6 +73,7 @@ _LOOK: Final = 0.2
 """Seconds between two looks at the link: it says when it is ready again, not when it is lost."""
 _BACK: Final = 15.0
 """Seconds for an endpoint to answer whose agent was started again, and between two tries of that."""
+_RESTARTS: Final = "The relay is being restarted; what runs goes on, and this goes on by itself."
 _RECEIPT: Final = 5.0
 """Seconds to wait for the receipt of a record that is committed; later it comes with the next follow."""
 T = TypeVar("T")
@@ -567,7 +568,7 @@ class Line:
             return
         if self._away_since is None:
             self._away_since = monotonic()
-            self._notice("The relay is lost; reconnecting.")
+            self._notice(_RESTARTS if self._link.restarts else "The relay is lost; reconnecting.")
         self._kept_up()
         if monotonic() - self._away_since > self._patience:
             raise Unreachable(

@@ -24,6 +24,7 @@ from caisey_core.errors import Refused, UsageError
 
 if TYPE_CHECKING:
     from caisey_core.keys import Place
+    from caisey_core.roster import Roster
     from caisey_core.signing import SigningKey
 
 VARIABLE: Final = "CAISEY_KEYS"
@@ -45,14 +46,6 @@ KeysOption = Annotated[
         show_envvar=False,
         help="Where keys are kept: in the keyring (usual), or in files only you can read.",
     ),
-]
-RootOption = Annotated[
-    Path | None,
-    typer.Option("--root", metavar="FILE", help="The root key's backup, where the key is not in this home."),
-]
-PassphraseOption = Annotated[
-    Path | None,
-    typer.Option("--passphrase-file", metavar="FILE", help="Its first line is the passphrase; else it is asked for."),
 ]
 
 
@@ -154,6 +147,19 @@ def root_key(home: Home, file: Path | None, passphrase_file: Path | None = None)
             hint=f"With its backup at hand, type the same with: --root {backup.path}",
         )
     return home.root()
+
+
+def says_where_the_root_is(home: Home, roster: Roster, key: SigningKey) -> None:
+    """Raises `UsageError` where only the root key could do this, and its backup is what there is of it."""
+    alone = roster.root != key.public and not roster.seconders(key.public)
+    if alone and not home.rooted and backup_of(home) is not None:
+        root_key(home, None)
+
+
+def governing_key(home: Home, root_file: Path | None, passphrase_file: Path | None, *, second: bool) -> SigningKey:
+    """The root key where it is at hand and may be used, else this admin's own."""
+    by_root = not second and (root_file is not None or home.rooted)
+    return root_key(home, root_file, passphrase_file) if by_root else home.key()
 
 
 def new_passphrase(path: Path) -> str:

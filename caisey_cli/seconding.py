@@ -14,11 +14,20 @@ from typing import TYPE_CHECKING, Any, Final
 from caisey_cli import wording
 from caisey_cli.card import about, folded, strange
 from caisey_cli.founding import second
+from caisey_cli.publishing import differences, doubts, readable, shown
 from caisey_cli.sanitize import inert
 from caisey_core.changes import Change, State
 from caisey_core.errors import Ambiguous, Refused
 from caisey_core.ids import request_code, spoken
-from caisey_core.kinds import ChangeApproved, ChangeDenied, MemberAdded, MemberInvited, RelayAdded, Role
+from caisey_core.kinds import (
+    ChangeApproved,
+    ChangeDenied,
+    MemberAdded,
+    MemberInvited,
+    PolicyPublished,
+    RelayAdded,
+    Role,
+)
 from caisey_core.roster import EVERY_CLIENT, Member, Roster, beyond
 from caisey_core.signing import fingerprint
 
@@ -114,12 +123,12 @@ def decidable(line: Line, change: Change, *, grant: bool) -> None:
 
 async def decide(line: Line, change: Change, said: str, *, grant: bool) -> str:
     """Puts an admin's word on record, on the roster it was shown under; what became of it, as a sentence."""
-    shown = list(_what(line.roster, change))
+    before = list(_what(line.roster, change))
 
     def make(roster: Roster) -> Sequence[Record]:
         current = roster.changes[change.digest]
         decidable(line, current, grant=grant)
-        if list(_what(roster, current)) != shown:
+        if list(_what(roster, current)) != before:
             raise Refused(
                 "The roster has changed while you were deciding. Nothing was decided.",
                 hint=f"Type again: caisey {'approve' if grant else 'deny'} {request_code(change.digest)}",
@@ -148,6 +157,8 @@ def does(roster: Roster, change: Change) -> str:
             return f"add {wording.name(body.name)} as {body.role} for {_clients(roster, body.clients)}"
         case RelayAdded() as body:
             return f"add the relay {inert(body.url)}"
+        case PolicyPublished() as body:
+            return f"publish policy {body.version}"
         case _:
             return inert(change.record.head.kind)
 
@@ -176,6 +187,9 @@ def _what(roster: Roster, change: Change) -> Rows:
             yield "change", "lets a relay in: its receipts and checkpoints count"
             yield "relay", inert(body.url)
             yield "key", fingerprint(body.key)
+        case PolicyPublished() as body:
+            yield "change", f"publishes policy {body.version}: every endpoint judges by it from then on"
+            yield from _policy(roster, body)
         case _:
             raise Refused(
                 f"This version cannot show what {inert(change.record.head.kind)} does. Nothing was decided.",
@@ -183,6 +197,17 @@ def _what(roster: Roster, change: Change) -> Rows:
             )
     yield "root", roster.fingerprint
     yield "needs", f"one admin besides {by}"
+
+
+def _policy(roster: Roster, body: PolicyPublished) -> Rows:
+    """What it says otherwise than the policy in force, line by line. Raises `Refused` for one that cannot be read."""
+    policy = readable(body)
+    for line in differences(roster, policy):
+        yield {"+": "added", "-": "removed"}.get(line[0], "kept"), inert(line[2:]) or "(an empty line)"
+    if letters := strange(shown(roster, policy).replace("\n", " ")):
+        yield "CAREFUL", letters
+    for doubt in doubts(policy, roster):
+        yield "CAREFUL", inert(doubt)
 
 
 def _person(roster: Roster, body: MemberInvited | MemberAdded) -> Rows:

@@ -19,7 +19,7 @@ from caisey_cli.checks import specification
 from caisey_cli.connecting import PATIENCE, Line
 from caisey_cli.happenings import Denied, End, Finished, Happening, Quiet, Request, Started, Withdrawn, told
 from caisey_cli.refusals import unknown_outcome
-from caisey_core.environment import fixed_environment
+from caisey_core.environment import absolute, fixed_environment, usual_shell
 from caisey_core.errors import JournalError, NotAdmitted, OutcomeUnknown, Refused, Unreachable, UsageError
 from caisey_core.frames import Alive, Entry, read_checkpoint
 from caisey_core.ids import Digest, LogId, request_code, session_code
@@ -51,7 +51,6 @@ from caisey_core.roster import Endpoint, Member, Roster
 
 CARD: Final = "caisey.card.1"
 """The format in which an action is shown before it is decided; see `card`."""
-SHELL: Final = "/bin/sh"
 LIMITS: Final = Limits(seconds=600, output_bytes=16 * 1024 * 1024)
 
 
@@ -211,7 +210,7 @@ class SessionController:
     async def move(self, log: LogId, directory: str) -> Record:
         """Changes the directory of the actions to come; empty: the agent's own."""
         self._open_and_mine(log)
-        if directory and (not directory.startswith("/") or "\0" in directory):
+        if directory and (not absolute(directory) or "\0" in directory):
             raise UsageError("The directory is not an absolute path; nothing was changed.")
         return await self.line.say(log, "directory.changed", DirectoryChanged(directory=directory))
 
@@ -239,7 +238,7 @@ class SessionController:
         body = ActionProposed(
             instance=alive.instance,
             beat=alive.beat,
-            shell=SHELL if command.script else "",
+            shell=usual_shell(alive.home) if command.script else "",
             argv=command.argv,
             script=command.script,
             directory=command.directory or self.session(log).directory or alive.directory,
@@ -479,7 +478,7 @@ def fit(command: Command, proposed: Struct | None = None) -> None:
         raise UsageError("The command is empty; nothing was proposed.", hint="Type: caisey run ENDPOINT -- COMMAND")
     if any("\0" in word for word in words):
         raise UsageError("The command holds a NUL character, which no program can be given; nothing was proposed.")
-    if command.directory and not command.directory.startswith("/"):
+    if command.directory and not absolute(command.directory):
         raise UsageError("The directory is not an absolute path; nothing was proposed.")
     try:
         size = len("".join(words).encode() if proposed is None else canonical(proposed))

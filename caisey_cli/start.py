@@ -14,13 +14,20 @@ from typing import Final
 COMPLETE: Final = "_CAISEY_COMPLETE"
 """Set by the shells' completion scripts: `complete_bash`, or `source_bash` for the script itself."""
 
+INTERRUPTED: Final = 130
+"""`output.INTERRUPTED`, known before anything is imported."""
+
 OBJECTS: Final = 50_000
 """New objects between two collections of the youngest (Python's own: 700)."""
 
 
 def main() -> None:
     """The console script."""
-    raise SystemExit(_quickly() if COMPLETE in os.environ else _prompt())
+    try:
+        status = _quickly() if COMPLETE in os.environ else _prompt()
+    except KeyboardInterrupt:  # Ctrl-C before there was anything to stop
+        status = INTERRUPTED
+    raise SystemExit(status)
 
 
 def _quickly() -> int:

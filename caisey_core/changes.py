@@ -1,8 +1,9 @@
 """Changes that raise rights and wait for a second admin: what one of them is, and what it has come to.
 
 An admin's change of such a kind takes its place in the roster and changes nothing. It counts from the record on by
-which another admin approves it. It ends undecided when its time is over, or when its signer, or everybody else who
-could approve it, is an admin no more. The roster's fold asks here; nothing here looks at a clock.
+which another admin approves it. It ends undecided when its time is over, when its signer, or everybody else who could
+approve it, is an admin no more, or when another policy takes the place that it was for. The roster's fold asks here;
+nothing here looks at a clock.
 """
 
 from __future__ import annotations
@@ -25,12 +26,14 @@ class State(StrEnum):
     APPROVED = "approved"
     DENIED = "denied"
     VOID = "void"
+    OVERTAKEN = "overtaken"
 
 
 _OVER: Final = {
     State.APPROVED: "The change was approved already.",
     State.DENIED: "The change was denied.",
     State.VOID: "The change is void: who signed it, or who could approve it, is an admin no more.",
+    State.OVERTAKEN: "The change is overtaken: another policy has been published since.",
 }
 
 

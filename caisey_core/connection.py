@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ipaddress
-import logging
 import random
 import time
 from collections.abc import AsyncIterator, Generator
@@ -24,10 +23,11 @@ from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidURI
 from caisey_core import tls
 from caisey_core.api import SOCKET
 from caisey_core.errors import Unreachable, UsageError
-from caisey_core.frames import FRAME_LIMIT
+from caisey_core.frames import FRAME_LIMIT, RESTARTS
 from caisey_core.link import Broken, Event, Link, Nudged
+from caisey_core.logs import Teller
 
-_log = logging.getLogger(__name__)
+_say = Teller(__name__)
 _QUEUE: Final = 64
 _SETTLED: Final = 1.0
 """Seconds after which a connection counts as one that worked."""
@@ -113,20 +113,21 @@ class Connection:
         reason = tls.why(error)
         if self._persistent and retry and reason != self._said:
             self._said = reason
-            _log.warning("the relay %s does not answer (%s); it is tried on", self.link.origin, reason)
+            _say.warning("relay.away", f"the relay does not answer ({reason}); it is tried on", relay=self.link.origin)
         return None if retry and (self._ever or self._persistent) else error
 
     async def _pump(self, socket: ClientConnection) -> None:
+        restarts = False
         self.link.connected(now())
         self.connected_at = monotonic()
         writer = asyncio.create_task(self._write(socket))
         try:
             await self._read(socket)
-        except ConnectionClosed:
-            pass
+        except ConnectionClosed as closed:
+            restarts = closed.rcvd is not None and closed.rcvd.reason == RESTARTS
         finally:
             lasted = monotonic() - self.connected_at
-            self.link.disconnected()
+            self.link.disconnected(restarts=restarts)
             self.connected_at = None
             writer.cancel()
             with contextlib.suppress(asyncio.CancelledError, ConnectionClosed):

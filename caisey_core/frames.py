@@ -16,6 +16,8 @@ from caisey_core.errors import BadRecord
 from caisey_core.record import Sealed, canonical
 
 S = TypeVar("S", bound=Struct)
+RESTARTS: Final = "restarts"
+"""The reason with which a relay that is being stopped closes (1012): nothing is wrong, come again."""
 WIRE: Final = 1
 FRAME_LIMIT: Final = 4 * 1024 * 1024
 """Largest frame in bytes; a batch of records is cut to fit."""

@@ -13,10 +13,12 @@ from __future__ import annotations
 
 import fcntl
 import os
+import re
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self
@@ -38,6 +40,8 @@ _INSERT_RECORD = """
     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 """
 _INSERT_BODY = 'INSERT INTO bodies ("commit", salt, body) VALUES (?, ?, ?) ON CONFLICT DO NOTHING'
+_VALUES = re.compile(r"VALUES (\([?, ]+\))")
+_LENGTHS: Final = (16, 8, 4, 2, 1)
 _SET = "INSERT OR REPLACE INTO settings (name, value) VALUES (?, ?)"
 _SELECT = """
     SELECT records.head, records.sig, bodies.salt, bodies.body, incarnation, seq, received, chain, pos
@@ -220,8 +224,7 @@ class Journal:
     def put(self, records: Iterable[Record]) -> None:
         """Keeps one's own records before they are sent. Raises `JournalError`; none is kept then."""
         with self.transaction() as connection:
-            for record in records:
-                insert(connection, record, None)
+            insert(connection, [(record, None) for record in records])
 
     def place(
         self, entries: Iterable[tuple[Record, Receipt]], settings: Mapping[str, str] | None = None
@@ -304,6 +307,19 @@ class Journal:
         select = _SELECT if output else f"{_SELECT} AND records.kind != 'action.output'"
         rows = self._all(f"{select} WHERE log = ? AND seq > ? ORDER BY seq LIMIT ?", log, after, limit)
         return [_entry(row) for row in rows]
+
+    def of_kind(self, kind: str, since: int = 0) -> Iterator[tuple[LogId, Sealed, int]]:
+        """Records of a kind that were received since a time (ms), of all logs, in that order."""
+        with translated(self.path):
+            yield from (
+                (LogId(row[0]), Sealed(*row[1:5]), int(row[5]))
+                for row in self.connection.execute(
+                    """SELECT log, records.head, records.sig, bodies.salt, bodies.body, received
+                       FROM records LEFT JOIN bodies ON bodies."commit" = records."commit"
+                       WHERE kind = ? AND received >= ? ORDER BY received, log, seq""",
+                    (kind, since),
+                )
+            )
 
     def unsent(self, log: str | None = None) -> list[tuple[LogId, Sealed]]:
         """One's own records that never had a receipt, in the order they were written."""
@@ -407,29 +423,60 @@ class Journal:
         self.close()
 
 
-def insert(connection: sqlite3.Connection, record: Record, receipt: Receipt | None) -> int:
-    """One record and its body, in a transaction of the caller's; its position across logs."""
+def insert(connection: sqlite3.Connection, placed: Sequence[tuple[Record, Receipt | None]]) -> int:
+    """Records and their bodies, in a transaction of the caller's. The first one's position; the others' follow on it.
+
+    Several rows a statement: each statement lets the interpreter go, and waits until it gets it back.
+    """
+    first = 0
+    for start, many in _runs(len(placed)):
+        part = placed[start : start + many]
+        rows = connection.execute(_several(_INSERT_RECORD, many), [each for pair in part for each in _row(*pair)])
+        first = first or (rows.lastrowid or 0) - many + 1
+    bodies = [record for record, _ in placed if record.sealed.body is not None and record.sealed.salt is not None]
+    for start, many in _runs(len(bodies)):
+        part_ = [(each.head.body.commit, each.sealed.salt, each.sealed.body) for each in bodies[start : start + many]]
+        connection.execute(_several(_INSERT_BODY, many), [value for row in part_ for value in row])
+    return first
+
+
+def _row(record: Record, receipt: Receipt | None) -> tuple[object, ...]:
     head, sealed = record.head, record.sealed
     place_ = (None,) * 4 if receipt is None else (receipt.incarnation, receipt.seq, receipt.received, receipt.chain)
-    row = connection.execute(
-        _INSERT_RECORD,
-        (
-            record.log,
-            record.digest,
-            head.key,
-            head.series,
-            head.n,
-            head.kind,
-            head.time,
-            sealed.head,
-            sealed.sig,
-            head.body.commit,
-            *place_,
-        ),
+    return (
+        record.log,
+        record.digest,
+        head.key,
+        head.series,
+        head.n,
+        head.kind,
+        head.time,
+        sealed.head,
+        sealed.sig,
+        head.body.commit,
+        *place_,
     )
-    if sealed.body is not None and sealed.salt is not None:
-        connection.execute(_INSERT_BODY, (head.body.commit, sealed.salt, sealed.body))
-    return row.lastrowid or 0
+
+
+def _runs(count: int) -> Iterator[tuple[int, int]]:
+    """Cuts so many rows into runs of a few lengths, so that their statements are prepared once: where, how many."""
+    start = 0
+    for many in _LENGTHS:
+        while count - start >= many:
+            yield start, many
+            start += many
+
+
+@cache
+def _several(sql: str, many: int) -> str:
+    """The same statement for many rows."""
+    head, values, tail = _VALUES.split(sql)
+    return f"{head}VALUES {', '.join([values] * many)}{tail}"
+
+
+def note(connection: sqlite3.Connection, name: str, value: str) -> None:
+    """A setting, in a transaction of the caller's."""
+    connection.execute(_SET, (name, value))
 
 
 def place(connection: sqlite3.Connection, record: Record, receipt: Receipt) -> bool:
@@ -439,7 +486,7 @@ def place(connection: sqlite3.Connection, record: Record, receipt: Receipt) -> b
         (receipt.incarnation, receipt.seq, receipt.received, receipt.chain, record.digest),
     )
     if known.rowcount == 0:
-        insert(connection, record, receipt)
+        insert(connection, [(record, receipt)])
     return known.rowcount == 0
 
 

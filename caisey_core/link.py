@@ -76,7 +76,7 @@ class Link:
     `origin` is the relay as typed; `workspace` the pinned root fingerprint; `load` gives the verified chain of a log
     as far as the journal holds it; `proof` the newest checkpoint at hand that a relay's key has made. `incarnation` is
     the relay's as last known, empty before the first login; `apart` are logs the relay holds otherwise: nothing is
-    taken of them and nothing appended.
+    taken of them and nothing appended. `restarts`: the relay has said, before it went, that it comes back.
     """
 
     key: SigningKey
@@ -89,6 +89,7 @@ class Link:
     apart: set[LogId] = field(default_factory=set)
     chains: dict[LogId, Chain] = field(default_factory=dict)
     ready: bool = False
+    restarts: bool = False
     cursor: str = ""
     _relay: str = ""
     _mending: bool = False
@@ -224,9 +225,9 @@ class Link:
         self.disconnected()
         self._login_until = now + LOGIN_SECONDS
 
-    def disconnected(self) -> None:
+    def disconnected(self, *, restarts: bool = False) -> None:
         """The socket is gone. What waits for a receipt waits for the next one."""
-        self.ready = False
+        self.ready, self.restarts = False, restarts
         self._login_until = None
         self._watch.closed()
         self._out.clear()

@@ -6,12 +6,14 @@ the script could be taken apart without a doubt. Whatever is not known is `unjud
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Final
 
-from caisey_core.environment import fixed_environment
+from caisey_core.environment import WINDOWS_SHELLS, absolute, fixed_environment, home_of, of_windows
 from caisey_core.kinds import ActionProposed, Class, Decision, Judged, Verdict
 from caisey_core.rules import ORDER, Finding, Found, heaviest, shown_word
+from caisey_core.ruling import Judgement, Part
 from caisey_core.unwrap import command, taken_apart
 from caisey_core.words import strange_text
 
@@ -26,8 +28,8 @@ DECISIONS: Final = {
     Class.DESTRUCTIVE: Decision.QUORUM,
     Class.UNJUDGED: Decision.QUORUM,
 }
-WINDOWS: Final = frozenset({"powershell", "cmd"})
-"""Shells of Windows by their names; no agent runs them yet, so they are judged only for who asks."""
+WINDOWS: Final = frozenset(WINDOWS_SHELLS.values())
+"""Shells of Windows by their names."""
 _CALM: Final = frozenset({"echo", "printf", "true", ":", "timeout", "sudo", "time"})
 COMMAND_LIMIT: Final = 256
 ARGV_LIMIT: Final = 8 * 1024
@@ -44,69 +46,105 @@ def strictest(*risks: Class) -> Class:
 
 
 def judge(action: ActionProposed) -> Verdict:
+    """The verdict on an action, by the classes that come with the program."""
+    return judgement(action).verdict
+
+
+def judgement(action: ActionProposed) -> Judgement:
     """Judge an action as the endpoint would run it, from its directory and in its environment."""
-    home = action.environment.get("HOME", "")
-    if not home.startswith("/") or action.environment != fixed_environment(home):
-        return _verdict([], Finding(Class.UNJUDGED, "environment", "It sets an environment of its own."))
-    if not action.directory.startswith("/"):
-        return _verdict([], Finding(Class.UNJUDGED, "directory", "Its directory is not an absolute path."))
+    home = home_of(action.environment)
+    if not absolute(home) or action.environment != fixed_environment(home):
+        return _judgement([], Finding(Class.UNJUDGED, "environment", "It sets an environment of its own."))
+    if not absolute(action.directory):
+        return _judgement([], Finding(Class.UNJUDGED, "directory", "Its directory is not an absolute path."))
     if bool(action.shell) == bool(action.argv) or bool(action.shell) != bool(action.script):
-        return _verdict([], Finding(Class.UNJUDGED, "action", "It is neither one command nor one script."))
-    here = (action.directory,)
-    return _script(action.script, action.shell, here) if action.shell else _argv(action.argv, here)
+        return _judgement([], Finding(Class.UNJUDGED, "action", "It is neither one command nor one script."))
+    windows, here = of_windows(home), (action.directory,)
+    if of_windows(action.directory) is not windows or (
+        action.shell and (action.shell in WINDOWS_SHELLS) is not windows
+    ):
+        return _judgement(
+            [], Finding(Class.UNJUDGED, "system", "Its shell, directory and home are of different systems.")
+        )
+    if action.shell:
+        return _script(action.script, WINDOWS_SHELLS.get(action.shell, action.shell), here)
+    return _argv(action.argv, here, windows=windows)
 
 
-def judge_argv(argv: Sequence[str]) -> Verdict:
+def of_argv(argv: Sequence[str]) -> Judgement:
     """Judge a program with its arguments, started without a shell."""
     return _argv(argv, ())
 
 
-def judge_script(script: str, shell: str) -> Verdict:
+def of_script(script: str, shell: str) -> Judgement:
     """Judge a script as the shell at this absolute path would run it, or `powershell` or `cmd`."""
     return _script(script, shell, ())
 
 
+def judge_argv(argv: Sequence[str]) -> Verdict:
+    """The verdict on a program with its arguments, started without a shell."""
+    return of_argv(argv).verdict
+
+
+def judge_script(script: str, shell: str) -> Verdict:
+    """The verdict on a script for the shell at this absolute path, or for `powershell` or `cmd`."""
+    return of_script(script, shell).verdict
+
+
 # -- the whole ----------------------------------------------------------------------------------------------
 
+_HARMLESS_REDIRECTION: Final = re.compile(r"[0-9]?>(?:&[0-9]|[ \t]*/dev/null)")
+_FEEDS: Final = re.compile(r"[|<>]")
 
-def _argv(argv: Sequence[str], here: tuple[str, ...]) -> Verdict:
+
+def _argv(argv: Sequence[str], here: tuple[str, ...], *, windows: bool = False) -> Judgement:
     if not argv:
-        return _verdict([], Finding(Class.UNJUDGED, "empty", "There is no command."))
+        return _judgement([], Finding(Class.UNJUDGED, "empty", "There is no command."))
     if sum(map(len, argv)) > ARGV_LIMIT:
-        return _verdict([], Finding(Class.UNJUDGED, "too-long", f"It is longer than {ARGV_LIMIT} characters."))
+        return _judgement([], Finding(Class.UNJUDGED, "too-long", f"It is longer than {ARGV_LIMIT} characters."))
     doubt = next(filter(None, map(strange_text, argv)), "")
-    return _verdict(command(tuple(argv), here, 0), Finding(Class.UNJUDGED, "characters", doubt) if doubt else None)
+    if windows:
+        from caisey_core.windows.scripts import of_words
+
+        found = of_words(tuple(argv), here)
+    else:
+        found = command(tuple(argv), here, 0)
+    odd = Finding(Class.UNJUDGED, "characters", doubt) if doubt else None
+    return _judgement(found, odd, plain=not any(map(_FEEDS.search, argv)), windows=windows)
 
 
-def _script(script: str, shell: str, here: tuple[str, ...]) -> Verdict:
+def _script(script: str, shell: str, here: tuple[str, ...]) -> Judgement:
     if shell in WINDOWS:
-        from caisey_core.windows.scripts import of_script
+        from caisey_core.windows.scripts import of_script as windows_script
 
-        return _verdict(*of_script(script, shell, here))
-    found, doubt = taken_apart(script, shell, here, 0)
-    return _verdict(found, doubt)
+        found, doubt = windows_script(script, shell, here)
+    else:
+        found, doubt = taken_apart(script, shell, here, 0)
+    # What a pipe or a file feeds into a command is not among its words.
+    fed = bool(_FEEDS.search(_HARMLESS_REDIRECTION.sub("", script)))
+    return _judgement(found, doubt, plain=not fed, windows=shell in WINDOWS)
 
 
-def _verdict(found: list[Found], doubt: Finding | None = None) -> Verdict:
-    findings = [one.finding for one in found] + ([doubt] if doubt else [])
+def _judgement(
+    found: list[Found], doubt: Finding | None = None, *, plain: bool = True, windows: bool = False
+) -> Judgement:
+    whole = [doubt] if doubt else []
+    complete = doubt is None or doubt.risk is not Class.UNJUDGED
     if any(one.sends and _fed(found, at) for at, one in enumerate(found)):
-        findings.append(Finding(Class.UNJUDGED, "sent-away", "It may send what it reads to another machine."))
+        whole.append(Finding(Class.UNJUDGED, "sent-away", "It may send what it reads to another machine."))
     if len(found) > COMMAND_LIMIT:
-        findings.append(Finding(Class.UNJUDGED, "too-many", "There are too many commands in it."))
-    deciding = heaviest(findings)
+        whole.append(Finding(Class.UNJUDGED, "too-many", "There are too many commands in it."))
+    deciding = heaviest([one.finding for one in found] + whole)
+    shown = [tuple(map(shown_word, one.words)) for one in found]
     commands = tuple(
-        Judged(
-            argv=tuple(map(shown_word, one.words)), risk=one.finding.risk, rule=one.finding.rule, why=one.finding.why
-        )
-        for one in found[:COMMAND_LIMIT]
+        Judged(argv=argv, risk=one.finding.risk, rule=one.finding.rule, why=one.finding.why)
+        for argv, one in zip(shown[:COMMAND_LIMIT], found, strict=False)
     )
-    return Verdict(
-        decision=decide(deciding.risk),
-        risk=deciding.risk,
-        rule=deciding.rule,
-        why=deciding.why,
-        commands=commands,
+    verdict = Verdict(
+        decision=decide(deciding.risk), risk=deciding.risk, rule=deciding.rule, why=deciding.why, commands=commands
     )
+    parts = [Part(one.finding.risk, argv, plain and not one.amid) for argv, one in zip(shown, found, strict=True)]
+    return Judgement(verdict, (*parts, *(Part(one.risk, None) for one in whole)), complete, windows)
 
 
 def _fed(found: list[Found], at: int) -> bool:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final, TypeVar
@@ -26,7 +27,8 @@ VERSION: Final = 1
 SALT_SIZE: Final = 32
 _BODY_TAG: Final = b"caisey.body.1\0"
 B = TypeVar("B", bound=Body)
-_HEX: Final = frozenset("0123456789abcdef")
+_HEX: Final = re.compile("[0-9a-f]*").fullmatch
+_AUDIENCES: Final = frozenset(Audience)
 _OF_RECORDS: Final = (Namespace.RECORD, Namespace.APPROVAL, Namespace.ROSTER)
 LAST_TIME: Final = 253_402_300_799_999
 """The end of the year 9999: what no calendar shows is no time, and larger numbers fit into no journal."""
@@ -142,7 +144,7 @@ class Record:
 
 
 def _is_hex(text: str, length: int) -> bool:
-    return len(text) == length and _HEX.issuperset(text)
+    return len(text) == length and _HEX(text) is not None
 
 
 def _is_seen(seen: Seen) -> bool:
@@ -163,7 +165,7 @@ def _check_head(head: Head) -> str:
         return "the previous head is malformed"
     if (head.log != "" or head.n != 1) if first else not _is_hex(head.log, 64):
         return "the log is malformed"
-    if head.aud not in set(Audience):
+    if head.aud not in _AUDIENCES:
         return "the audience is not known"
     if not 0 <= head.time <= LAST_TIME or (head.seen is not None and not _is_seen(head.seen)):
         return "the time, or what its writer had seen, is malformed"

@@ -44,6 +44,7 @@ from caisey_core.kinds import (
     MemberInvited,
     MemberRemoved,
     Namespace,
+    PolicyPublished,
     RelayAdded,
     Role,
     RosterRenewed,
@@ -134,6 +135,8 @@ class Roster:
     root: PublicKey | None = None
     solo: bool = False
     policy: str = ""
+    """What the policy in force is called; `published`: its text, where it is not the one of the founding."""
+    published: PolicyPublished | None = None
     expires: int = 0
     version: int = 0
     head: str = ""
@@ -149,6 +152,25 @@ class Roster:
     """Endpoints that belong no more, by id; also those whose names are withheld here."""
     about: dict[Digest, str] = field(default_factory=dict)
     """Records that speak of one client, by digest: its id. Who does not serve it need not have their bodies."""
+    keyed: dict[str, Endpoint] = field(default_factory=dict, repr=False)
+    """Endpoints by key, and by name in small letters below: a large fleet is not gone through for each newcomer."""
+    called: dict[str, Endpoint] = field(default_factory=dict, repr=False)
+
+    def copy(self) -> Roster:
+        """Another one that stands where this one does; what it takes does not change this one."""
+        return replace(
+            self,
+            members=dict(self.members),
+            endpoints=dict(self.endpoints),
+            relays=dict(self.relays),
+            clients=dict(self.clients),
+            grants=dict(self.grants),
+            changes=dict(self.changes),
+            removed=set(self.removed),
+            about=dict(self.about),
+            keyed=dict(self.keyed),
+            called=dict(self.called),
+        )
 
     @property
     def fingerprint(self) -> str:
@@ -174,7 +196,7 @@ class Roster:
 
     def endpoint(self, key: str) -> Endpoint | None:
         """The endpoint that holds a key, or held it before it was removed."""
-        return next((each for each in self.endpoints.values() if each.key == key), None)
+        return self.keyed.get(key)
 
     def grant(self, key: str) -> Grant | None:
         """The grant of a one-use key."""
@@ -245,7 +267,7 @@ class Roster:
             raise BadRecord(f"{record.head.kind} is not signed by the root key, and there is no second admin.")
         if record.body is None:
             raise BadRecord(f"The body of {record.head.kind} is not at hand.")
-        if why := beyond(admin, record.body):
+        if why := beyond(admin, record.body) or self._out_of_turn(record.body):
             raise BadRecord(why)
         change = Change(record, admin.id, received)
         self.changes[record.digest] = change
@@ -315,9 +337,13 @@ class Roster:
             case EndpointRemoved(id=id_) if id_ not in self.removed:
                 self.removed.add(id_)
                 if (endpoint := self.endpoints.get(Digest(id_))) is not None:
-                    self.endpoints[endpoint.id] = replace(endpoint, removed=received)
+                    gone = replace(endpoint, removed=received)
+                    self.endpoints[gone.id] = self.keyed[gone.key] = gone
+                    del self.called[gone.name.casefold()]
             case EndpointRemoved():
                 raise BadRecord("An endpoint is removed that does not belong.")
+            case PolicyPublished() as body:
+                self._put_in_force(body)
             case RosterRenewed() as body:
                 self.expires = max(self.expires, _at_most(body.expires, record))
             case None if record.head.kind == "client.added":
@@ -326,6 +352,25 @@ class Roster:
                 self.grants[record.digest] = Grant(record.digest, record.head.key, None, None)
             case _:
                 raise BadRecord(f"The body of {record.head.kind} is not at hand.")
+
+    @property
+    def policy_version(self) -> int:
+        """How many policies have been published."""
+        return self.published.version if self.published else 0
+
+    def _out_of_turn(self, body: object) -> str:
+        """Why a policy cannot be the next one; empty for all else."""
+        if not isinstance(body, PolicyPublished) or body.version == self.policy_version + 1:
+            return ""
+        return f"Policy {body.version} does not follow the one in force, which is {self.policy_version}."
+
+    def _put_in_force(self, body: PolicyPublished) -> None:
+        if why := self._out_of_turn(body):
+            raise BadRecord(why)
+        self.published, self.policy = body, f"published-{body.version}"
+        for change in list(self.changes.values()):
+            if change.state is State.WAITING and isinstance(change.record.body, PolicyPublished):
+                self.changes[change.digest] = change.ended(State.OVERTAKEN)
 
     def _join(self, member: Member) -> None:
         if member.id in self.members or any(self.member(key) or self.endpoint(key) for key in member.keys):
@@ -383,14 +428,13 @@ class Roster:
         full = f"{self.clients.get(client, client)}/{name}"
         if self.endpoint(key) or self.member(key) or self.named(client, name):
             raise BadRecord(f"The endpoint {full} belongs already.")
-        self.endpoints[digest] = Endpoint(digest, key, client, full)
+        placed = Endpoint(digest, key, client, full)
+        self.endpoints[digest] = self.keyed[key] = self.called[full.casefold()] = placed
         self.about[digest] = client
 
     def named(self, client: str, name: str) -> Endpoint | None:
         """The endpoint of a client (by id) that has a name, letters' case aside."""
-        wanted = f"{self.clients.get(client, client)}/{name}".casefold()
-        here = [each for each in self.endpoints.values() if each.removed is None]
-        return next((each for each in here if each.name.casefold() == wanted), None)
+        return self.called.get(f"{self.clients.get(client, client)}/{name}".casefold())
 
 
 def beyond(admin: Member, body: object) -> str:
@@ -401,6 +445,8 @@ def beyond(admin: Member, body: object) -> str:
             return "An admin lets in nobody who serves more clients than they do." if more else ""
         case RelayAdded():
             return "" if EVERY_CLIENT in admin.clients else "Only an admin of every client names a relay."
+        case PolicyPublished():
+            return "" if EVERY_CLIENT in admin.clients else "Only an admin of every client publishes a policy."
         case _:
             return ""
 

@@ -37,6 +37,8 @@ class Found:
     """It reads a file that is named."""
     sends: bool = False
     """It sends its standard input to another machine."""
+    amid: bool = False
+    """Its words are not all there is to it: files are redirected, or variables set for it."""
 
 
 def heaviest(findings: Sequence[Finding]) -> Finding:

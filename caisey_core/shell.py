@@ -105,6 +105,8 @@ _ENTANGLING: Final = (
 WORD_LIMIT: Final = 1024
 """How many words a script may have, each of which is looked at as a path."""
 _CHUNK: Final = 64
+_FROM_SUBSTITUTION: Final = ShellWord("/dev/fd/63")
+"""What `<(...)` becomes: a pipe to read from. What is written into it is read on its own."""
 
 
 def _parse(source: bytes) -> Node:
@@ -434,7 +436,10 @@ class _Reader:
         value = self.bound.get(used[2]) if used else None
         if used and value and (value.text is not None or used[1]):
             return value
-        return self.decode(self.skeleton(node, depth))
+        text = self.decode(self.skeleton(node, depth))
+        if node.type == "process_substitution" and self.raw(node).startswith(b"<("):
+            return _FROM_SUBSTITUTION
+        return text
 
     def skeleton(self, node: Node, depth: int) -> bytes:
         """The node's own text with a NUL in the place of each expansion, which is read on its own."""

@@ -60,7 +60,8 @@ def _of_script(program: Program, here: tuple[str, ...], depth: int) -> list[Foun
         return [Found((), heaviest(around), opens=bool(program.reads))] if around else []
     first, *inner = command(words, here, depth)
     opens = first.opens or any(target != "/dev/null" for target in program.reads)
-    return [replace(first, finding=heaviest([first.finding, *around]), opens=opens), *inner]
+    amid = bool(program.reads) or any(one.risk is not Class.OBSERVE for one in around)
+    return [replace(first, finding=heaviest([first.finding, *around]), opens=opens, amid=amid), *inner]
 
 
 def _around(program: Program, here: tuple[str, ...]) -> Iterable[Finding]:

@@ -8,6 +8,9 @@ from typing import Annotated
 
 import typer
 
+from caisey_core import logs
+from caisey_core.logs import Format, Level, Teller
+
 app = typer.Typer(
     help="The relay of Caisey: admits, puts in order, keeps and fans out records.",
     no_args_is_help=True,
@@ -36,6 +39,11 @@ def run(
     tls_cert: Annotated[Path | None, typer.Option(help="Certificate chain (PEM).")] = None,
     tls_key: Annotated[Path | None, typer.Option(help="The certificate's private key (PEM).")] = None,
     plain_text_on: Annotated[str, typer.Option(help="The host on which plain text is meant.")] = "",
+    metrics_listen: Annotated[
+        str, typer.Option(metavar="HOST:PORT", help="Serve metrics for Prometheus here, and only here.")
+    ] = "",
+    log_format: Annotated[Format, typer.Option(help="Lines for people, or one JSON object a line.")] = Format.TEXT,
+    log_level: Annotated[Level, typer.Option(help="From which level on lines are written.")] = Level.WARNING,
     restored: Annotated[
         bool,
         typer.Option(
@@ -48,9 +56,14 @@ def run(
     from caisey_core.errors import CaiseyError
     from caisey_server.serve import Listen, serve
 
+    logs.set_up(log_format, log_level)
+    listen = Listen(host, port, ready_file, tls_cert, tls_key, plain_text_on, metrics_listen)
     try:
-        serve(home.expanduser(), Listen(host, port, ready_file, tls_cert, tls_key, plain_text_on), restored=restored)
+        serve(home.expanduser(), listen, restored=restored)
     except CaiseyError as error:
+        if logs.structured():
+            Teller(__name__).error("relay.failed", f"{error} {error.hint}".strip())
+            raise typer.Exit(error.exit_code) from error
         print(f"{error} {error.hint}".strip(), file=sys.stderr)
         raise typer.Exit(error.exit_code) from error
 

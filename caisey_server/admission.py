@@ -351,17 +351,7 @@ def _taken(roster: Roster, grant: Grant, record: Record) -> bool:
 
 def applied(roster: Roster, record: Record, received: int) -> Roster | Denial:
     """A copy of the roster that has taken one more record, or why it does not take it."""
-    after = replace(
-        roster,
-        members=dict(roster.members),
-        endpoints=dict(roster.endpoints),
-        relays=dict(roster.relays),
-        clients=dict(roster.clients),
-        grants=dict(roster.grants),
-        changes=dict(roster.changes),
-        removed=set(roster.removed),
-        about=dict(roster.about),
-    )
+    after = roster.copy()
     try:
         after.apply(record, received)
     except BadRecord as bad:

@@ -64,6 +64,11 @@ class Follower:
         self._wake.set()
 
     @property
+    def answers(self) -> int:
+        """Answers and questions that wait to be taken."""
+        return len(self._control)
+
+    @property
     def busy(self) -> bool:
         """Whether many answers and questions wait to be taken."""
         return len(self._control) >= _CONTROL_ROOM
@@ -74,8 +79,21 @@ class Follower:
             self._room.clear()
             await self._room.wait()
 
+    async def taken(self) -> None:
+        """Waits until this peer has taken all of its answers, or can take none any more."""
+        while self._control:
+            self._room.clear()
+            await self._room.wait()
+
     async def run(self) -> None:
         """Sends, until cancelled or `send` raises."""
+        try:
+            await self._run()
+        finally:
+            self._control.clear()
+            self._room.set()
+
+    async def _run(self) -> None:
         while True:
             await self._wake.wait()
             self._wake.clear()
@@ -119,6 +137,11 @@ class Hub:
         self._every: dict[str, set[Follower]] = {}
         self._waiting: set[Follower] = set()
         log.follow(self.publish)
+
+    @property
+    def sessions(self) -> int:
+        """How many logs besides the roster somebody follows by name."""
+        return len(self._by_log) - (self.source.log.directory.roster.log in self._by_log)
 
     def join(self, follower: Follower) -> None:
         """A connection begins."""

@@ -18,7 +18,7 @@ from caisey_core.errors import BadRecord, JournalError
 from caisey_core.frames import DENIALS, FRAME_LIMIT, read_login
 from caisey_core.record import Sealed, parse
 from caisey_core.roster import Grant, Roster
-from caisey_server import admission
+from caisey_server import admission, readiness
 from caisey_server.admission import Denial, Standing, denial
 from caisey_server.audit import Refusal
 from caisey_server.openapi import describe, documented
@@ -73,6 +73,7 @@ def application(relay: Relay) -> FastAPI:
     )
     app.state.relay = relay
     app.include_router(router)
+    app.include_router(readiness.router)
     for kind in (_Refused, RequestValidationError, HTTPException, JournalError, Exception):
         app.add_exception_handler(kind, _problem)
     describe(app)

@@ -8,7 +8,6 @@ relay is, the more appends share one commit; an append that comes alone waits fo
 from __future__ import annotations
 
 import asyncio
-import logging
 import queue
 import threading
 from collections.abc import Callable, Sequence
@@ -19,13 +18,16 @@ from typing import Any, Concatenate, Final, ParamSpec, Protocol, TypeVar
 
 from caisey_core.frames import Checkpoint
 from caisey_core.kinds import Body
+from caisey_core.logs import Teller
 from caisey_core.record import Record
 from caisey_core.signing import SigningKey
 from caisey_server.admission import Denial, Directory, denial
+from caisey_server.meters import Meters
 from caisey_server.reader import Reader
 from caisey_server.requests import (
     Append,
     Attest,
+    Beat,
     Committed,
     Found,
     Item,
@@ -43,6 +45,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 Listener = Callable[[Committed], None]
 
+_say = Teller(__name__)
 _TOGETHER: Final = 512
 """Most requests in one transaction."""
 _AGAIN_SECONDS: Final = 2.0
@@ -80,6 +83,7 @@ class EmbeddedLog:
         self.directory: Directory
         self.trouble = ""
         self.start = 0
+        self.meters = Meters()
         self._loop = asyncio.get_running_loop()
         self._listeners: list[Listener] = []
         self._queue: queue.SimpleQueue[tuple[Request, asyncio.Future[Any], int, str] | None] = queue.SimpleQueue()
@@ -129,9 +133,23 @@ class EmbeddedLog:
         if notes:
             _ = self._submit(Tell(tuple(notes)), 0)
 
+    def beat(self) -> asyncio.Future[Positions | Denial]:
+        """Commits as an append does, and adds nothing: whether one would be kept now."""
+        return self._submit(Beat(), 0)
+
     def repair(self, request: Repair) -> asyncio.Future[Where | Denial]:
         """Takes lost records back, if the relay was restored from a backup."""
         return self._submit(request, sum(len(each.sealed.body or b"") for each, _ in request.entries))
+
+    @property
+    def alive(self) -> bool:
+        """Whether the journal's thread runs."""
+        return self._thread.is_alive()
+
+    @property
+    def waiting_bytes(self) -> int:
+        """What waits to be written."""
+        return self._bytes
 
     async def room(self) -> None:
         """Waits until not too much is waiting to be written. Append right after it."""
@@ -143,6 +161,7 @@ class EmbeddedLog:
         future: asyncio.Future[Any] = self._loop.create_future()
         if self._thread.is_alive():
             self._bytes += size
+            self.meters.waiting += 1
             self._queue.put((request, future, size, self.life.incarnation))
         else:
             future.set_result(denial("store"))
@@ -172,6 +191,8 @@ class EmbeddedLog:
                 results, committed = sequencer.commit([each[0] for each in waiting], [each[3] for each in waiting])
                 futures = [each[1] for each in waiting]
                 size = sum(each[2] for each in waiting)
+                if committed is not None:
+                    self.meters.commit.add(sequencer.took)
                 self._loop.call_soon_threadsafe(self._publish, futures, results, committed, sequencer.trouble, size)
         sequencer.journal.close()
 
@@ -184,11 +205,12 @@ class EmbeddedLog:
         size: int,
     ) -> None:
         self._bytes -= size
+        self.meters.waiting -= len(futures)
         self._drained.set()
         if trouble and trouble != self.trouble:
-            logging.getLogger(__name__).error("%s", trouble)
+            _say.error("journal.failed", trouble)
         if self.trouble and not trouble:
-            logging.getLogger(__name__).warning("the journal takes writes again")
+            _say.warning("journal.recovered", "the journal takes writes again")
         self.trouble = trouble
         if committed is not None and committed.directory is not None:
             self.directory = committed.directory
@@ -197,6 +219,8 @@ class EmbeddedLog:
         for future, result in zip(futures, results, strict=True):
             if not future.done():
                 future.set_result(result)
+        if committed is not None:
+            self.meters.records += len(committed.items)
         if committed is not None and (committed.items or committed.marked or committed.life or committed.filled):
             for listener in self._listeners:
                 listener(committed)

@@ -9,11 +9,13 @@ from __future__ import annotations
 import sqlite3
 from typing import TYPE_CHECKING, Final
 
+from caisey_core.errors import BadRecord, JournalError
 from caisey_core.frames import Receipt
 from caisey_core.ids import LogId
-from caisey_core.kinds import ActionHeld, AuditOpened, SessionOpened, Signer
+from caisey_core.journal import Journal
+from caisey_core.kinds import BATCHED, ActionHeld, AuditOpened, SessionOpened, Signer
 from caisey_core.record import Record, Sealed, parse
-from caisey_core.roster import Roster
+from caisey_core.roster import Roster, fold
 from caisey_server.admission import AUDIT, Session
 
 if TYPE_CHECKING:
@@ -79,6 +81,8 @@ def _say(connection: sqlite3.Connection, record: Record) -> None:
 
 def project(connection: sqlite3.Connection, record: Record, receipt: Receipt, roster: Roster) -> None:
     """Takes one record into the projections. `roster` has taken it already, if it is one of the roster's."""
+    if record.head.kind in BATCHED:
+        return  # nearly every record is output
     head = record.head
     _say(connection, record)
     match record.body:
@@ -153,3 +157,16 @@ def rebuild(connection: sqlite3.Connection) -> None:
             roster.apply(record, receipt.received)
         project(connection, record, receipt, roster)
         grown(connection, record.log, receipt.seq)
+
+
+def roster_of(journal: Journal) -> Roster:
+    """The roster as the journal holds it. Raises `JournalError`."""
+    for log in journal.logs("workspace.founded"):
+        try:
+            return fold((parse(entry.sealed), entry.receipt.received) for entry in journal.entries(log))
+        except BadRecord as bad:
+            raise JournalError(
+                f"The roster in the journal {journal.path} does not hold: {bad} Nothing was started.",
+                hint=f"Move {journal.path} aside and restore it from a backup.",
+            ) from bad
+    return Roster()

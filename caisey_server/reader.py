@@ -35,9 +35,10 @@ _COLUMNS: Final = """
     FROM records LEFT JOIN sessions ON sessions.log = records.log
                  LEFT JOIN bodies ON bodies."commit" = records."commit"
 """
+# CROSS: from the few checkpoints to their records. SQLite would go through all of a log's records.
 _MARK_COLUMNS: Final = """
     SELECT checkpoints.rowid, records.pos, checkpoints.seq, statement, checkpoints.sig
-    FROM checkpoints JOIN records ON records.log = checkpoints.log AND records.seq = checkpoints.seq
+    FROM checkpoints CROSS JOIN records ON records.log = checkpoints.log AND records.seq = checkpoints.seq
 """
 # The relay's own log is followed by its name only.
 _IN_SCOPE: Final = """

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import secrets
 import time
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from time import monotonic
 from typing import Final
@@ -15,23 +15,32 @@ from typing import Final
 from caisey_core import frames
 from caisey_core.api import ChallengeIssued
 from caisey_core.connection import is_loopback
-from caisey_core.kinds import EndpointCloned, Twin
+from caisey_core.kinds import AdmissionRefused, EndpointCloned, LoginRefused, Twin
+from caisey_core.logs import Teller
 from caisey_core.roster import Endpoint, Grant, Member
 from caisey_core.signing import SigningKey, fingerprint
 from caisey_server import admission
 from caisey_server.admission import Denial, Directory, Door, Standing, denial
-from caisey_server.audit import QUIET, Refusal, Tally
+from caisey_server.audit import QUIET, Note, Refusal, Tally
 from caisey_server.fanout import Follower, Hub
 from caisey_server.home import Home
 from caisey_server.limits import Addresses, Bucket
 from caisey_server.log import EmbeddedLog
 
+_say = Teller(__name__)
 _PROBE_SECONDS: Final = 30.0
 _LIVING_SECONDS: Final = 3.0
 """How long an endpoint's older connection may take to show that it lives; so long its next one waits."""
 _CHALLENGE_MS: Final = 60_000
 _TOKEN_MS: Final = 12 * 60 * 60 * 1000
 _MOST: Final = 10_000
+_READY_SECONDS: Final = 1.0
+"""How long an answer to whether the relay is ready is good for."""
+_BEAT_SECONDS: Final = 2.0
+_STOP_SECONDS: Final = 5.0
+"""How long connections have to take the receipts they are owed, once the relay is being stopped."""
+RESTARTS: Final = (1012, frames.RESTARTS)
+"""What a peer is told whose relay is being stopped: it is to come again."""
 _LOGINS: Final = 20.0
 _LOGINS_AT_ONCE: Final = 40.0
 _LOGINS_AT_ONCE_HERE: Final = 100.0
@@ -141,6 +150,10 @@ class Relay:
 
     def __init__(self, home: Home, key: SigningKey, log: EmbeddedLog) -> None:
         self.home, self.key, self.log = home, key, log
+        self.meters = log.meters
+        self.loop = asyncio.get_running_loop()
+        self.began = time.time()
+        self.stopping = False
         self.hub = Hub(log, now_ms)
         self.presence = Presence()
         self.port = 0
@@ -150,6 +163,10 @@ class Relay:
         self._settling: asyncio.TimerHandle | None = None
         self._here = Addresses(_LOGINS, _LOGINS_AT_ONCE_HERE)
         self._away = Addresses(_LOGINS, _LOGINS_AT_ONCE)
+        self._serving = 0
+        self._quiet = asyncio.Event()
+        self._quiet.set()
+        self._beat: tuple[float, asyncio.Task[str]] | None = None
 
     @property
     def directory(self) -> Directory:
@@ -175,14 +192,63 @@ class Relay:
         """Puts it on record; what is said of it. Nothing is run there until an admin has removed the key."""
         self.presence.cloned[endpoint.id] = why = cloning(twins)
         self.log.tell([("endpoint.cloned", EndpointCloned(endpoint=endpoint.id, twins=twins))])
-        logging.getLogger(__name__).error("endpoint %s: %s", endpoint.id[:12], why)
+        _say.error("endpoint.cloned", why, endpoint=endpoint.id[:12])
         return why
+
+    # -- whether it serves --------------------------------------------------------------------------------
+
+    @contextmanager
+    def serving(self) -> Iterator[None]:
+        """For as long as a peer is served that has logged in."""
+        self._serving += 1
+        self._quiet.clear()
+        try:
+            yield
+        finally:
+            self._serving -= 1
+            if not self._serving:
+                self._quiet.set()
+
+    async def unready(self) -> list[str]:
+        """Why nobody is to be sent here; nothing where all is well."""
+        if self._beat is None or (self._beat[1].done() and monotonic() - self._beat[0] > _READY_SECONDS):
+            self._beat = (monotonic(), asyncio.create_task(self._beats()))
+        why = await asyncio.shield(self._beat[1])
+        return [*(["stopping"] if self.stopping else []), *([why] if why else [])]
+
+    async def _beats(self) -> str:
+        """What is wrong with the journal: `writer` where its thread has ended or hangs, `journal` where it fails."""
+        if not self.log.alive:
+            return "writer"
+        try:
+            async with asyncio.timeout(_BEAT_SECONDS):
+                return "journal" if isinstance(await self.log.beat(), Denial) else ""
+        except TimeoutError:
+            return "writer"
+
+    async def stop(self) -> None:
+        """Lets everybody go, each with the receipts they are owed; who takes none is waited for no longer than a bound.
+
+        Nobody may come in any more when this is called.
+        """
+        began, self.stopping = monotonic(), True
+        _say.info("relay.stopping", "peers are told to come again", connections=len(self.hub.followers))
+        for follower in list(self.hub.followers):
+            follower.leave(*RESTARTS)
+        try:
+            async with asyncio.timeout(_STOP_SECONDS):
+                await self._quiet.wait()
+        except TimeoutError:
+            _say.warning("relay.impatient", "some have not taken their receipts", left=self._serving)
+        _say.info("relay.drained", seconds=round(monotonic() - began, 3))
 
     # -- logging in ---------------------------------------------------------------------------------------
 
     def refuses(self, address: str) -> bool:
         """Whether this address has tried too often; this try counts."""
-        return self._bucket(address).refuses(monotonic())
+        if refused := self._bucket(address).refuses(monotonic()):
+            self.meters.logins["rate"] += 1
+        return refused
 
     def welcomes(self, address: str) -> None:
         """The try was a good one and does not count."""
@@ -208,6 +274,7 @@ class Relay:
         """
         door = Door(self.key.public, self.port, challenge, now_ms())
         knock = admission.log_in(self.directory, door, statement, sig)
+        self.meters.logins["refused" if knock.why else "accepted"] += 1
         if knock.why:
             self.refused(Refusal(address, fingerprint(knock.key) if knock.key else "", knock.why))
             return None
@@ -221,13 +288,13 @@ class Relay:
 
     def refused(self, refusal: Refusal) -> None:
         """Puts a refusal on record, now or with those like it."""
-        self.log.tell(self._tally.take(refusal, monotonic(), now_ms()))
+        self._tell(self._tally.take(refusal, monotonic(), now_ms()))
         if self._settling is None:
             self._settling = asyncio.get_running_loop().call_later(QUIET, self._settle)
 
     def _settle(self) -> None:
         self._settling = None
-        self.log.tell(self._tally.settle(monotonic()))
+        self._tell(self._tally.settle(monotonic()))
         if self._tally.waiting:
             self._settling = asyncio.get_running_loop().call_later(QUIET, self._settle)
 
@@ -235,7 +302,14 @@ class Relay:
         """Puts on record what was only counted so far."""
         if self._settling is not None:
             self._settling.cancel()
-        self.log.tell(self._tally.settle(monotonic(), all_=True))
+        self._tell(self._tally.settle(monotonic(), all_=True))
+
+    def _tell(self, notes: list[Note]) -> None:
+        """Puts refusals on record, and says them: so many and no more, whatever comes."""
+        for kind, said in notes:
+            if isinstance(said, LoginRefused | AdmissionRefused):
+                _say.warning(kind, said.why, address=said.address, key=said.key, count=said.count)
+        self.log.tell(notes)
 
     def challenge(self) -> ChallengeIssued:
         """A nonce to sign, good once and for a minute."""

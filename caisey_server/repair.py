@@ -256,9 +256,12 @@ def own(key: str, checkpoints: Sequence[Checkpoint], log: str) -> list[tuple[Che
     return found
 
 
-def signed(connection: sqlite3.Connection, key: str, log: str) -> list[CheckpointStatement]:
-    """What a key has attested of a log, as far as it is kept."""
-    rows = connection.execute("SELECT statement FROM checkpoints WHERE log = ? AND key = ?", (log, key))
+def signed(connection: sqlite3.Connection, key: str, log: str, seq: int | None = None) -> list[CheckpointStatement]:
+    """What a key has attested of a log, or of its first `seq` records, as far as it is kept."""
+    rows = connection.execute(
+        "SELECT statement FROM checkpoints WHERE log = ? AND key = ? AND seq BETWEEN ? AND ?",
+        (log, key, 0 if seq is None else seq, admission.SQL_MAX if seq is None else seq),
+    )
     return [read_checkpoint(statement) for (statement,) in rows]
 
 

@@ -46,6 +46,11 @@ class Tell:
 
 
 @dataclass(frozen=True, slots=True)
+class Beat:
+    """Writes down that the journal takes writes, and nothing else."""
+
+
+@dataclass(frozen=True, slots=True)
 class Repair:
     """What a peer, by its key `writer`, offers a restored relay of one log. See `frames.Repair`.
 
@@ -72,7 +77,7 @@ class Where:
     lacking: tuple[int, ...]
 
 
-Request = Append | Found | Attest | Tell | Repair
+Request = Append | Found | Attest | Tell | Beat | Repair
 Result = Positions | Where | Denial
 
 

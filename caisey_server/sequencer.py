@@ -10,12 +10,12 @@ transaction fails, the draft of it is dropped and the next one starts from the j
 
 from __future__ import annotations
 
-import logging
 import secrets
 import sqlite3
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from time import perf_counter
 from typing import Final
 
 from caisey_core import chain, journal
@@ -24,14 +24,16 @@ from caisey_core.frames import Checkpoint, CheckpointStatement, Entry, Receipt, 
 from caisey_core.ids import Digest
 from caisey_core.journal import Journal
 from caisey_core.kinds import GOVERNING, AuditOpened, Namespace, SessionOpened
-from caisey_core.record import Record, Writer, canonical, parse
-from caisey_core.roster import Endpoint, Grant, Member, Roster, fold
+from caisey_core.logs import Teller
+from caisey_core.record import Record, Writer, canonical
+from caisey_core.roster import Endpoint, Grant, Member, Roster
 from caisey_core.signing import SigningKey, verify
 from caisey_server import admission, projections, repair
 from caisey_server.admission import AUDIT, SQL_MAX, Denial, Directory, Session, denial
 from caisey_server.requests import (
     Append,
     Attest,
+    Beat,
     Committed,
     Found,
     Item,
@@ -44,6 +46,7 @@ from caisey_server.requests import (
     Where,
 )
 
+_say = Teller(__name__)
 _TAILS: Final = 32
 """Ends of logs under repair that are remembered, so that a long log is not read again for each of its pages."""
 ATTEST_EVERY: Final = 256
@@ -74,21 +77,24 @@ class Draft:
     marked: dict[str, str] = field(default_factory=dict)
     tails: dict[str, chain.Chain] = field(default_factory=dict)
     filled: bool = False
+    beat: bool = False
 
 
 class Sequencer:
-    """Owns the journal; lives on one thread. `directory`, `life` and `trouble` are what the last transaction left."""
+    """Owns the journal; lives on one thread. `directory`, `life`, `trouble` and `took` (the seconds of its COMMIT) are
+    what the last transaction left."""
 
     def __init__(self, journal: Journal, key: SigningKey, clock: Callable[[], int], *, restored: bool = False) -> None:
         self.journal = journal
         self.trouble = ""
+        self.took = 0.0
         self._key = key
         self._clock = clock
         self._scribe: Writer | None = None
         self._tails: dict[str, chain.Chain] = {}
         self.life = repair.life(journal)
         self._try()
-        self.directory = Directory.of(roster_of(journal))
+        self.directory = Directory.of(projections.roster_of(journal))
         if restored:
             with journal.transaction() as connection:
                 self.life = repair.anew(connection, self.life)
@@ -135,12 +141,14 @@ class Sequencer:
                     for request, life in zip(requests, asked, strict=True)
                 ]
                 self._settle(connection, draft)
-        except Exception as error:
+                began = perf_counter()
+            self.took = perf_counter() - began
+        except Exception as error:  # noqa: BLE001  (the relay goes on; who asked is denied)
             if not isinstance(error, JournalError):
-                logging.getLogger(__name__).exception("An append could not be judged; none of its transaction is kept.")
-            self._abandon(str(error) or type(error).__name__)
+                _say.error("append.fault", "an append could not be judged; its transaction is not kept", fault=error)
+            self._abandon(str(error) if isinstance(error, JournalError) else type(error).__name__)
             return [denial("store") for _ in requests], None
-        if draft.items or draft.marked:
+        if draft.items or draft.marked or draft.beat:
             self.trouble = ""
         changed = draft.directory if draft.directory is not self.directory else None
         lived = draft.life if draft.life is not self.life else None
@@ -167,6 +175,10 @@ class Sequencer:
                 return self._witness(connection, draft, request)
             case Tell():
                 return self._tell(connection, draft, request)
+            case Beat():
+                journal.note(connection, "beat", str(draft.now))
+                draft.beat = True
+                return ()
             case Repair():
                 return self._repair(connection, draft, request)
 
@@ -320,11 +332,10 @@ class Sequencer:
         """Writes records in their places after a log's end."""
         log, roster = placed[0][0].log, draft.directory.roster
         draft.grew.setdefault(log, end.seq)
-        for record, receipt in placed:
-            pos = journal.insert(connection, record, receipt)
+        for pos, (record, receipt) in enumerate(placed, journal.insert(connection, placed)):
             projections.project(connection, record, receipt, roster)
-            entry = Entry(record.sealed, receipt)
-            draft.items.append(Item(pos, log, endpoint, record.digest, record.head.aud, entry))
+            item = Item(pos, log, endpoint, record.digest, record.head.aud, Entry(record.sealed, receipt))
+            draft.items.append(item)
         draft.ends[log] = End(receipt.seq, receipt.received, receipt.chain, receipt.incarnation)
 
     # -- repairs ------------------------------------------------------------------------------------------
@@ -434,8 +445,8 @@ class Sequencer:
             key=self._key.public,
             time=draft.now,
         )
-        known = [(each.incarnation, each.seq, each.chain) for each in repair.signed(connection, self._key.public, log)]
-        if (end.incarnation, end.seq, end.chain) in known:
+        known = repair.signed(connection, self._key.public, log, end.seq)
+        if any((each.incarnation, each.chain) == (end.incarnation, end.chain) for each in known):
             return
         data = canonical(said)
         checkpoint = Checkpoint(statement=data, sig=self._key.sign(Namespace.CHECKPOINT, data))
@@ -501,16 +512,3 @@ def _session(connection: sqlite3.Connection, draft: Draft, log: str) -> Session 
     if known is not None:
         draft.sessions[log] = known
     return known
-
-
-def roster_of(journal: Journal) -> Roster:
-    """The roster as the journal holds it. Raises `JournalError`."""
-    for log in journal.logs("workspace.founded"):
-        try:
-            return fold((parse(entry.sealed), entry.receipt.received) for entry in journal.entries(log))
-        except BadRecord as bad:
-            raise JournalError(
-                f"The roster in the journal {journal.path} does not hold: {bad} Nothing was started.",
-                hint=f"Move {journal.path} aside and restore it from a backup.",
-            ) from bad
-    return Roster()

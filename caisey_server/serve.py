@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import resource
 import signal
 import socket
@@ -14,30 +13,40 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from time import monotonic
 from typing import Final, TypedDict
 
 import uvicorn
 from starlette.routing import WebSocketRoute
 from starlette.websockets import WebSocket
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
+from caisey_core import __version__
 from caisey_core.api import SOCKET
 from caisey_core.connection import is_loopback
 from caisey_core.errors import Unreachable, UsageError
 from caisey_core.frames import FRAME_LIMIT
 from caisey_core.journal import Journal
+from caisey_core.logs import Teller, structured
 from caisey_core.signing import SigningKey, fingerprint
 from caisey_server import certificate, http, websocket
 from caisey_server.home import Home
 from caisey_server.log import EmbeddedLog
+from caisey_server.projections import roster_of
 from caisey_server.reader import Reader
 from caisey_server.relay import Relay, cloning, now_ms
 from caisey_server.repair import life
 from caisey_server.requests import Life
-from caisey_server.sequencer import roster_of
 
 _DEAD_PEER_MS: Final = 60_000
 """How long a peer may leave what was sent unread before the system gives its connection up."""
 _STOP_SECONDS: Final = 1
+_TURN_SECONDS: Final = 0.0005
+_LAG_SECONDS: Final = 0.25
+"""How often the event loop is timed."""
+_STALLED: Final = 1.0
+
+_say = Teller(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +59,19 @@ class Listen:
     tls_cert: Path | None = None
     tls_key: Path | None = None
     plain_text_on: str = ""
+    metrics: str = ""
+
+    @property
+    def metrics_at(self) -> tuple[str, int] | None:
+        """Host and port of the metrics' own listener. Raises `UsageError` for what is no `HOST:PORT`."""
+        if not self.metrics:
+            return None
+        host, _, port = self.metrics.rpartition(":")
+        if not host or not port.isdecimal() or int(port) > 65535:
+            raise UsageError(
+                f"{self.metrics!r} is no HOST:PORT; no relay was started.", hint="Type: --metrics-listen 127.0.0.1:9464"
+            )
+        return host.strip("[]"), int(port)
 
     @property
     def tls(self) -> tuple[Path, Path] | None:
@@ -76,7 +98,8 @@ def serve(path: Path, listen: Listen, *, restored: bool = False) -> None:
     """
     _check(listen)
     tls = certificate.context(*listen.tls) if listen.tls is not None else None
-    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+    # Whoever waits for the interpreter gets it sooner: a commit does not stand behind a long turn of the event loop.
+    sys.setswitchinterval(_TURN_SECONDS)
     home = Home(path)
     try:
         key = home.enter()
@@ -115,6 +138,12 @@ def _check(listen: Listen) -> None:
             f"On {listen.host} everything would be carried in the clear; no relay was started.",
             hint=f"Give --tls-cert and --tls-key, or name the host on purpose: --plain-text-on {listen.host}",
         )
+    metrics = listen.metrics_at
+    if metrics is not None and not is_loopback(metrics[0]) and listen.plain_text_on != metrics[0]:
+        raise UsageError(
+            f"On {metrics[0]} the metrics would be for everybody, in the clear; no relay was started.",
+            hint=f"Listen on 127.0.0.1, or name the host on purpose: --plain-text-on {metrics[0]}",
+        )
 
 
 def _bind(listen: Listen) -> socket.socket:
@@ -148,12 +177,19 @@ async def _run(
 ) -> None:
     log = await EmbeddedLog.open(home.journal, key, now_ms, restored=restored)
     relay = Relay(home, key, log)
+    ends: list[Callable[[], object]] = []
     try:
         relay.presence.cloned = {each.endpoint: cloning(each.twins) for each in await log.ask(Reader.cloned)}
         relay.port = listening.getsockname()[1]
         scheme = "http" if listen.tls_cert is None else "https"
-        host = f"[{listen.host}]" if ":" in listen.host else listen.host
-        origin = f"{scheme}://{host}:{relay.port}"
+        origin = f"{scheme}://{_host(listen.host)}:{relay.port}"
+
+        if (at := listen.metrics_at) is not None:
+            from caisey_server import metrics  # its library is loaded where somebody wants it
+
+            port, stop = metrics.listen(relay, *at)
+            ends.append(stop)
+            _told("metrics.listening", f"metrics on http://{_host(at[0])}:{port}/metrics", port=port)
 
         def ready() -> None:
             _announce(relay, origin)
@@ -161,26 +197,58 @@ async def _run(
                 _write(listen.ready_file, f"{origin}\n")
 
         if tls is not None and listen.tls is not None:
-            again = partial(certificate.again, tls, *listen.tls, _tell)
+            again = partial(certificate.again, tls, *listen.tls, partial(_told, "certificate.read"))
             asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, again)
-        await _Server(_config(relay, tls), ready).serve(sockets=[listening])
+        timing = asyncio.create_task(_time(relay))
+        ends.append(timing.cancel)
+        await _Server(_config(relay, tls), relay, ready).serve(sockets=[listening])
     finally:
+        for end in reversed(ends):
+            end()
         relay.close()
         await log.close()
+        _say.info("relay.stopped", "what was given is kept")
+
+
+async def _time(relay: Relay) -> None:
+    """How much later than asked for the event loop comes back, for as long as it runs."""
+    while True:
+        began = monotonic()
+        await asyncio.sleep(_LAG_SECONDS)
+        late = max(0.0, monotonic() - began - _LAG_SECONDS)
+        relay.meters.lag.add(late)
+        if late > _STALLED:
+            _say.warning("loop.stalled", "nothing was answered meanwhile", seconds=round(late, 3))
+
+
+def _host(name: str) -> str:
+    return f"[{name}]" if ":" in name else name
 
 
 def _announce(relay: Relay, origin: str) -> None:
-    """One line each on stderr."""
-    _tell(f"listening on {origin}\n")
-    _tell(f"relay {fingerprint(relay.key.public)}\n")
-    if relay.log.life.restored:
-        _tell(f"{restoration(relay.log.life)}\n")
-    _tell(f"workspace {relay.workspace}\n" if relay.workspace else f"claim code {relay.home.claim()}\n")
+    """One line each on stderr, or all of it in one event. A claim code is a secret, and stays out of a log."""
+    relay_is, life = fingerprint(relay.key.public), relay.log.life
+    if structured():
+        ids = {"origin": origin, "relay": relay_is, "workspace": relay.workspace, "version": __version__}
+        _say.warning("relay.started", **ids, incarnation=life.incarnation, restored=life.restored)
+        if not relay.workspace:
+            relay.home.claim()
+            _say.warning("relay.unclaimed", "the code that founds its workspace is in its home, in the file 'claim'")
+        return
+    _told("", f"listening on {origin}")
+    _told("", f"relay {relay_is}")
+    if life.restored:
+        _told("", restoration(life))
+    _told("", f"workspace {relay.workspace}" if relay.workspace else f"claim code {relay.home.claim()}")
 
 
-def _tell(text: str) -> None:
-    sys.stderr.write(text)
-    sys.stderr.flush()
+def _told(event: str, text: str, **ids: object) -> None:
+    """Said whatever the level: a line as it is, or an event with its words."""
+    if structured():
+        _say.warning(event, text.rstrip(), **ids)
+    else:
+        sys.stderr.write(f"{text.rstrip()}\n")
+        sys.stderr.flush()
 
 
 def restoration(life: Life) -> str:
@@ -226,11 +294,24 @@ def _config(relay: Relay, tls: ssl.SSLContext | None) -> uvicorn.Config:
 
 
 class _Server(uvicorn.Server):
-    """Says when it accepts connections, and ends normally on a signal: the journal is closed after it."""
+    """Says when it accepts connections. On a signal it accepts none any more, lets everybody go, and ends normally.
 
-    def __init__(self, config: uvicorn.Config, ready: Callable[[], None]) -> None:
+    The journal is closed after it.
+    """
+
+    def __init__(self, config: uvicorn.Config, relay: Relay, ready: Callable[[], None]) -> None:
         super().__init__(config)
-        self._ready = ready
+        self._relay, self._ready = relay, ready
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        for server in self.servers:
+            server.close()
+        await self._relay.stop()
+        until = monotonic() + _STOP_SECONDS
+        # Closed while something of the peer's lies unread, a socket is reset, and what was sent last is lost with it.
+        while any(map(_closes, self.server_state.connections)) and monotonic() < until:  # noqa: ASYNC110  (uvicorn's)
+            await asyncio.sleep(0.01)
+        await super().shutdown(sockets)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
@@ -245,6 +326,11 @@ class _Server(uvicorn.Server):
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
+
+
+def _closes(connection: object) -> bool:
+    """Whether it is a socket that was said farewell on, and has not answered yet."""
+    return isinstance(connection, WebSocketsSansIOProtocol) and connection.close_sent
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:

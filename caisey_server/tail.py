@@ -89,7 +89,10 @@ class Source:
     async def after(self, log: str, seq: int) -> list[Item]:
         """A page of a log's next records."""
         items = self.tail.after(log, seq)
-        return await self.log.read(log, seq, -1) if items is None else items
+        if items is not None:
+            return items
+        self.log.meters.reread += 1
+        return await self.log.read(log, seq, -1)
 
     async def sweep(self, standing: Standing, pos: int) -> tuple[list[Item], int, bool]:
         """A page of what comes next in every log a key may read."""
@@ -99,6 +102,7 @@ class Source:
         )
         if page is not None:
             return page
+        self.log.meters.reread += 1
         return await self.log.ask(Reader.sweep, roster.log or "", admission.scope(roster, standing), pos)
 
     async def all_marks(self, standing: Standing, row: int) -> list[Mark]:

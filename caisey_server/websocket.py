@@ -7,9 +7,9 @@ further from a peer that does not take its answers, or sends more than is fair.
 from __future__ import annotations
 
 import asyncio
-import logging
 import secrets
 from functools import partial
+from itertools import count
 from time import monotonic
 from typing import Any, Final
 
@@ -20,16 +20,18 @@ from caisey_core import frames
 from caisey_core.errors import BadRecord
 from caisey_core.frames import DENIALS, Frame
 from caisey_core.kinds import BODY_LIMIT, HEAD_LIMIT, Twin
+from caisey_core.logs import Teller
 from caisey_core.record import Record, parse
-from caisey_core.roster import Endpoint, Member
+from caisey_core.roster import Endpoint, Grant, Member
+from caisey_core.signing import fingerprint
 from caisey_server import admission
-from caisey_server.admission import SQL_MAX, Denial, Session, denial
+from caisey_server.admission import SQL_MAX, Denial, Session, Standing, denial
 from caisey_server.audit import Refusal
 from caisey_server.fanout import Follower
 from caisey_server.limits import Bucket
 from caisey_server.lines import EveryLog, OneLog
 from caisey_server.reader import Reader
-from caisey_server.relay import Relay, now_ms
+from caisey_server.relay import RESTARTS, Relay, now_ms
 from caisey_server.requests import Positions, Repair, Where
 
 _LOGIN_SECONDS: Final = 10.0
@@ -42,7 +44,11 @@ _FOLLOWS: Final = 4096
 _BYTES: Final = 100e6
 _RECORDS: Final = 20_000.0
 
-_log = logging.getLogger(__name__)
+_OWED_SECONDS: Final = 4.0
+"""How long a peer has to take the receipts of what it has sent, once the relay is being stopped."""
+
+_say = Teller(__name__)
+_numbers = count(1)
 
 
 async def socket(relay: Relay, websocket: WebSocket) -> None:
@@ -52,7 +58,8 @@ async def socket(relay: Relay, websocket: WebSocket) -> None:
         life = relay.log.life.incarnation
         key = await _log_in(relay, websocket)
         if key is not None:
-            await _Peer(relay, websocket, key, life).serve()
+            with relay.serving():
+                await _Peer(relay, websocket, key, life).serve()
     except (WebSocketDisconnect, OSError):
         pass
 
@@ -109,6 +116,8 @@ class _Peer:
     def __init__(self, relay: Relay, websocket: WebSocket, key: str, life: str) -> None:
         self._relay, self._websocket, self._key, self._life = relay, websocket, key, life
         self._address = websocket.client.host if websocket.client else ""
+        self._meters = relay.meters
+        self._number = next(_numbers)
         self._ended: asyncio.Future[tuple[int, str]] = asyncio.get_running_loop().create_future()
         self._going = asyncio.Semaphore(_AT_ONCE)
         self._bytes = Bucket(_BYTES, _BYTES)
@@ -125,16 +134,21 @@ class _Peer:
             return
         if isinstance(standing, Endpoint) and not await self._alone(standing):
             return
-        self._follower = Follower(self._relay.hub.source, self._key, standing, self._websocket.send_bytes, self._leave)
+        self._follower = Follower(self._relay.hub.source, self._key, standing, self._send, self._leave)
         self._follower.address = self._address
         self._relay.hub.join(self._follower)
+        self._arrived(role := _role(standing))
         if isinstance(standing, Endpoint):
             self._relay.presence.arrive(standing.id, self._follower)
         tasks = [asyncio.create_task(self._read()), asyncio.create_task(self._follower.run())]
         try:
             waiting: list[asyncio.Future[Any]] = [*tasks, self._ended]
             await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+            if self._ended.done() and self._ended.result() == RESTARTS:
+                tasks[0].cancel()
+                await self._owed()
         finally:
+            self._meters.connections[role] -= 1
             self._relay.hub.part(self._follower)
             if isinstance(standing, Endpoint):
                 self._relay.presence.depart(standing.id, self._follower)
@@ -142,9 +156,12 @@ class _Peer:
                 task.cancel()
         for result in await asyncio.gather(*tasks, return_exceptions=True):
             if isinstance(result, Exception) and not isinstance(result, WebSocketDisconnect | OSError):
-                _log.error("A connection was ended by a fault of the relay's.", exc_info=result)
+                _say.error("connection.fault", connection=self._number, role=role, fault=result)
                 self._leave(1011, "fault")
+        code, reason = self._ended.result() if self._ended.done() else (0, "")
+        _say.info("connection.closed", connection=self._number, role=role, code=code, reason=reason)
         if self._ended.done():
+            self._meters.let_go[reason] += 1
             try:
                 async with asyncio.timeout(_LEAVE_SECONDS):
                     await self._websocket.close(*self._ended.result())
@@ -182,11 +199,33 @@ class _Peer:
         if not self._ended.done():
             self._ended.set_result((code, reason))
 
+    def _arrived(self, role: str) -> None:
+        self._meters.connections[role] += 1
+        key = fingerprint(self._key)
+        _say.info("connection.opened", connection=self._number, role=role, key=key, address=self._address)
+
+    async def _send(self, data: bytes) -> None:
+        self._meters.frames_sent += 1
+        self._meters.bytes_sent += len(data)
+        await self._websocket.send_bytes(data)
+
+    async def _owed(self) -> None:
+        """Waits until everything this peer has appended has its receipt, and the peer has taken it."""
+        try:
+            async with asyncio.timeout(_OWED_SECONDS):
+                for _ in range(_AT_ONCE):
+                    await self._going.acquire()
+                await self._follower.taken()
+        except TimeoutError:
+            _say.warning("connection.left", "it does not take its receipts", connection=self._number)
+
     # -- what a peer asks ---------------------------------------------------------------------------------
 
     async def _read(self) -> None:
         while True:
             data = await _receive(self._websocket)
+            self._meters.frames_received += 1
+            self._meters.bytes_received += len(data)
             wait = self._bytes.take(len(data), monotonic())
             try:
                 await self._take(frames.to_relay(data), len(data))
@@ -238,26 +277,35 @@ class _Peer:
             self._follower.post(frame)
 
     async def _append(self, frame: frames.Append, size: int) -> None:
+        began = monotonic()
         await self._relay.log.room()
         read = partial(_records, frame, self._key)
         records = await asyncio.to_thread(read) if size >= _LARGE else read()
         if isinstance(records, Denial):
+            self._denies(frame.log, records)
             self._follower.post(_denied(frame.id, records))
             return
         await self._going.acquire()
         appended = self._relay.log.append(frame.log, frame.expect, records, self._key)
-        appended.add_done_callback(partial(self._appended, frame.id, frame.log))
+        appended.add_done_callback(partial(self._appended, frame.id, frame.log, began))
         if wait := self._records.take(len(records), monotonic()):
             await asyncio.sleep(wait)
 
-    def _appended(self, id_: int, log: str, done: asyncio.Future[Positions | Denial]) -> None:
+    def _appended(self, id_: int, log: str, began: float, done: asyncio.Future[Positions | Denial]) -> None:
         self._going.release()
         result = done.result()
+        self._meters.receipt.add(monotonic() - began)
         if isinstance(result, Denial):
+            self._denies(log, result)
             self._relay.denied(self._follower.standing, result, self._address)
             self._deny(id_, result)
         else:
+            self._meters.appends["accepted"] += 1
             self._follower.post(frames.Appended(id=id_, log=log, receipts=result))
+
+    def _denies(self, log: str, why: Denial) -> None:
+        self._meters.appends[why.code] += 1
+        _say.info("append.denied", connection=self._number, log=log[:12], code=why.code)
 
     async def _repair(self, frame: frames.Repair, size: int) -> None:
         await self._relay.log.room()
@@ -354,6 +402,19 @@ class _Peer:
         code = self._relay.presence.ask(self._follower, frame) if in_scope else "away"
         why = self._relay.presence.cloned.get(frame.endpoint, "") if code == "cloned" else ""
         return _denied(frame.id, denial(code, why)) if code else None
+
+
+def _role(standing: Standing) -> str:
+    """In the words of the metrics and the log."""
+    match standing:
+        case Member():
+            return "member"
+        case Endpoint():
+            return "endpoint"
+        case Grant():
+            return "invitation"
+        case _:
+            return "root"
 
 
 def _records(frame: frames.Append, writer: str) -> tuple[Record, ...] | Denial:

@@ -7,17 +7,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from caisey_cli.commands import HomeOption, JsonOption
-from caisey_cli.commands.options import lasting
+from caisey_cli.commands.options import PassphraseOption, RootOption, SecondOption, lasting
 from caisey_cli.completions import completes
 from caisey_cli.home import Home
-from caisey_cli.keeping import PassphraseOption, RootOption, backup_of, root_key
+from caisey_cli.keeping import governing_key, says_where_the_root_is
 from caisey_cli.output import as_json, data, say
 from caisey_cli.sanitize import inert
 from caisey_core.kinds import Role
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from caisey_cli.inviting import Invited
     from caisey_core.roster import Grant, Roster
@@ -27,9 +26,6 @@ if TYPE_CHECKING:
 
 ExpiresOption = Annotated[
     int, typer.Option("--expires", parser=lasting, metavar="TIME", help="How long it may be used: 90m, 24h, 7d.")
-]
-SecondOption = Annotated[
-    bool, typer.Option("--second", help="Have another admin approve it, also where the root key is at hand.")
 ]
 CodeArgument = Annotated[str, typer.Argument(metavar="CODE|NAME", help="Which one; 'caisey invitations' lists them.")]
 
@@ -113,7 +109,7 @@ def invite_member(
     until = now_ms() + 1000 * expires
 
     def make(roster: Roster, key: SigningKey) -> Invited:
-        _says_where_the_root_is(own, roster, key)
+        says_where_the_root_is(own, roster, key)
         return inviting.invite_member(
             roster,
             key,
@@ -125,20 +121,7 @@ def invite_member(
             now=now_ms(),
         )
 
-    _invitation(_governed(own, _governing_key(own, root_file, passphrase_file, second=second), make), json)
-
-
-def _says_where_the_root_is(own: Home, roster: Roster, key: SigningKey) -> None:
-    """Raises `UsageError` where only the root key could do this, and its backup is what there is of it."""
-    alone = roster.root != key.public and not roster.seconders(key.public)
-    if alone and not own.rooted and backup_of(own) is not None:
-        root_key(own, None)
-
-
-def _governing_key(own: Home, root_file: Path | None, passphrase_file: Path | None, *, second: bool) -> SigningKey:
-    """The root key where it is at hand and may be used, else this admin's own."""
-    by_root = not second and (root_file is not None or own.rooted)
-    return root_key(own, root_file, passphrase_file) if by_root else own.key()
+    _invitation(_governed(own, governing_key(own, root_file, passphrase_file, second=second), make), json)
 
 
 def _governed(own: Home, key: SigningKey, make: Make) -> Invited:
@@ -263,11 +246,11 @@ def rotate(
     grant = inviting.rotatable(current(own, own.key()), invitation, now_ms())
     key = own.key()
     if isinstance(grant.invited, MemberInvited):
-        key = _governing_key(own, root_file, passphrase_file, second=second)
+        key = governing_key(own, root_file, passphrase_file, second=second)
 
     def make(roster: Roster, key: SigningKey) -> Invited:
         if isinstance(grant.invited, MemberInvited):
-            _says_where_the_root_is(own, roster, key)
+            says_where_the_root_is(own, roster, key)
         still = inviting.rotatable(roster, inviting.invitation_code(grant), now_ms())
         return inviting.rotate(roster, key, still, relay=relay, expires=until, now=now_ms())
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from enum import StrEnum
+from pathlib import Path
 from typing import Annotated, Any, Final
 
 import typer
@@ -88,4 +89,17 @@ PatienceOption = Annotated[
 ]
 NoWaitOption = Annotated[
     bool, typer.Option("--no-wait", help="Do not wait for approval: print the request's code and return.")
+]
+RootOption = Annotated[
+    Path | None,
+    typer.Option("--root", metavar="FILE", help="The root key's backup, where the key is not in this home."),
+]
+PassphraseOption = Annotated[
+    Path | None,
+    typer.Option("--passphrase-file", metavar="FILE", help="Its first line is the passphrase; else it is asked for."),
+]
+
+
+SecondOption = Annotated[
+    bool, typer.Option("--second", help="Have another admin approve it, also where the root key is at hand.")
 ]

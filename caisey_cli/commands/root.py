@@ -9,9 +9,9 @@ import typer
 
 from caisey_cli import asking
 from caisey_cli.commands import HomeOption, JsonOption
+from caisey_cli.commands.options import PassphraseOption
 from caisey_cli.home import ROOT, Home
 from caisey_cli.keeping import (
-    PassphraseOption,
     backup_of,
     new_passphrase,
     remember_backup,

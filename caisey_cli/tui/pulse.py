@@ -109,6 +109,7 @@ class Pulse:
                 began=self._began,
                 ever=self._ever,
                 lost=self._lost,
+                restarts=self._link is not None and self._link.restarts,
                 entered=self.entered,
                 heard=self._heard,
                 missing=self._missing,

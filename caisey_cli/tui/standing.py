@@ -33,6 +33,7 @@ _SAID_AFTER: Final = 0.5
 @dataclass(frozen=True, slots=True)
 class Signs:
     """What is known, times in seconds of one clock. `lost`: since when the relay is not there; None: it is.
+    `restarts`: it has said, before it went, that it comes back.
 
     `heard`: the agent's last sign of life. `missing`: `away` or `silent`, as the relay or the lack of an answer says,
     since `missed`. `offline`: why nothing is connected, as a sentence. `hopeless`: it is not tried again.
@@ -41,6 +42,7 @@ class Signs:
     began: float
     ever: bool = False
     lost: float | None = None
+    restarts: bool = False
     entered: bool = False
     heard: float | None = None
     missing: str = ""
@@ -85,7 +87,7 @@ def state(signs: Signs, now: float) -> State:
         cause = "The relay has not answered yet." if waited > _SAID_AFTER else ""
         return State("connecting", "busy", waited if waited > _SAID_AFTER else None, cause)
     if signs.lost is not None:
-        return _lost(now - signs.lost)
+        return _lost(now - signs.lost, restarts=signs.restarts)
     if signs.relay_silent:
         cause = "The relay holds the connection and answers nothing. Everything here can be read; nothing can be sent."
         return State("relay gone", "bad", now - signs.missed, cause)
@@ -100,9 +102,10 @@ def _offline(signs: Signs) -> State:
     return State("offline", "bad", None, f"{signs.offline} Everything here can be read; nothing can be sent. {again}")
 
 
-def _lost(since: float) -> State:
+def _lost(since: float, *, restarts: bool) -> State:
     if since <= GONE:
-        return State("reconnecting", "warn", since, "The relay is lost; it is tried again. Nothing can be sent.")
+        what = "is being restarted, and what runs goes on" if restarts else "is lost"
+        return State("reconnecting", "warn", since, f"The relay {what}; it is tried again. Nothing can be sent.")
     cause = "The relay is gone; it is tried again by itself. Everything here can be read; nothing can be sent."
     return State("relay gone", "bad", since, cause)
 

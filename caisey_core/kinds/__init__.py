@@ -68,6 +68,7 @@ from caisey_core.kinds.workspace import (
     MemberAdmitted,
     MemberInvited,
     MemberRemoved,
+    PolicyPublished,
     RelayAdded,
     RosterRenewed,
     WorkspaceFounded,
@@ -135,6 +136,7 @@ __all__ = [
     "Outcome",
     "OutcomeVerified",
     "Part",
+    "PolicyPublished",
     "Previous",
     "Process",
     "Quorum",
@@ -208,6 +210,7 @@ KINDS: Final[dict[str, Kind]] = (
         _row("relay.added", RelayAdded, _ROSTER),
         _row("member.added", MemberAdded, _ROSTER),
         _row("member.invited", MemberInvited, _ROSTER),
+        _row("policy.published", PolicyPublished, _ROSTER),
     )
     | _kinds(
         Signer.ADMIN,

@@ -137,6 +137,17 @@ class EndpointRemoved(Body, frozen=True):
     reason: str
 
 
+class PolicyPublished(Body, frozen=True):
+    """The policy that counts from here on: `text`, written in `format`, with ids in the place of names.
+
+    `version` is one more than that of the policy before it (0: none was published), so none comes back.
+    """
+
+    version: int
+    format: str
+    text: str
+
+
 class RosterRenewed(Body, frozen=True):
     """The roster as it stands counts until `expires`."""
 

@@ -40,6 +40,16 @@ def of_script(script: str, shell: str, here: tuple[str, ...], depth: int = 0) ->
     return (_powershell if shell == "powershell" else _cmd)(script, here, depth)
 
 
+def of_words(words: tuple[str, ...], here: tuple[str, ...]) -> list[Found]:
+    """A program with its arguments, started without a shell. Windows gives it one line, which it cuts up itself."""
+    if any('"' in word or word.endswith("\\") for word in words[1:]):
+        why = "It is not certain where the program cuts its words."
+        return [Found(words, Finding(Class.UNJUDGED, "unknown-word", why))]
+    if plain_name(words[0]) in _SHELLS:
+        return _wrapped(words, here, 0)
+    return [program(words, here, builtin=False)]
+
+
 # -- PowerShell ---------------------------------------------------------------------------------------------
 
 

@@ -10,9 +10,12 @@ from caisey_agent.gate import Hold, Judge, Refuse, Run, Standing, Wait
 from caisey_core.kinds import (
     Class,
     Decision,
+    Quorum,
     Verdict,
 )
+from caisey_core.policy import POLICY
 from caisey_core.record import Record
+from caisey_core.ruling import Ruled
 from tests.core.world import HOUR, NOW, Story, public, verdict
 
 BEAT = 1_000_500
@@ -22,8 +25,8 @@ QUORUM = verdict(Decision.QUORUM, Class.DESTRUCTIVE)
 DENY = verdict(Decision.DENY, Class.DESTRUCTIVE)
 
 
-def always(answer: Verdict) -> Judge:
-    return lambda _: answer
+def always(answer: Verdict, quorum: Quorum | None = None) -> Judge:
+    return lambda _action, _role: Ruled(answer, quorum, POLICY)
 
 
 def standing(story: Story, **changes: Any) -> Standing:
@@ -54,12 +57,15 @@ def consider(story: Story, action: Record, judged: Verdict = OBSERVE, **changes:
     )
 
 
-def decide(story: Story, action: Record, waited_ms: int = 1000, **changes: Any) -> Run | Refuse | Wait:
+def decide(
+    story: Story, action: Record, waited_ms: int = 1000, *, policy: str = POLICY, **changes: Any
+) -> Run | Refuse | Wait:
     return gate.decide(
         story.action(action),
         story.session,
         story.workspace.roster,
         standing(story, **changes),
+        policy=policy,
         waited_ms=waited_ms,
         on_chain=story.book.on_chain,
     )

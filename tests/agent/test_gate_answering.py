@@ -21,7 +21,9 @@ from caisey_core.kinds import (
 )
 from caisey_core.kinds import Outcome as SessionOutcome
 from caisey_core.lifecycle import Action
+from caisey_core.policy import POLICY
 from caisey_core.record import Record, Seen
+from caisey_core.ruling import Ruled
 from tests.agent.gating import (
     BEAT,
     CONFIRM,
@@ -227,9 +229,10 @@ def test_the_judge_sees_what_was_signed() -> None:
     action = story.propose(shell="/bin/sh", argv=(), script="id\n")  # noqa: S604  (a field)
     seen: list[ActionProposed] = []
 
-    def judge(body: ActionProposed) -> Verdict:
+    def judge(body: ActionProposed, role: Role) -> Ruled:
         seen.append(body)
-        return OBSERVE
+        assert role is Role.TECHNICIAN
+        return Ruled(OBSERVE, None, POLICY)
 
     gate.consider(
         story.action(action),

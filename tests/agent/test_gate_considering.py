@@ -9,6 +9,7 @@ import msgspec
 import pytest
 
 from caisey_agent.gate import BEAT_MS, MAX_OUTPUT, MAX_SECONDS, WINDOW_MS, Hold, Run
+from caisey_core.environment import CMD, POWERSHELL
 from caisey_core.kinds import (
     Audience,
     Class,
@@ -288,3 +289,28 @@ def test_an_answer_that_comes_when_the_roster_has_expired() -> None:
     assert code(decide(story, action, now=story.workspace.roster.expires + 1)) == "roster"
     story.workspace.roster.understood = False
     assert code(decide(story, action)) == "roster"
+
+
+# -- shells of each system --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("shell", "directory", "windows", "refused"),
+    [
+        ("/bin/sh", "/root", False, ""),
+        (POWERSHELL, "C:\\Users", True, ""),
+        (CMD, "C:\\Users", True, ""),
+        (POWERSHELL, "C:\\Users", False, "shell"),
+        ("/bin/sh", "/root", True, "shell"),
+        ("/bin/zsh", "/root", False, "shell"),
+        ("powershell", "C:\\Users", True, "shell"),
+        ("/bin/sh", "C:\\Users", False, "malformed"),
+        (POWERSHELL, "/root", True, "malformed"),
+        (POWERSHELL, "\\\\host\\share", True, "malformed"),
+    ],
+)
+def test_an_endpoint_uses_the_shells_of_its_system(shell: str, directory: str, windows: bool, refused: str) -> None:
+    story = Story()
+    action = story.propose(shell=shell, argv=(), script="x", directory=directory)
+    answer = consider(story, action, windows=windows)
+    assert code(answer) == refused if refused else isinstance(answer, Run)

@@ -7,14 +7,13 @@ import re
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 import typer
 
-from caisey_cli import output
+from caisey_cli import output, start
 from caisey_cli.app import TABLE, Table, build, rows
 from caisey_core.errors import CaiseyError, Exit, OutcomeUnknown
 
@@ -161,10 +160,11 @@ def test_ctrl_c_ends_with_130_and_no_trace(tmp_path: Path) -> None:
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
     )
-    time.sleep(1)
+    assert process.stdin is not None
+    process.stdin.write(b"x" * 200_000)  # more than a pipe holds: it has begun to read
     process.send_signal(signal.SIGINT)
     _out, err = process.communicate(timeout=30)
-    assert process.returncode == output.INTERRUPTED
+    assert process.returncode == output.INTERRUPTED == start.INTERRUPTED
     assert b"Traceback" not in err
 
 

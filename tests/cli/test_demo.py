@@ -12,25 +12,26 @@ import re
 import signal
 import subprocess
 import sys
+import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.cli.readme import normal, part
 from tests.e2e.world import until
 
 BIN = Path(sys.executable).parent
 PROGRAMS = ("caisey", "caisey-agent", "caisey-server")
 
 
-def play(
-    tmp_path: Path, *words: str, programs: Path = BIN, temporary: Path | None = None
-) -> subprocess.CompletedProcess[str]:
+def play(tmp_path: Path, *words: str, programs: Path = BIN) -> subprocess.CompletedProcess[str]:
     """Runs the demo with an own directory for temporary files."""
     (tmp_path / "tmp").mkdir(exist_ok=True)
     return subprocess.run(
         [programs / "python", "-m", "caisey_cli", "demo", *words],
-        env=environment(tmp_path) | ({"TMPDIR": str(temporary)} if temporary else {}),
+        env=environment(tmp_path),
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
@@ -108,9 +109,16 @@ def test_it_plays_to_the_end_and_leaves_nothing(tmp_path: Path) -> None:
         assert at >= 0, words
 
 
-def test_what_it_shows_is_typed_can_be_kept_and_looked_at(tmp_path: Path) -> None:
+@pytest.fixture
+def short() -> Iterator[Path]:
+    """A directory with a short name: paths stand in the note, and long ones fold."""
+    with tempfile.TemporaryDirectory(prefix="kept-", dir="/tmp") as name:
+        yield Path(name)
+
+
+def test_what_it_shows_is_typed_can_be_kept_and_looked_at(tmp_path: Path, short: Path) -> None:
     """A program that writes down what it was typed has seen every line that is shown, and next to nothing else."""
-    seen, kept = tmp_path / "seen", tmp_path / "kept"
+    seen, kept = tmp_path / "seen", short / "kept"
     programs = sabotaged(tmp_path, "caisey", f'echo "$1" >> {seen}; exec $real "$@"')
     done = play(tmp_path, "--json", "--keep", str(kept), programs=programs)
     assert done.returncode == 0, done.stderr[-2000:]
@@ -121,6 +129,7 @@ def test_what_it_shows_is_typed_can_be_kept_and_looked_at(tmp_path: Path) -> Non
     told = json.loads(done.stdout)
     assert (told["v"], told["kind"], len(told["steps"])) == (1, "demo", 10)
     assert 10 <= len(told["note"].splitlines()) <= 25
+    assert normal("\n".join(part("note"))) == normal(told["note"]), "the README's is another"
     words = [str(BIN / "caisey"), "verify", "last", "--home", str(kept / "ana")]
     assert "intact" in subprocess.run(words, capture_output=True, text=True, timeout=60, check=True).stdout
     assert not running(tmp_path)

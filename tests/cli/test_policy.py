@@ -66,6 +66,29 @@ def test_a_wrong_use_is_said(words: tuple[str, ...]) -> None:
     assert (done.returncode, done.stdout) == (Exit.USAGE, "")
 
 
+def test_a_policy_that_is_not_published_is_tried(tmp_path: Path) -> None:
+    file = tmp_path / "policy.toml"
+    file.write_text('[classes]\nobserve = "deny"\ndestructive = { then = "quorum", members = 2, roles = ["admin"] }\n')
+    words = ("policy", "explain", "--policy", str(file))
+    done = caisey(*words, "--", "rm", "x")
+    assert (
+        done.stdout.splitlines()[:2]
+        == [
+            "destructive: asks to be approved by 2 other members (admin)",
+            f"by     {file}, on no endpoint in particular",
+        ]
+        or len(str(file)) > 40
+    )
+    shown = json.loads(caisey(*words, "--json", "--", "rm", "x").stdout)
+    assert shown["quorum"] == {"members": 2, "roles": ["admin"]}
+    assert (shown["policy"], shown["endpoint"], shown["verdict"]) == (str(file), "", "quorum")
+    assert json.loads(caisey(*words, "--json", "--", "ls").stdout)["verdict"] == "deny"
+    file.write_text('[classes]\nobserved = "deny"\n')
+    done = caisey(*words, "--", "ls")
+    assert (done.returncode, done.stdout) == (Exit.USAGE, "")
+    assert f"{file}:2: classes.observed: there is no class 'observed'" in done.stderr
+
+
 def many(text: str | bytes) -> list[dict[str, object]]:
     done = subprocess.run(
         [BIN / "caisey", "policy", "explain", "--stdin"],

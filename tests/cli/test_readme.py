@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import shlex
 from pathlib import Path
@@ -13,20 +12,12 @@ import pytest
 from caisey_cli.app import TABLE, rows
 from caisey_core.errors import Exit
 from caisey_core.kinds import Namespace
+from tests.cli.readme import README, ROOT, part
 from tests.cli.test_app import _command
-from tests.cli.test_demo import play
 from tests.e2e.world import World, until
 
-ROOT = Path(__file__).parent.parent.parent
-README = (ROOT / "README.md").read_text()
 DOCS = {path.relative_to(ROOT).as_posix(): path.read_text() for path in (ROOT / "docs").rglob("*.md")}
 ORIGIN = "https://relay.example.com:7777"
-
-
-def part(name: str) -> list[str]:
-    """The lines between two marks, without the fence."""
-    inside = README.split(f"<!-- {name} -->\n", 1)[1].split(f"<!-- /{name} -->", 1)[0]
-    return [line for line in inside.splitlines() if line != "```"]
 
 
 def test_the_table_of_commands_is_the_programs() -> None:
@@ -75,31 +66,6 @@ def test_every_module_that_is_named_exists() -> None:
     for name in re.findall(r"`([a-z_]+)/?`[,|]? ", DOCS["docs/architecture.md"].split("## Inside")[1].split("##")[0]):
         there = [ROOT / "caisey_cli" / name, ROOT / "caisey_cli" / f"{name}.py"]
         assert any(path.exists() for path in there), name
-
-
-def normal(note: str) -> list[str]:
-    """A note without what differs from one playing to the next; how it was folded does not matter."""
-    text = " ".join(note.split())
-    text = re.sub(r"\S*/pc/", "SCRATCH/pc/", text)
-    text = re.sub(r"session s\w{6}", "session CODE", text)
-    text = re.sub(r"\d{4}-\d\d-\d\d, times in \S+", "DATE", text)
-    text = re.sub(r"\d\d:\d\d(:\d\d)?", "TIME", text)
-    text = re.sub(r"after \d+ s", "after N s", text)
-    text = re.sub(r"the spool holds \d+ KiB", "the spool holds N KiB", text)
-    text = re.sub(r"Before: .*? check failed", "Before: FACTS; check failed", text)
-    text = re.sub(r"After: .*? Verified:", "After: FACTS [1] Verified:", text)
-    text = re.sub(r"Time: .*", "Time: ACCOUNT", text)
-    text = re.sub(r"; \w+; exit 0", "; ACCOUNT; exit 0", text)
-    text = re.sub(r"\d+ records", "N records", text)
-    text = re.sub(r" \[[\d,-]+\]", " [RECORDS]", text)
-    return text.split(" [RECORDS] ")
-
-
-def test_the_note_is_the_demos(tmp_path: Path) -> None:
-    done = play(tmp_path, "--json", temporary=Path("/tmp"))  # long paths fold, and stand in the note
-    assert done.returncode == 0, done.stderr[-2000:]
-
-    assert normal("\n".join(part("note"))) == normal(json.loads(done.stdout)["note"])
 
 
 def test_three_machines_in_ten_lines(tmp_path: Path) -> None:

@@ -11,7 +11,17 @@ from caisey_cli import seconding
 from caisey_core.changes import WINDOW_MS
 from caisey_core.errors import Refused
 from caisey_core.ids import request_code
-from caisey_core.kinds import SECONDED, Body, MemberAdded, MemberInvited, MemberRemoved, RelayAdded, Role
+from caisey_core.kinds import (
+    SECONDED,
+    Body,
+    MemberAdded,
+    MemberInvited,
+    MemberRemoved,
+    PolicyPublished,
+    RelayAdded,
+    Role,
+)
+from caisey_core.policyfile import FORMAT
 from caisey_core.roster import Roster
 from caisey_core.signing import fingerprint
 from tests.core.test_changes import CHANGES, answer, two_admins
@@ -38,9 +48,12 @@ def test_everything_that_raises_rights_can_be_shown(kind: str) -> None:
     roster = asked(CHANGES[kind], kind).roster
     (change,) = roster.changes.values()
     body = CHANGES[kind]
-    assert isinstance(body, MemberInvited | MemberAdded | RelayAdded)
     shown = card(roster)
-    assert fingerprint(body.key) in shown
+    if isinstance(body, MemberInvited | MemberAdded | RelayAdded):
+        assert fingerprint(body.key) in shown
+    else:
+        assert isinstance(body, PolicyPublished)
+        assert "removed     reversible" in shown
     assert request_code(change.digest) in shown
     assert roster.fingerprint in shown
     assert "by sam, for the workspace Demo" in shown
@@ -119,3 +132,50 @@ def test_only_admins_have_to_do_with_changes_and_only_while_they_wait() -> None:
     assert seconding.meant(roster, "aaaaaaa") is None
     answer(workspace, "lea", change.record)
     assert seconding.waiting(workspace.roster, roster.members["m-lea"], now) == []
+
+
+# -- policies -------------------------------------------------------------------------------------------------
+
+
+def policy(text: str, version: int = 1, format_: str = FORMAT) -> Workspace:
+    return asked(PolicyPublished(version=version, format=format_, text=text), "policy.published")
+
+
+TEXT = """[classes]
+observe = "run"
+sensitive = "confirm"
+reversible = "confirm"
+persistent = "quorum"
+destructive = "deny"
+unjudged = "quorum"
+
+[[rule]]
+name = "r\u0456"
+why = "Because."
+client = "c-acme"
+then = "quorum"
+members = 9
+"""
+
+
+def test_a_policy_is_shown_by_what_it_changes() -> None:
+    shown = " ".join(card(policy(TEXT).roster).split())
+    for words in (
+        'removed destructive = "quorum"',
+        'added destructive = "deny"',
+        'added client = "ACME"',
+        "added members = 9",
+        "CYRILLIC SMALL LETTER BYELORUSSIAN-UKRAINIAN I",
+        "wants 9 of admin or technician or approver, and the workspace has",
+        "publishes policy 1",
+    ):
+        assert words in shown, shown
+    assert seconding.does(policy(TEXT).roster, *policy(TEXT).roster.changes.values()) == "publish policy 1"
+
+
+@pytest.mark.parametrize(
+    ("text", "format_"), [("x = ", FORMAT), ("[classes]\nobserve = 9", FORMAT), (TEXT, "caisey.policy.2")]
+)
+def test_nobody_decides_on_a_policy_that_cannot_be_read(text: str, format_: str) -> None:
+    with pytest.raises(Refused, match="Nothing was decided"):
+        card(policy(text, format_=format_).roster)

@@ -61,6 +61,7 @@ from caisey_core.kinds import (
     NoteAdded,
     Outcome,
     OutcomeVerified,
+    PolicyPublished,
     Previous,
     Process,
     Quorum,
@@ -108,6 +109,9 @@ BODIES: dict[str, Body | bytes] = {
     "member.added": MemberAdded(id="m-sam", name="sam", role=Role.ADMIN, clients=("*",), key=public("sam")),
     "member.invited": MemberInvited(
         id="m-ana", name="ana", role=Role.TECHNICIAN, clients=("c-acme",), key=public("one-use"), expires=NOW + HOUR
+    ),
+    "policy.published": PolicyPublished(
+        version=1, format="caisey.policy.1", text='[classes]\nobserve = "run"\nunjudged = "deny"\n'
     ),
     "client.added": ClientAdded(id="c-acme", name="ACME"),
     "endpoint.invited": EndpointInvited(client="c-acme", name="box", key=public("one-use"), expires=NOW + HOUR),

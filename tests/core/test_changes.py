@@ -24,6 +24,7 @@ from caisey_core.kinds import (
     MemberInvited,
     MemberRemoved,
     Namespace,
+    PolicyPublished,
     RelayAdded,
     Role,
     RosterRenewed,
@@ -40,6 +41,7 @@ CHANGES: dict[str, Body] = {
     "member.invited": MemberInvited(
         id="m-new", name="new", role=Role.ADMIN, clients=("*",), key=public("one-use new"), expires=NOW + 96 * HOUR
     ),
+    "policy.published": PolicyPublished(version=1, format="caisey.policy.1", text='[classes]\nobserve = "run"\n'),
 }
 
 
@@ -75,6 +77,7 @@ def counts(roster: Roster) -> dict[str, bool]:
         "relay.added": public("relay 2") in roster.relays,
         "member.added": "m-new" in roster.members,
         "member.invited": grant is not None and not spent(grant, NOW),
+        "policy.published": roster.policy == "published-1",
     }
 
 
@@ -413,3 +416,41 @@ def test_agents_and_journals_fold_it_alike(steps: list[tuple[str, str, int]]) ->
     )
     assert seen.changes == whole.changes
     assert seen.understood
+
+
+# -- policies -------------------------------------------------------------------------------------------------
+
+
+def a_policy(version: int) -> PolicyPublished:
+    return PolicyPublished(version=version, format="caisey.policy.1", text=f"# {version}\n")
+
+
+@pytest.mark.parametrize("version", [-1, 0, 1, 3, 4])
+@pytest.mark.parametrize("by", ["root", "sam"])
+def test_only_the_next_policy_can_be_published(version: int, by: str) -> None:
+    workspace = two_admins()
+    workspace.say("root", "policy.published", a_policy(1))
+    refused(workspace, workspace.write(by, "policy.published", a_policy(version)), "does not follow the one in force")
+    workspace.say("root", "policy.published", a_policy(2))
+    assert (workspace.roster.policy, workspace.roster.policy_version) == ("published-2", 2)
+
+
+def test_of_two_policies_that_wait_the_other_is_overtaken() -> None:
+    workspace = two_admins()
+    first = workspace.say("sam", "policy.published", a_policy(1))
+    second = workspace.say("lea", "policy.published", a_policy(1))
+    third = workspace.say("sam", "member.added", CHANGES["member.added"])
+    answer(workspace, "sam", second)
+    states = [workspace.roster.changes[each.digest].state for each in (first, second, third)]
+    assert states == [State.OVERTAKEN, State.APPROVED, State.WAITING]
+    refused(workspace, answered(workspace, "lea", first), "another policy has been published since")
+
+
+def test_an_admin_of_some_clients_publishes_no_policy() -> None:
+    workspace = two_admins()
+    workspace.member("zoe", Role.ADMIN, ("c-acme",))
+    refused(
+        workspace, workspace.write("zoe", "policy.published", a_policy(1)), "Only an admin of every client publishes"
+    )
+    waits = workspace.say("sam", "policy.published", a_policy(1))
+    refused(workspace, answered(workspace, "zoe", waits), "Only an admin of every client publishes")

@@ -215,6 +215,26 @@ def test_an_action_that_is_not_as_usual_is_not_judged(changes: dict[str, object]
     assert judge(action(**changes)).risk is Class.UNJUDGED
 
 
+@pytest.mark.parametrize(
+    ("script", "risk"),
+    [
+        ("diff -u <(sort a.txt) <(sort b.txt)", Class.OBSERVE),
+        ("grep -f <(echo x) /etc/hosts", Class.OBSERVE),
+        ("diff <(cat /etc/shadow) y", Class.SENSITIVE),
+        ("cat <(rm x)", Class.DESTRUCTIVE),
+        ("diff <(x=1 $y) z", Class.UNJUDGED),
+        ("bash <(echo ls)", Class.UNJUDGED),
+        (". <(echo ls)", Class.UNJUDGED),
+        ("tee >(cat)", Class.PERSISTENT),
+        ("cat /dev/fd/63 63</etc/shadow", Class.UNJUDGED),
+    ],
+)
+def test_what_a_process_substitution_becomes(script: str, risk: Class) -> None:
+    """A pipe to read from; what writes into it is judged beside it."""
+    assert judge_script(script, BASH).risk is risk
+    assert "(" not in script or judge_script(script, SH).risk is Class.UNJUDGED
+
+
 def test_classes_and_decisions() -> None:
     assert strictest() is Class.OBSERVE
     assert strictest(Class.SENSITIVE, Class.UNJUDGED, Class.DESTRUCTIVE) is Class.UNJUDGED

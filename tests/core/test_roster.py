@@ -29,6 +29,7 @@ from caisey_core.kinds import (
     MemberInvited,
     MemberRemoved,
     Namespace,
+    PolicyPublished,
     RelayAdded,
     Role,
     RosterRenewed,
@@ -101,6 +102,7 @@ BODIES: dict[str, Body] = {
     "member.invited": MemberInvited(
         id="m-new", name="new", role=Role.ADMIN, clients=("*",), key=public("one-use new"), expires=NOW + HOUR
     ),
+    "policy.published": PolicyPublished(version=1, format="caisey.policy.1", text="x"),
     "client.added": ClientAdded(id="c-new", name="New"),
     "endpoint.invited": EndpointInvited(client="c-acme", name="pc", key=public("one-use pc"), expires=NOW + HOUR),
     "endpoints.invited": EndpointsInvited(

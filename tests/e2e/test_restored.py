@@ -69,9 +69,8 @@ def same(world: World, log: str) -> bool:
 
 
 def caught_up(world: World, log: str) -> bool:
-    """The same, after ana has fetched what the agent said when her command had ended already."""
-    world.ok("ana", "approvals")
-    return same(world, log)
+    """The same; what the agent said when ana's command had ended already comes with the next thing she writes."""
+    return same(world, log) or (bool(world.ok("ana", "note", "still here")) and same(world, log))
 
 
 def lost(world: World, log: str, copy: Path) -> int:
@@ -169,7 +168,7 @@ def test_without_either_it_is_refused_and_the_way_out_is_named(world: World) -> 
 
 def test_where_the_relay_went_on_before_its_places_count_and_nothing_is_dropped(world: World) -> None:
     log = lasting(world)
-    until(lambda: same(world, log))
+    until(lambda: caught_up(world, log))
     kept = len(receipts(world, log, "ana"))
     copy = back_up(world)
     shutil.copytree(world.home("ana"), world.home("ana2"))
@@ -223,7 +222,7 @@ def test_what_runs_goes_on_what_is_held_is_void_and_nothing_is_started(world: Wo
     assert b"".join(runs.stdout) == b"".join(b"line %d\n" % number for number in range(1, 401))
     assert world.caisey("sam", "approve", code, "--yes").returncode != 0
     close(world)
-    until(lambda: same(world, log), why="the journals do not agree")
+    until(lambda: caught_up(world, log), why="the journals do not agree")
     until(lambda: "intact" in world.ok("ana", "verify", "48211"))
     assert canary.read_text() == "runs\n"
 

@@ -124,6 +124,12 @@ class HostileRelay:
             await self._news.wait_for(lambda: self._dropped > 0)
             await self._news.wait_for(lambda: self.alive is not None)
 
+    async def hang_up(self) -> None:
+        """Ends the connection; the agent comes back and is shown whatever the roster is by then."""
+        assert self._socket is not None
+        await self._socket.close()
+        await self.distrusted()
+
     async def says(self, kind: str, action: Record | None = None, count: int = 1) -> Record:
         """The agent's record of a kind (about an action)."""
 

@@ -292,3 +292,91 @@ async def stolen_member_key_outside_its_client(relay: HostileRelay, stage: Stage
     proposal = stage.propose(opening, log, "uptime", await relay.fresh_sign_of_life())
     await relay.show(id_, [log.add(proposal)])
     await relay.says("action.refused", proposal)
+
+
+# -- policies -------------------------------------------------------------------------------------------------
+
+CLASSES: Final = """[classes]
+observe = "run"
+sensitive = "confirm"
+reversible = "confirm"
+persistent = "{}"
+destructive = "quorum"
+unjudged = "quorum"
+"""
+
+
+async def _published(relay: HostileRelay, stage: Stage, persistent: str, version: int) -> None:
+    entry = stage.roster.add(stage.publish(CLASSES.format(persistent), version))
+    await relay.show(stage.roster_log, [entry])
+
+
+async def _asked_and_confirmed(relay: HostileRelay, stage: Stage, canary: str) -> None:
+    """ana asks for the canary's command, which a lenient policy lets her confirm herself, and does."""
+    held = await _held(relay, stage, canary)
+    await relay.show(held.id, [held.log.add(stage.confirm(held.writer, held.log, held.hold))])
+    await relay.says("action.finished", held.proposal)
+
+
+async def _refused(relay: HostileRelay, stage: Stage, canary: str) -> None:
+    writer, log, id_ = await _opened(relay, stage)
+    proposal = stage.propose(writer, log, f"echo ran >> {canary}", await relay.fresh_sign_of_life())
+    await relay.show(id_, [log.add(proposal)])
+    await relay.says("action.refused", proposal)
+
+
+@scenario(lines=1)
+async def lenient_policy(relay: HostileRelay, stage: Stage, canary: str) -> None:
+    """An owner's own: what changes something is confirmed. By the one that comes with the programs nothing runs."""
+    await _published(relay, stage, "confirm", 1)
+    await _asked_and_confirmed(relay, stage, canary)
+
+
+@scenario(lines=1)
+async def stricter_policy_left_out_after_it_was_shown(relay: HostileRelay, stage: Stage, canary: str) -> None:
+    """After the second policy the relay shows the roster as it was with the first, which was more lenient."""
+    await _published(relay, stage, "confirm", 1)
+    await _asked_and_confirmed(relay, stage, canary)
+    await _published(relay, stage, "deny", 2)
+    await _refused(relay, stage, canary)
+    stage.roster.entries.pop()
+    stage.version -= 1
+    await relay.hang_up()
+    await _refused(relay, stage, canary)
+
+
+@scenario()
+async def policy_shown_twice(relay: HostileRelay, stage: Stage, canary: str) -> None:
+    """The first policy's own record is put behind the second one."""
+    await _published(relay, stage, "confirm", 1)
+    first = stage.roster.entries[-1]
+    await _published(relay, stage, "deny", 2)
+    again = stage.roster.place(first.sealed, parse(first.sealed).digest)
+    stage.roster.entries.pop()
+    await relay.show(stage.roster_log, [again])
+    await relay.distrusted()
+    await _refused(relay, stage, canary)
+
+
+@scenario()
+async def policy_of_its_own_making(relay: HostileRelay, stage: Stage, canary: str) -> None:
+    entry = stage.roster.add(stage.publish(CLASSES.format("confirm"), 1, by=stage.eve))
+    await relay.show(stage.roster_log, [entry])
+    await _refused(relay, stage, canary)
+
+
+@scenario()
+async def policy_that_nobody_can_read(relay: HostileRelay, stage: Stage, canary: str) -> None:
+    """Signed by the root, and broken: everything is denied."""
+    await relay.show(stage.roster_log, [stage.roster.add(stage.publish("[classes", 1))])
+    await _refused(relay, stage, canary)
+
+
+@scenario()
+async def policy_changed_while_it_was_held(relay: HostileRelay, stage: Stage, canary: str) -> None:
+    """What an earlier policy has held is void, also for an answer that comes after it."""
+    await _published(relay, stage, "confirm", 1)
+    held = await _held(relay, stage, canary)
+    await _published(relay, stage, "deny", 2)
+    await relay.show(held.id, [held.log.add(stage.confirm(held.writer, held.log, held.hold))])
+    await relay.says("action.refused", held.proposal)

@@ -20,6 +20,7 @@ from caisey_core.environment import fixed_environment
 from caisey_core.frames import Alive, Entry, Receipt
 from caisey_core.ids import LogId
 from caisey_core.kinds import (
+    GOVERNING,
     ActionConfirmed,
     ActionProposed,
     ApprovalDenied,
@@ -31,12 +32,14 @@ from caisey_core.kinds import (
     EndpointRef,
     Limits,
     MemberAdded,
+    PolicyPublished,
     RelayAdded,
     Role,
     SessionOpened,
     WorkspaceFounded,
 )
-from caisey_core.record import Record, Sealed, Seen, Writer
+from caisey_core.policyfile import FORMAT
+from caisey_core.record import Record, Sealed, Seen, Writer, parse
 from caisey_core.roster import possession
 from caisey_core.signing import SigningKey, fingerprint
 
@@ -48,6 +51,10 @@ HOUR = 3_600_000
 def now() -> int:
     """Milliseconds since 1970."""
     return time.time_ns() // 1_000_000
+
+
+def _governs(record: Record) -> bool:
+    return record.head.kind in GOVERNING
 
 
 @dataclass
@@ -144,6 +151,15 @@ class Stage:
         )
 
     # -- what members sign, honestly ----------------------------------------------------------------------
+
+    def publish(self, text: str, version: int, by: SigningKey | None = None) -> Record:
+        """A policy that the root (or somebody) puts in force; not shown to anybody yet."""
+        head = next(each for each in map(parse, (e.sealed for e in reversed(self.roster.entries))) if _governs(each))
+        body = PolicyPublished(version=version, format=FORMAT, text=text)
+        self.version += by is None
+        return Writer(by or self.root, self.roster_log).write(
+            "policy.published", body, time=now(), re={"roster": head.digest}
+        )
 
     def open(self, by: SigningKey | None = None, *, endpoint: EndpointRef | None = None) -> tuple[Writer, Log]:
         """A session that ana (or somebody) opens."""

@@ -121,6 +121,8 @@ def audit_log(served: Served, who: str = "ana") -> str:
 
 async def read(served: Served) -> list[Record]:
     peer = await served.enter(served.world.ana)
+    # What is told beside everything else has been written when something later has its receipt.
+    await served.open(peer, served.world.desk)
     await peer.follow(audit_log(served))
     return [parse(each.sealed) for each in await peer.caught_up()]
 

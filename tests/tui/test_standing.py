@@ -26,6 +26,7 @@ RULES: list[tuple[dict[str, object], str, str, bool, bool]] = [
     (HEARD | {"missing": "away", "missed": NOW - 40}, "agent gone 40 s", "not connected to the relay", True, False),
     (HEARD | {"missing": "silent", "missed": NOW - 9}, "agent hung 9 s", "does not answer within 5 s", True, False),
     (HEARD | {"lost": NOW - 2}, "reconnecting 2 s", "is lost; it is tried again", False, False),
+    (HEARD | {"lost": NOW - 2, "restarts": True}, "reconnecting 2 s", "is being restarted", False, False),
     (HEARD | {"lost": NOW - GONE - 1}, "relay gone 11 s", "relay is gone", False, False),
     (HEARD | {"relay_silent": True, "missed": NOW - 20}, "relay gone 20 s", "answers nothing", False, False),
     ({"began": 0.0, "offline": "No relay."}, "offline", "No relay. Everything here can be read", False, False),
