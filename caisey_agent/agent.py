@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from caisey_agent import gate, machine, runner
 from caisey_agent.gate import Standing
@@ -53,6 +53,8 @@ _say = Teller(__name__)
 _CURSOR = "cursor"
 _POLICY = "policy"
 """Setting: the newest version of a published policy that this endpoint has known."""
+_PAGE = 64
+"""Records read at once; one of output has up to 64 KiB."""
 _TRY_AGAIN_SECONDS = 1.0
 _MEND_AGAIN_SECONDS = 10.0
 
@@ -129,8 +131,13 @@ class Agent:
             chain.accept(record, receipt)
         return chain
 
-    def _kept(self, log: LogId) -> list[tuple[Record, Receipt]]:
-        return [(parse(entry.sealed), entry.receipt) for entry in self._journal.entries(log)]
+    def _kept(self, log: LogId) -> Iterator[tuple[Record, Receipt]]:
+        """A log's records out of the journal, a page at a time: output may be far larger than memory."""
+        after = 0
+        while page := self._journal.entries(log, after, _PAGE):
+            for entry in page:
+                yield parse(entry.sealed), entry.receipt
+            after = page[-1].receipt.seq
 
     def _restore(self) -> None:
         self._govern()
@@ -235,10 +242,17 @@ class Agent:
             self._link.distrust(event.log)
             return
         self._look_for_own(new)
-        if self._settled:
-            room.received(event.records)
-        else:
+        if not self._settled:
             room.take(event.records)
+            return
+        room.received(event.records)
+        self._leave(room)
+
+    def _leave(self, room: Room) -> None:
+        """Forgets a session that is over; what is still said in it, a note perhaps, is read from the journal again."""
+        if room.over:
+            del self._rooms[room.log]
+            self._link.forget(room.log)
 
     # -- a disk that was restored or cloned ---------------------------------------------------------------
 
@@ -270,6 +284,7 @@ class Agent:
             )
         for room in list(self._rooms.values()):
             room.settle(restored=self._missed > 0)
+            self._leave(room)
 
     # -- a relay that was restored ------------------------------------------------------------------------
 

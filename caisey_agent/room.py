@@ -194,6 +194,11 @@ class Room:
             case "action.cancelled" if action is not None and action.digest in self._work:
                 self._spawn("cancel", asyncio.create_task(self._work[action.digest].cancel()))
 
+    @property
+    def over(self) -> bool:
+        """Whether it is closed, and nothing is under way in it."""
+        return self.session.closing is not None and not (self._work or self._held or self._looking)
+
     def roster_changed(self) -> None:
         """Answers that waited for a newer roster are looked at again; what another policy has held is void."""
         label = self._policy().label

@@ -65,6 +65,7 @@ __all__ = [
 LOGIN_SECONDS = 10.0
 PROBE_SECONDS = 5.0
 _LOGIN_LIFETIME_MS = 60_000
+_CHECKPOINTS = 64
 _UNCOVERED = 256
 """Records held back until a signature covers them; a batch is far smaller."""
 
@@ -160,10 +161,18 @@ class Link:
             self._send(alive)
 
     def attest(self, log: LogId, checkpoint: Checkpoint) -> None:
-        """Sends a log's signed checkpoint; the last one of each log again after every reconnect."""
+        """Sends a log's signed checkpoint; the newest of them again after every reconnect, one a log."""
+        self._checkpoints.pop(log, None)
         self._checkpoints[log] = checkpoint
+        while len(self._checkpoints) > _CHECKPOINTS:
+            del self._checkpoints[next(iter(self._checkpoints))]
         if self._open(log):
             self._send(checkpoint)
+
+    def forget(self, log: LogId) -> None:
+        """Lets go of a log that is over; should it go on, `load` gives how far it has been verified."""
+        if log not in self._ahead:
+            self.chains.pop(log, None)
 
     def distrust(self, log: LogId) -> None:
         """Forgets how far a log has been verified; what the journal holds counts from now on."""
