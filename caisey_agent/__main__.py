@@ -76,6 +76,7 @@ def join(
     key = keys.load(own.path, KEY)
     with own.journal() as journal:
         journal.place(joined.log)
+    own.moved()
     own.keep(
         Membership(
             v=1,
@@ -117,9 +118,7 @@ def run(
     log_format: Annotated[Format, typer.Option(help="Lines for people, or one JSON object a line.")] = Format.TEXT,
     log_file: Annotated[
         Path | None,
-        typer.Option(
-            metavar="FILE", help="Gets the lines, instead of standard error; at most twice 128 KiB are kept."
-        ),
+        typer.Option(metavar="FILE", help="Gets the lines, instead of standard error; at most twice 128 KiB are kept."),
     ] = None,
 ) -> None:
     """Serve this endpoint until stopped; reconnects by itself.
@@ -131,13 +130,14 @@ def run(
     import signal
 
     from caisey_agent import notify
-    from caisey_agent.agent import Agent
     from caisey_agent.home import AgentHome
+    from caisey_agent.serving import serve
 
     logs.set_up(log_format, Level.INFO if verbose else Level.WARNING, log_file)
     own = AgentHome.of(home)
     own.membership()
     lock = own.lock()
+    own.on_this_machine()
 
     manager = notify.Manager()
 
@@ -148,10 +148,9 @@ def run(
             temporary.write_text(f"{os.getpid()}\n")
             temporary.replace(ready_file)
 
-    async def serve() -> None:
+    async def until_stopped() -> None:
         loop = asyncio.get_running_loop()
-        agent = Agent(own, journal, on_ready=ready, on_alive=manager.alive, every=manager.every, relay=relay)
-        task = asyncio.create_task(agent.run())
+        task = asyncio.create_task(serve(own, manager, on_ready=ready, relay=relay))
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, task.cancel)
         try:
@@ -160,8 +159,7 @@ def run(
             pass
 
     try:
-        with own.journal() as journal:
-            asyncio.run(serve())
+        asyncio.run(until_stopped())
     finally:
         manager.stopping()
         os.close(lock)
@@ -216,6 +214,26 @@ def status(
     print(f"roster     version {roster.version}")
     print(f"sessions   {shown['sessions']}")
     print(f"running    {'yes' if shown['running'] else 'no'}")
+
+
+@app.command()
+def moved(home: HomeOption = None) -> None:
+    """Say that this home belongs to this machine now, and that no other one uses its key any more.
+
+    Example: caisey-agent moved
+    """
+    from caisey_agent.home import AgentHome
+    from caisey_core.errors import UsageError
+
+    own = AgentHome.of(home)
+    member = own.membership()
+    if own.running():
+        raise UsageError(f"An agent runs in {own.path}; nothing was changed.", hint="Stop it first.")
+    own.moved()
+    print(
+        f"{plain(member.name)} is this machine now. If another one uses its key as well, the relay serves neither.",
+        file=sys.stderr,
+    )
 
 
 administration.register(app)

@@ -2,32 +2,35 @@
 
 One loop takes the link's events in order; whatever answers a probe is this loop, so an answer means that the worker
 lives, not only its socket. If the journal cannot be written the agent ends, and with it everything it has started.
+
+After a start nothing is acted on until everything has come that the relay has: a disk that was put back from a backup
+does not know what it had said and spent since, and learns it from there first. Whoever else speaks with this
+endpoint's key later on, on a cloned disk, ends all acting.
 """
 
 from __future__ import annotations
 
 import asyncio
 import secrets
-import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
-from caisey_agent import machine, runner
+from caisey_agent import gate, machine, runner
 from caisey_agent.gate import Standing
 from caisey_agent.home import AgentHome
 from caisey_agent.machine import Machine
 from caisey_agent.room import Room
-from caisey_core import __version__
 from caisey_core.chain import Chain
 from caisey_core.connection import Connection
 from caisey_core.errors import BadRecord, RecordError
 from caisey_core.frames import Alive, Checkpoint, Receipt, read_checkpoint
-from caisey_core.ids import LogId
+from caisey_core.ids import Digest, LogId
 from caisey_core.journal import Journal
 from caisey_core.kinds import Namespace, Previous
 from caisey_core.link import (
     Acknowledged,
     Attested,
     Broken,
+    CaughtUp,
     Event,
     Link,
     Nudged,
@@ -50,6 +53,8 @@ _say = Teller(__name__)
 _CURSOR = "cursor"
 _POLICY = "policy"
 """Setting: the newest version of a published policy that this endpoint has known."""
+_PAGE = 64
+"""Records read at once; one of output has up to 64 KiB."""
 _TRY_AGAIN_SECONDS = 1.0
 _MEND_AGAIN_SECONDS = 10.0
 
@@ -82,7 +87,9 @@ class Agent:
         self._rooms: dict[LogId, Room] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._failed: asyncio.Future[None] | None = None
-        self._offering = False
+        self._offering = self._settled = self._doubled = False
+        self._missed = 0
+        self._offered: set[int] = set()
         self._on_ready, self._on_alive, self._every = on_ready, on_alive, every
         self._link = Link(
             self._key,
@@ -124,8 +131,13 @@ class Agent:
             chain.accept(record, receipt)
         return chain
 
-    def _kept(self, log: LogId) -> list[tuple[Record, Receipt]]:
-        return [(parse(entry.sealed), entry.receipt) for entry in self._journal.entries(log)]
+    def _kept(self, log: LogId) -> Iterator[tuple[Record, Receipt]]:
+        """A log's records out of the journal, a page at a time: output may be far larger than memory."""
+        after = 0
+        while page := self._journal.entries(log, after, _PAGE):
+            for entry in page:
+                yield parse(entry.sealed), entry.receipt
+            after = page[-1].receipt.seq
 
     def _restore(self) -> None:
         self._govern()
@@ -149,8 +161,7 @@ class Agent:
     def _offer(self) -> None:
         """Offers the relay everything that has no receipt; what it has already keeps its place."""
         self._offering = False
-        for log, batch in batches(self._journal.unsent()):
-            self._link.append(log, batch)
+        self._offered = {self._link.append(log, batch) for log, batch in batches(self._journal.unsent())}
         self._connection.flush()
 
     def _offer_later(self) -> None:
@@ -186,11 +197,19 @@ class Agent:
                 self._on_ready()
             case Received():
                 self._received(event)
+            case CaughtUp(log="") if not self._settled:
+                self._settle()
             case Probed(id=id_):
                 self._link.answer(self._alive(id_))
             case Acknowledged():
                 for room in self._rooms.values():
                     room.acknowledged()
+            case Rejected(id=0, code="cloned", why=why):
+                self._are_two(why)
+            case Rejected(id=id_, code="equivocation") if id_ not in self._offered:
+                raise RecordError(
+                    "Somebody goes on where this process was: it was rolled back or copied while it ran. It has ended."
+                )
             case Rejected(code=code, why=why):
                 _say.warning("record.denied", f"the relay did not take a record: {why}", code=code)
                 if code in {"store", "rate", "gap"}:
@@ -216,13 +235,56 @@ class Agent:
             return
         room = self._room(event.log)
         try:
-            self._journal.place(event.records, cursor)
+            new = self._journal.place(event.records, cursor)
         except BadRecord as bad:
             # Only a relay that makes records up comes here; the next connection starts from what is kept.
             _say.error("session.contradicted", str(bad), session=event.log)
             self._link.distrust(event.log)
             return
+        self._look_for_own(new)
+        if not self._settled:
+            room.take(event.records)
+            return
         room.received(event.records)
+        self._leave(room)
+
+    def _leave(self, room: Room) -> None:
+        """Forgets a session that is over; what is still said in it, a note perhaps, is read from the journal again."""
+        if room.over:
+            del self._rooms[room.log]
+            self._link.forget(room.log)
+
+    # -- a disk that was restored or cloned ---------------------------------------------------------------
+
+    def _look_for_own(self, new: list[tuple[Record, Receipt]]) -> None:
+        """What this endpoint has said without its journal's knowing. What it has started can never start again."""
+        own = [(record, receipt) for record, receipt in new if record.head.key == self._key.public]
+        for record, _ in own:
+            if record.head.kind == "action.started":
+                self._journal.spend(Digest(record.head.re["action"]), record.head.time)
+        if not self._settled:
+            self._missed += len(own)
+        elif any(receipt.incarnation == self._link.incarnation for _, receipt in own):
+            self._are_two("the relay has records in its name that are not from here")
+
+    def _are_two(self, why: str) -> None:
+        """Another machine uses this endpoint's key: from now on nothing is started here."""
+        if not self._doubled:
+            _say.error("endpoint.cloned", f"{gate.DOUBLED} ({why})")
+        self._doubled = True
+
+    def _settle(self) -> None:
+        """The journal knows what the relay knows; from now on things are acted on."""
+        self._settled = True
+        if self._missed:
+            _say.warning(
+                "disk.restored",
+                "this endpoint's disk was put back from a backup, or another machine uses its key: the relay gave back "
+                f"{self._missed} records of its own",
+            )
+        for room in list(self._rooms.values()):
+            room.settle(restored=self._missed > 0)
+            self._leave(room)
 
     # -- a relay that was restored ------------------------------------------------------------------------
 
@@ -308,7 +370,7 @@ class Agent:
             policy=self._policy,
             wake=self._connection.flush,
             spawn=self._spawn,
-            previous=self._previous(log),
+            previous=lambda: self._previous(log),
         )
         self._rooms[log] = room
         room.restore(self._kept(log), [parse(sealed) for _, sealed in self._journal.unsent(log)])
@@ -316,9 +378,10 @@ class Agent:
 
     def _previous(self, log: LogId) -> Previous | None:
         """The session before this one, as far as this endpoint knows it."""
-        for other in self._journal.logs("session.opened"):
+        known = self._journal.logs("session.opened")
+        for other in known[known.index(log) + 1 :] if log in known else known:
             length = self._journal.length(other)
-            if other != log and length:
+            if length:
                 (entry,) = self._journal.entries(other, length - 1, 1)
                 return Previous(session=other, seq=length, head=parse(entry.sealed).digest)
         return None
@@ -351,18 +414,8 @@ class Agent:
             now=machine.now(),
             account=self._own.account,
             name=self._membership.name,
+            doubled=self._doubled,
         )
 
     def _alive(self, id_: int) -> Alive:
-        return Alive(
-            id=id_,
-            instance=self._own.instance,
-            beat=machine.beat(),
-            boot=self._own.boot,
-            account=self._own.account,
-            directory=self._own.home,
-            home=self._own.home,
-            platform=self._own.platform,
-            roster=self._roster.version,
-            agent=f"caisey-agent {__version__} (Python {sys.version_info.major}.{sys.version_info.minor})",
-        )
+        return self._own.alive(id_, roster=self._roster.version)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from caisey_agent import service
-from caisey_agent.home import KEY, AgentHome, Membership
+from caisey_agent.home import KEY, MOVED, AgentHome, Membership
 from caisey_agent.installing import Place
 from caisey_core import keys, probing, reaching
 from caisey_core.checkup import Check, Finding, failed, ok, warning
@@ -37,6 +37,7 @@ def checks(home: AgentHome, *, user: bool) -> list[Check]:
     return [
         Check("home", partial(probing.directory, home.path)),
         Check("workspace", partial(_membership, home, seen)),
+        Check("machine", partial(_machine, home, seen)),
         Check("keyring", partial(_keyring, Place(home, user))),
         Check("key", partial(_key, Place(home, user), seen), seconds=45),
         Check("journal", partial(probing.journal, home.path / "journal.db"), seconds=60),
@@ -52,6 +53,12 @@ def _membership(home: AgentHome, seen: Seen) -> Iterator[Finding]:
     seen.membership = home.membership()
     at = seen.membership
     yield ok("workspace", f"{at.workspace_name} as {at.name}, {at.workspace}")
+
+
+def _machine(home: AgentHome, seen: Seen) -> Iterator[Finding]:
+    """Whether this is the machine whose key this is."""
+    if seen.membership is not None and (other := home.elsewhere()):
+        yield failed("machine", f"this home was set up on another machine (another {other})", MOVED)
 
 
 def _keyring(place: Place) -> Iterator[Finding]:

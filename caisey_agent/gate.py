@@ -36,13 +36,17 @@ MAX_SECONDS: Final = 24 * 3600
 MAX_OUTPUT: Final = 1 << 30
 SHELLS: Final = {False: frozenset({"", *POSIX_SHELLS}), True: frozenset({"", *WINDOWS_SHELLS})}
 """Shells that are used on a system, by whether it is Windows."""
+DOUBLED: Final = (
+    "Two machines use this endpoint's key, so nothing is run: an admin removes the endpoint and gives each its own."
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Standing:
     """What the endpoint knows of itself at this moment. `beat`: ms since boot; `now`: ms since 1970, own clock.
 
-    `name` is its own, without its client's: what a solo member types to confirm.
+    `name` is its own, without its client's: what a solo member types to confirm. `doubled`: another machine speaks with
+    its key.
     """
 
     key: str
@@ -55,6 +59,7 @@ class Standing:
     now: int
     account: str
     windows: bool = False
+    doubled: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +154,10 @@ def of_opening(session: Session, standing: Standing, roster: Roster) -> Refuse |
 
 
 def _of_session(session: Session, standing: Standing, roster: Roster) -> Refuse | None:
+    if standing.doubled:
+        return Refuse("cloned", DOUBLED)
+    if standing.endpoint in roster.removed:
+        return Refuse("removed", "This endpoint was removed from the workspace.")
     opened = session.opened
     if opened is None or opened.workspace != roster.fingerprint:
         return Refuse("workspace", "The session is of another workspace.")

@@ -1,4 +1,8 @@
-"""What an endpoint keeps: which workspace it joined as which endpoint, its key, its journal. One agent a home."""
+"""What an endpoint keeps: which workspace it joined as which endpoint, its key, its journal. One agent a home.
+
+Beside the key stands on which machine it was made: a home that was copied, with its disk or without, is found out
+before the second machine speaks with the first one's key.
+"""
 
 from __future__ import annotations
 
@@ -6,10 +10,12 @@ import fcntl
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 import msgspec
 from msgspec import Struct
 
+from caisey_agent import machine
 from caisey_agent.service import CREDENTIAL
 from caisey_core import keys
 from caisey_core.errors import NotJoined, UsageError
@@ -17,6 +23,11 @@ from caisey_core.journal import Journal
 from caisey_core.signing import SigningKey
 
 KEY = "endpoint"
+MACHINE = "machine.json"
+MOVED: Final = (
+    "Give this machine a key of its own: caisey-agent uninstall --purge, then join with a new invitation. If it is the "
+    "same machine, or takes the place of one that is gone for good: caisey-agent moved"
+)
 
 
 class Membership(Struct, frozen=True, kw_only=True):
@@ -70,6 +81,38 @@ class AgentHome:
         if path is not None and path.exists():
             return SigningKey.from_openssh(path.read_bytes())
         return keys.load(self.path, KEY)
+
+    def elsewhere(self) -> str:
+        """What shows that this home was made on another machine; nothing where it was not. Raises `UsageError`."""
+        known, here = self._made_on(), machine.identity()
+        return " and ".join(name for name in known if known[name] != here.get(name, known[name]))
+
+    def on_this_machine(self) -> None:
+        """Raises `UsageError` where this home was made on another machine; what is new about this one is noted."""
+        if other := self.elsewhere():
+            raise UsageError(
+                f"The agent in {self.path} was set up on another machine (another {other}): this is a copy of its "
+                "disk. Two machines must not use one key; nothing was started.",
+                hint=MOVED,
+            )
+        if machine.identity().keys() - self._made_on().keys():
+            self.moved()
+
+    def _made_on(self) -> dict[str, str]:
+        path = self.path / MACHINE
+        try:
+            return msgspec.json.decode(path.read_bytes(), type=dict[str, str])
+        except FileNotFoundError:
+            return {}
+        except msgspec.DecodeError as error:
+            raise UsageError(f"{path} cannot be read: {error}.", hint="Type: caisey-agent moved") from error
+
+    def moved(self) -> None:
+        """Notes that this home belongs to this machine, whatever it did before."""
+        path = self.path / MACHINE
+        temporary = path.with_name(f"{path.name}.new")
+        temporary.write_bytes(msgspec.json.encode(machine.identity()) + b"\n")
+        temporary.replace(path)
 
     def journal(self) -> Journal:
         """The endpoint's journal. Raises `JournalError`."""

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Final
 
 from caisey_agent import service
-from caisey_agent.home import KEY, AgentHome
+from caisey_agent.home import KEY, MACHINE, AgentHome
 from caisey_agent.service import Unit
 from caisey_core import keys
 from caisey_core.errors import CaiseyError, UsageError
@@ -276,7 +276,13 @@ def _purge(place: Place) -> str:
     path = place.home.path
     if not path.exists():
         return f"{path} is not there"
-    names = ["membership.json", "membership.json.new", "agent.lock", *(each.name for each in path.glob("journal.db*"))]
+    names = [
+        "membership.json",
+        "membership.json.new",
+        "agent.lock",
+        MACHINE,
+        *(each.name for each in path.glob("journal.db*")),
+    ]
     for name in names:
         (path / name).unlink(missing_ok=True)
     left = sorted(each.name for each in path.iterdir())

@@ -1,15 +1,26 @@
-"""What the agent knows of itself: its clock since boot, its boot, its account."""
+"""What the agent knows of itself: its clock since boot, its boot, its account, and which machine it is on."""
 
 from __future__ import annotations
 
+import hashlib
 import os
 import pwd
 import secrets
+import sys
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Final
 
 from caisey_agent import facts
+from caisey_core import __version__
+from caisey_core.frames import Alive
+
+_IDENTITIES: Final = {
+    "machine-id": Path("/etc/machine-id"),
+    "hardware": Path("/sys/class/dmi/id/product_uuid"),
+}
+"""What tells machines apart, and where the kernel or the installation says it; the latter for root only."""
 
 
 def beat() -> int:
@@ -24,6 +35,22 @@ def now() -> int:
 
 def _boot() -> str:
     return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+
+
+def identity() -> dict[str, str]:
+    """What tells this machine from others, as far as this account may read it; digests, for the ids are confidential.
+
+    A cloned virtual machine has other hardware, and another machine-id where whoever cloned it has thought of that.
+    """
+    found = {}
+    for name, path in _IDENTITIES.items():
+        try:
+            said = path.read_text().strip().casefold()
+        except (OSError, UnicodeDecodeError):
+            continue
+        if said:
+            found[name] = hashlib.sha256(f"caisey.{name}.1\0{said}".encode()).hexdigest()[:32]
+    return found
 
 
 def _platform() -> str:
@@ -42,3 +69,23 @@ class Machine:
     account: str = field(default_factory=lambda: pwd.getpwuid(os.geteuid()).pw_name)
     home: str = field(default_factory=lambda: pwd.getpwuid(os.geteuid()).pw_dir)
     platform: str = field(default_factory=_platform)
+    host: str = field(default_factory=lambda: os.uname().nodename)
+    machine: str = field(default_factory=lambda: identity().get("machine-id", "")[:12])
+
+    def alive(self, id_: int, *, roster: int = 0, trouble: str = "") -> Alive:
+        """The answer to a probe. `trouble`: why nothing is run."""
+        return Alive(
+            id=id_,
+            instance=self.instance,
+            beat=beat(),
+            boot=self.boot,
+            account=self.account,
+            directory=self.home,
+            home=self.home,
+            platform=self.platform,
+            roster=roster,
+            agent=f"caisey-agent {__version__} (Python {sys.version_info.major}.{sys.version_info.minor})",
+            host=self.host,
+            machine=self.machine,
+            trouble=trouble,
+        )

@@ -1,7 +1,8 @@
 """One session on the endpoint: folds its records, asks the gate, writes what the gate and the work have to say.
 
 Records arrive verified, chained and in order, and lie in the journal already. What is written here is durable before it
-is sent. After a restart of the agent nothing goes on: what was held is void, what may have run is unknown.
+is sent. After a restart of the agent nothing goes on: what was held is void, what may have run is unknown. That is said
+once everything has come that the relay has (`settle`): a disk that was put back from a backup knows less than it said.
 """
 
 from __future__ import annotations
@@ -43,9 +44,12 @@ from caisey_core.ruling import Policy, Ruled, Subject, rule
 from caisey_core.signing import SigningKey
 
 _say = Teller(__name__)
-_PERMITS: Final = frozenset({"action.proposed", "action.confirmed", "approval.granted"})
-"""What something can be started on the strength of."""
+_PERMITS: Final = frozenset({"action.confirmed", "approval.granted"})
+"""What something can be started on the strength of, besides its proposal."""
 _RESTORED: Final = "The relay was restored from a backup; propose it again."
+_ROLLED_BACK: Final = (
+    "The endpoint's disk was put back from a backup; whether it ran is not known. It is not run again."
+)
 LATE: Final = 500
 """Milliseconds an expiry waits longer than the window, so that an answer within it is never called late."""
 
@@ -66,7 +70,7 @@ class Room:
         policy: Callable[[], Policy],
         wake: Callable[[], None],
         spawn: Callable[[str, asyncio.Task[None]], None],
-        previous: Previous | None,
+        previous: Callable[[], Previous | None],
     ) -> None:
         self.session = Session()
         self.log = log
@@ -90,45 +94,65 @@ class Room:
     # -- records in ---------------------------------------------------------------------------------------
 
     def restore(self, records: Iterable[tuple[Record, Receipt]], unsent: Iterable[Record]) -> None:
-        """Takes what the journal holds, without acting on it; then says what a restart has made of open actions."""
-        for record, receipt in records:
-            self._take(record, receipt)
+        """Takes what the journal holds, without acting on it."""
+        self.take(records)
         for record in unsent:
             self.session.apply(record, 0, 0)
-        for action in self.session.active:
-            self._give_up(action)
+
+    def take(self, records: Iterable[tuple[Record, Receipt]]) -> list[tuple[Record, Receipt]]:
+        """Takes records without acting on them; those that may stand where they stand."""
+        return [(record, receipt) for record, receipt in records if self._take(record, receipt)]
+
+    def settle(self, *, restored: bool) -> None:
+        """Everything the relay had has come: takes up what is open, and says what a restart has made of the rest.
+
+        `restored`: this endpoint had said things that its journal did not know any more.
+        """
+        for action in self.session.active if self.session.closing is None else []:
+            if action.proposed is not None and action.proposed.instance == self._own.instance and not action.hold:
+                self._propose(action)
+            else:
+                self._give_up(action, restored=restored)
         if self.session.opening is not None and (self.session.observed is None or self.session.unobserved):
             self._look()
+        if self.session.closing is not None:
+            self._attest()
 
-    def _give_up(self, action: Action) -> None:
+    def _give_up(self, action: Action, *, restored: bool) -> None:
         re = {"action": str(action.digest)}
-        if self._journal.is_spent(action.digest):
+        if action.start is not None or self._journal.is_spent(action.digest):
             why = "The agent ended while it ran or was about to; it is not run again."
             self._write("action.unknown", ActionUnknown(why=why), re)
+        elif restored:
+            self._write("action.unknown", ActionUnknown(why=_ROLLED_BACK), re)
         else:
             self._write(
                 "action.refused", ActionRefused(code="void", why="The agent was restarted; propose it again."), re
             )
 
     def received(self, records: Iterable[tuple[Record, Receipt]]) -> None:
-        """Takes records that have just come, and acts on each; on one that a restored relay was given back, never."""
-        late: list[Digest] = []
-        for record, receipt in records:
-            if not self._take(record, receipt):
-                continue
-            if record.head.kind not in _PERMITS or self._is_new(record, receipt):
+        """Takes records that have just come, then acts on each; on one that a restored relay was given back, never."""
+        for record, receipt in self.take(records):
+            if record.head.kind == "action.proposed":
+                self._propose(self.session.actions[record.digest])
+            elif record.head.kind not in _PERMITS or self._is_new(record, receipt.incarnation):
                 self._act(record)
-            elif record.head.kind == "action.proposed" and not self._journal.is_displaced(record.digest):
-                late.append(record.digest)
-        for action in (self.session.actions[digest] for digest in late):
-            if action.step is Step.PROPOSED and not self._journal.is_spent(action.digest):
-                self._void(action.digest)
         if self.session.closing is not None:
             self._attest()
 
-    def _is_new(self, record: Record, receipt: Receipt) -> bool:
+    def _propose(self, action: Action) -> None:
+        """An action that was proposed and of which nothing more is known."""
+        record, (incarnation, _) = action.proposal.record, self._chain[action.proposal.seq]
+        if action.step is not Step.PROPOSED or self._journal.is_spent(action.digest):
+            return
+        if self._is_new(record, incarnation):
+            self._consider(action)
+        elif not self._journal.is_displaced(record.digest):
+            self._void(action.digest)
+
+    def _is_new(self, record: Record, incarnation: str) -> bool:
         """Whether it was said to the relay as it is now, and not to the one before its backup was put back."""
-        return receipt.incarnation == self._link.incarnation and not self._journal.is_displaced(record.digest)
+        return incarnation == self._link.incarnation and not self._journal.is_displaced(record.digest)
 
     def void(self) -> None:
         """Ends every hold, because the relay was restored from a backup: no answer counts any more."""
@@ -161,8 +185,6 @@ class Room:
         match record.head.kind:
             case "session.opened":
                 self._look()
-            case "action.proposed":
-                self._consider(self.session.actions[record.digest])
             case "action.confirmed" | "approval.granted" if action is not None:
                 self._decide(action)
             case "approval.denied" | "action.withdrawn" if action is not None and action.step.over:
@@ -171,6 +193,11 @@ class Room:
                 self._look()
             case "action.cancelled" if action is not None and action.digest in self._work:
                 self._spawn("cancel", asyncio.create_task(self._work[action.digest].cancel()))
+
+    @property
+    def over(self) -> bool:
+        """Whether it is closed, and nothing is under way in it."""
+        return self.session.closing is not None and not (self._work or self._held or self._looking)
 
     def roster_changed(self) -> None:
         """Answers that waited for a newer roster are looked at again; what another policy has held is void."""
@@ -289,7 +316,7 @@ class Room:
         if self.session.closing is not None:
             return
         body = EndpointObserved(
-            facts=facts, previous=self._previous, instance=self._own.instance, agent=f"caisey-agent {__version__}"
+            facts=facts, previous=self._previous(), instance=self._own.instance, agent=f"caisey-agent {__version__}"
         )
         self._write("endpoint.observed", body, {})
 

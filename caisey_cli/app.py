@@ -110,7 +110,7 @@ TABLE: Final[dict[str, tuple[Row, ...]]] = {
         Row("rotate", "invitations", "Take an invitation back and print the same again with a new secret."),
         Row("revoke", "invitations", "Take an invitation back that has not been used."),
         Row("members", "members", "List the workspace's members, also those who were removed."),
-        Row("remove", "members", "Remove a member: their connections end, and what they invited counts no more."),
+        Row("remove", "members", "Remove a member, and what they invited; or an endpoint."),
         Row(
             "audit",
             "audit",

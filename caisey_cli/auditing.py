@@ -18,7 +18,7 @@ from caisey_core.connection import Connection
 from caisey_core.errors import NotAdmitted, RecordError, Unreachable
 from caisey_core.frames import Receipt
 from caisey_core.ids import Digest, LogId
-from caisey_core.kinds import AdmissionRefused, AuditOpened, LoginRefused
+from caisey_core.kinds import AdmissionRefused, AuditOpened, EndpointCloned, LoginRefused
 from caisey_core.link import Broken, CaughtUp, Link, Ready, Received, Rejected
 from caisey_core.record import Record
 from caisey_core.roster import Roster
@@ -106,11 +106,25 @@ def refusals(found: Iterable[tuple[Record, Receipt]], roster: Roster) -> list[Re
                 kind, what = "login", _owner(roster, body.key)
             case AdmissionRefused() as body:
                 kind, what = "invitation", _invitation(roster, body.grant)
+            case EndpointCloned() as body:
+                rows.append(_cloned(roster, receipt, body))
+                continue
             case _:
                 continue
         place = (receipt.seq, receipt.received, kind, inert(body.address), inert(body.key), what, inert(body.why))
         rows.append(Refusal(*place, body.count, body.since))
     return rows[::-1]
+
+
+def _cloned(roster: Roster, receipt: Receipt, body: EndpointCloned) -> Refusal:
+    """An endpoint whose key several machines use; the row is about the one that came second."""
+    known = roster.endpoints.get(Digest(body.endpoint))
+    what = wording.name(known.name) if known is not None else ""
+    first, second = (inert(f"{each.host} {each.address} boot {each.boot[:8]}".strip()) for each in body.twins[:2])
+    why = f"several machines use its key: {first} and {second}"
+    key = fingerprint(known.key) if known is not None else ""
+    address = inert(body.twins[1].address)
+    return Refusal(receipt.seq, receipt.received, "endpoint", address, key, what, why, 1, receipt.received)
 
 
 def _owner(roster: Roster, key: str) -> str:

@@ -16,14 +16,15 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from time import monotonic
 from typing import TYPE_CHECKING, Final, Protocol, Self, TypeVar
 
+from caisey_cli import missed
 from caisey_cli.doors import Doors
 from caisey_cli.folded import PAGE, Followed, Turns, kept, kept_for_good, verified, verifying
 from caisey_cli.founding import due, renewal
 from caisey_cli.local import Stopped
-from caisey_cli.refusals import apart, denied, other_history
-from caisey_cli.remembering import JOURNAL, remember
+from caisey_cli.refusals import apart, cloned, denied, other_history, troubled
+from caisey_cli.remembering import CLONED, JOURNAL, remember
 from caisey_core.chain import Chain
-from caisey_core.connection import Connection
+from caisey_core.connection import Connection, now
 from caisey_core.errors import (
     BadRecord,
     CaiseyError,
@@ -145,6 +146,8 @@ class Line:
         self._away_since: float | None = None
         self._failure: BaseException | None = None
         self._denied: Rejected | None = None
+        self._said = ""
+        self._strange = self._words = 0
         self._answers: dict[int, Acknowledged | Rejected | Alive] = {}
         self._offered: dict[int, LogId] = {}
         self._writers: dict[LogId, Writer] = {}
@@ -166,11 +169,12 @@ class Line:
         self._away_since = monotonic()
         self._pump = asyncio.create_task(self._run())
         try:
-            await self.until(self._caught_up)
+            await self._patiently(self._caught_up, "the roster")
             if self.roster.fingerprint != self.membership.workspace:
                 raise Refused("The relay's roster is of another workspace. Nothing was sent.")
             _ = self.member
             self._offer()
+            await self._catch_up()
         except BaseException:
             await self.__aexit__()
             raise
@@ -204,6 +208,16 @@ class Line:
         except Exception as error:  # noqa: BLE001  (whoever waits next raises it)
             self._failure = error
             self._tell()
+
+    async def _catch_up(self) -> None:
+        """Gets what this key has said, by the relay's word, and its journal does not know."""
+        lacking = await asyncio.to_thread(missed.logs, self.membership, self.key, self.journal.path, self._said)
+        before = self._strange
+        for log in lacking or ():
+            await self.follow(log)
+        if lacking is not None:
+            missed.settle(self.journal, self._said)
+            self._notice(missed.told(self.member.name, self._strange - before, len(lacking)))
 
     def _caught_up(self) -> bool:
         """The roster is current, and so is every session in which records have to find their new places."""
@@ -261,6 +275,18 @@ class Line:
                 async with asyncio.timeout(left):
                     await self._news.wait()
 
+    async def _patiently(self, ready: Callable[[], T], what: str) -> T:
+        """What `ready` returns once it is true. Raises `Unreachable` if the relay is there and says nothing of it."""
+        while True:
+            heard = self._words
+            if value := await self.until(ready, self._patience):
+                return value
+            if self._words == heard:
+                raise Unreachable(
+                    f"The relay is there, but has said nothing of {what} for {self._patience:.0f} s.",
+                    hint="What is on record here is kept and offered again by the next command that connects.",
+                )
+
     async def follow(self, log: LogId) -> Session:
         """Follows a session; returns when everything there was of it is kept and folded."""
         await self.until(lambda: self._mender.done)
@@ -271,7 +297,7 @@ class Line:
         self._denied = None
         self._link.follow(log)
         self._peer.flush()
-        await self.until(lambda: self.logs[log].current or self._denied)
+        await self._patiently(lambda: self.logs[log].current or self._denied, f"session {session_code(log)}")
         if not self.logs[log].current and self._denied is not None:
             raise denied(self._denied, f"session {session_code(log)}")
         return self.session(log)
@@ -300,7 +326,7 @@ class Line:
 
         Raises what the relay's refusal means, or `Unreachable`.
         """
-        answer = await self.until(lambda: self._answers.pop(request, None))
+        answer = await self._patiently(lambda: self._answers.pop(request, None), "what was sent")
         if isinstance(answer, Rejected):
             raise denied(answer, "a record")
         sent = self._sent.pop(request, None)
@@ -339,7 +365,7 @@ class Line:
         """Whether these records follow that head of the roster now; not where somebody else's do."""
         request = self._link.append(self._home_log, [each.sealed for each in records], expect=expected)
         self._peer.flush()
-        answer = await self.until(lambda: self._answers.pop(request, None))
+        answer = await self._patiently(lambda: self._answers.pop(request, None), "the change")
         if isinstance(answer, Rejected) and answer.code == "conflict":
             await self.until(lambda: self.roster.head != expected, _RECEIPT)
             return False
@@ -366,10 +392,14 @@ class Line:
             while isinstance(answer, Rejected) and answer.code == "away" and monotonic() < until:
                 await asyncio.sleep(_LOOK)
                 answer = await self._probed(endpoint)
+        if isinstance(answer, Alive) and answer.trouble:
+            raise troubled(name, answer.trouble)
         if isinstance(answer, Alive):
             self.instances[endpoint] = answer.instance
             return answer
         code = answer.code if isinstance(answer, Rejected) else "silent"
+        if isinstance(answer, Rejected) and code == "cloned":
+            raise cloned(name, answer.why)
         if isinstance(answer, Rejected) and code not in {"away", "silent"}:
             raise denied(answer, f"endpoint {name}")
         why = "its agent is not connected" if code == "away" else "its agent does not answer"
@@ -380,7 +410,7 @@ class Line:
 
     async def _probed(self, endpoint: Digest) -> Alive | Rejected | Acknowledged | None:
         await self.until(lambda: self._link.ready)
-        request = self._link.probe(endpoint, monotonic())
+        request = self._link.probe(endpoint, now())
         self._peer.flush()
         return await self.until(lambda: self._answers.pop(request, None), PROBE_SECONDS + 2)
 
@@ -399,6 +429,7 @@ class Line:
         theirs = self._mender.take(event)
         if self._mender.done and (theirs or isinstance(event, Ready)):
             self._mended()
+        self._words += theirs or isinstance(event, Received | CaughtUp | Acknowledged)
         if theirs:
             return
         match event:
@@ -408,11 +439,14 @@ class Line:
                         "The relay offers another roster than the one this home has joined. Nothing was sent."
                     )
                 self._ready_once = True
+                self._cloned(event.cloned)
+                self._said = event.said
                 self.offset_ms = event.relay_time - _wall()
             case Received(log=log, records=records) if log == self._home_log:
                 self._take_roster(records)
             case Received(log=log, records=records) if log in self.logs:
-                self.journal.place(records)
+                new = self.journal.place(records)
+                self._strange += sum(record.head.key == self.key.public for record, _ in new)
                 for record, receipt in records:
                     self.logs[log].take(record, receipt, self.roster)
                     if record.head.key == self.key.public:
@@ -440,6 +474,12 @@ class Line:
                 self._notice(why)
             case _:
                 pass
+
+    def _cloned(self, endpoints: tuple[str, ...]) -> None:
+        """Keeps which endpoints' keys several machines use, for those who read without a relay."""
+        said = " ".join(sorted(endpoints))
+        if said != self.journal.setting(CLONED):
+            self.journal.set(CLONED, said)
 
     def _mended(self) -> None:
         """A restored relay has been given what it lacked; where it had gone on before, its places count from there."""

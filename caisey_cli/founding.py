@@ -17,6 +17,7 @@ from caisey_core.kinds import (
     Body,
     ChangeApproved,
     ChangeDenied,
+    EndpointRemoved,
     MemberAdded,
     MemberRemoved,
     RelayAdded,
@@ -25,7 +26,7 @@ from caisey_core.kinds import (
     WorkspaceFounded,
 )
 from caisey_core.record import Record, Writer
-from caisey_core.roster import EVERY_CLIENT, NAME_LIMIT, Member, Roster
+from caisey_core.roster import EVERY_CLIENT, NAME_LIMIT, Endpoint, Member, Roster
 from caisey_core.signing import SigningKey, is_public_key
 
 DAY_MS: Final = 24 * 60 * 60 * 1000
@@ -80,6 +81,13 @@ def remove(roster: Roster, admin: SigningKey, member: Member, reason: str, now: 
         )
     chain = Chain(roster, admin, now)
     chain.say("member.removed", MemberRemoved(id=member.id, reason=reason))
+    return chain.records
+
+
+def retire(roster: Roster, admin: SigningKey, endpoint: Endpoint, reason: str, now: int) -> list[Record]:
+    """Removes an endpoint: its key writes nothing any more, and its name is free."""
+    chain = Chain(roster, admin, now)
+    chain.say("endpoint.removed", EndpointRemoved(id=endpoint.id, reason=reason))
     return chain.records
 
 

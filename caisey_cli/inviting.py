@@ -72,7 +72,7 @@ def invite_endpoint(
             hint=f"Use at most {PREFIX_LIMIT} characters with --uses.",
         )
     full = f"{_spelt(roster, client)}/{name}{_SEVERAL if uses > 1 else ''}"
-    taken = [each.name for each in roster.endpoints.values()] + waiting(roster, now)
+    taken = [each.name for each in roster.endpoints.values() if each.removed is None] + waiting(roster, now)
     if any(each.casefold() == full.casefold() for each in taken):
         raise UsageError(f"{full} is enrolled or invited already; nobody was invited.", hint="Choose another --name.")
     chain = Chain(roster, admin, now)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from caisey_core.errors import (
     CaiseyError,
     Forbidden,
+    JournalError,
     NotAdmitted,
     OutcomeUnknown,
     RecordError,
@@ -36,8 +37,30 @@ def denied(rejected: Rejected, what: str) -> CaiseyError:
             return Refused(sentence)
 
 
-def unknown_outcome(error: Unreachable | NotAdmitted, code: str) -> OutcomeUnknown:
-    """The relay was lost, or has shut its door, after an action was on its way."""
+def cloned(name: str, why: str) -> Refused:
+    """Nothing is run on an endpoint whose key several machines use."""
+    return Refused(
+        f"{name} runs nothing: {why.rstrip('.')}. Nothing was done.",
+        hint=f"An admin decides: caisey remove {name}, then an invitation of its own for each machine.",
+    )
+
+
+def troubled(name: str, why: str) -> Refused:
+    """An endpoint that cannot record runs nothing."""
+    return Refused(
+        f"{name} runs nothing, for it cannot record. {why.rstrip('.')}. Nothing was done.",
+        hint="It goes on by itself when its journal can be written again. On the machine: caisey-agent doctor",
+    )
+
+
+def unknown_outcome(error: Unreachable | NotAdmitted | JournalError, code: str) -> CaiseyError:
+    """The relay was lost, has shut its door, or nothing can be kept here, after an action was on its way."""
+    if isinstance(error, JournalError):
+        return JournalError(
+            f"{str(error).removesuffix(' Nothing was started.')} The action {code} may run on: relay and endpoint keep "
+            "its record.",
+            hint="Make room here; then 'caisey show' tells what became of it.",
+        )
     hint = "When the relay is back: 'caisey show' tells what became of it."
     if isinstance(error, NotAdmitted):
         hint = "Another member's 'caisey show' tells what became of it."

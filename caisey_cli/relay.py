@@ -87,6 +87,10 @@ class Relay:
         """What waits for an answer in this member's scope, the oldest first."""
         return self._get("/approvals", api.Pending).pending
 
+    def sessions(self) -> tuple[api.SessionShape, ...]:
+        """The sessions in this member's scope, the newest first."""
+        return self._get("/sessions", api.Sessions).sessions
+
     def audit(self) -> str:
         """The relay's own log, of whom it did not let in; empty where it has none. Raises `Forbidden`."""
         return self._get("/audit", api.AuditLog).log

@@ -26,6 +26,8 @@ CLOSED: Final = 100
 COMMAND: Final = 60
 _SHORT: Final = 16
 JOURNAL: Final = "journal.db"
+CLONED: Final = "cloned"
+"""The journal's setting for endpoints, by id, whose key several machines use; as the relay said last."""
 """The home's journal; what is known of others is not kept."""
 
 

@@ -46,7 +46,8 @@ class Known:
 
 def in_scope(roster: Roster, member: Member | None = None) -> list[Endpoint]:
     """The endpoints a member may work on, by name; every one where nobody is named."""
-    served = [each for each in roster.endpoints.values() if member is None or member.serves(each.client)]
+    here = [each for each in roster.endpoints.values() if each.removed is None]
+    served = [each for each in here if member is None or member.serves(each.client)]
     return sorted(served, key=lambda each: each.name.casefold())
 
 

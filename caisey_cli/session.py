@@ -21,7 +21,7 @@ from caisey_cli.connecting import PATIENCE, Line
 from caisey_cli.happenings import Denied, End, Finished, Happening, Quiet, Request, Started, Withdrawn, told
 from caisey_cli.refusals import unknown_outcome
 from caisey_core.environment import absolute, fixed_environment, usual_shell
-from caisey_core.errors import NotAdmitted, OutcomeUnknown, Refused, Unreachable, UsageError
+from caisey_core.errors import JournalError, NotAdmitted, OutcomeUnknown, Refused, Unreachable, UsageError
 from caisey_core.frames import Alive, Entry, read_checkpoint
 from caisey_core.ids import Digest, LogId, question_code, request_code, session_code, spoken
 from caisey_core.kinds import (
@@ -410,7 +410,7 @@ class SessionController:
     async def _more(self, request: Request, after: int, seconds: float) -> bool:
         try:
             more = await self.line.until(lambda: self.line.logs[request.log].length > after, seconds)
-        except (Unreachable, NotAdmitted) as error:
+        except (Unreachable, NotAdmitted, JournalError) as error:
             raise unknown_outcome(error, request.code) from error
         return bool(more)
 
@@ -426,7 +426,7 @@ class SessionController:
         endpoint = self.endpoint(request.log)
         try:
             await self.line.alive(endpoint.id, endpoint.name)
-        except Unreachable as error:
+        except (Unreachable, Refused) as error:
             return str(error).removesuffix(" Nothing was done.")
         return None
 
@@ -479,7 +479,7 @@ class SessionController:
     async def _committed(self, sent: int, action: Digest) -> None:
         try:
             await self.line.settled(sent)
-        except (Unreachable, NotAdmitted) as error:
+        except (Unreachable, NotAdmitted, JournalError) as error:
             raise unknown_outcome(error, request_code(action)) from error
 
 

@@ -10,7 +10,9 @@ import asyncio
 import contextlib
 import ipaddress
 import random
+import time
 from collections.abc import AsyncIterator, Generator
+from itertools import islice
 from time import monotonic
 from typing import Any, Final, Self
 from urllib.parse import urlsplit
@@ -29,6 +31,10 @@ _say = Teller(__name__)
 _QUEUE: Final = 64
 _SETTLED: Final = 1.0
 """Seconds after which a connection counts as one that worked."""
+_MOST_DROPS: Final = 20
+_LOOK: Final = 5.0
+"""Seconds after which deadlines are looked at, whatever the loop's clock says."""
+_CLOCK: Final[int | None] = getattr(time, "CLOCK_BOOTTIME", None)
 _FAR: Final = 20.0
 _HERE: Final = 1.0
 """Seconds between two tries at the most; a relay on this machine is no storm's victim."""
@@ -43,6 +49,7 @@ class Connection:
         self.connected_at: float | None = None
         self._persistent = persistent
         self._ever = False
+        self._dropped = 0
         self._address = address(link.origin, plain_text_on)
         self._said = ""
         self._here = is_loopback(urlsplit(self._address).hostname or "")
@@ -111,7 +118,7 @@ class Connection:
 
     async def _pump(self, socket: ClientConnection) -> None:
         restarts = False
-        self.link.connected(monotonic())
+        self.link.connected(now())
         self.connected_at = monotonic()
         writer = asyncio.create_task(self._write(socket))
         try:
@@ -127,14 +134,17 @@ class Connection:
                 await writer
             # A cancelled loop over `connect` does not close the socket by itself.
             await socket.close()
-        if lasted < _SETTLED:
-            # A relay that takes the socket and drops it again is not to be asked a thousand times a second.
-            await asyncio.sleep(next(_delays(_FAR)) * 5)
+        self._dropped = self._dropped + 1 if lasted < _SETTLED else 0
+        if self._dropped:
+            # A relay that takes the socket and drops it again is not to be asked a thousand times a second, nor one
+            # that does not want this peer any more for ever as often.
+            most = _HERE if self._here else _FAR
+            await asyncio.sleep(next(islice(_delays(most), min(self._dropped, _MOST_DROPS) - 1, None)) * 5)
 
     async def _read(self, socket: ClientConnection) -> None:
         while True:
             data = await socket.recv()
-            events = self.link.received(data if isinstance(data, bytes) else data.encode())
+            events = self.link.received(data if isinstance(data, bytes) else data.encode(), now())
             self._wake.set()
             if await self._tell(events, socket):
                 return
@@ -146,10 +156,12 @@ class Connection:
                 await socket.send(data)
             until = self.link.deadline()
             try:
-                async with asyncio.timeout(None if until is None else max(0.0, until - monotonic())):
+                # The loop's clock may stand still while the machine sleeps; what the deadlines count by does not.
+                async with asyncio.timeout(None if until is None else min(_LOOK, max(0.0, until - now()))):
                     await self._wake.wait()
             except TimeoutError:
-                await self._tell(self.link.tick(monotonic()), socket)
+                if await self._tell(self.link.tick(now()), socket):
+                    return
 
     async def _tell(self, events: list[Event], socket: ClientConnection) -> bool:
         """Passes events on; whether the connection has to end."""
@@ -161,6 +173,11 @@ class Connection:
                     raise Unreachable(event.why, hint="Nothing was run. Ask who operates the relay.")
                 return True
         return False
+
+
+def now() -> float:
+    """Seconds of a clock that nobody sets and that goes on while the machine sleeps, where there is one."""
+    return time.clock_gettime(_CLOCK) if _CLOCK is not None else monotonic()
 
 
 def _delays(most: float) -> Generator[float]:

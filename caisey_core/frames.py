@@ -104,10 +104,12 @@ class Probe(Frame, frozen=True, tag="probe"):
     endpoint: str
 
 
-class Alive(Frame, frozen=True, tag="alive"):
+class Alive(Frame, frozen=True, tag="alive", omit_defaults=True):
     """The agent's answer, from its worker. `beat`: milliseconds of its boot clock; `instance`: this process.
 
-    `account`, `directory` and `home` are what an action has to name to run as the agent does.
+    `account`, `directory` and `home` are what an action has to name to run as the agent does. `host` and `machine` (a
+    digest of what tells machines apart) say which machine it is on, where several use one key. `trouble`: why it runs
+    nothing, where it cannot.
     """
 
     id: int
@@ -120,6 +122,9 @@ class Alive(Frame, frozen=True, tag="alive"):
     platform: str
     roster: int
     agent: str
+    host: str = ""
+    machine: str = ""
+    trouble: str = ""
 
 
 # -- from the relay ---------------------------------------------------------------------------------------
@@ -138,13 +143,17 @@ class Challenge(Frame, frozen=True, tag="challenge"):
 class Welcome(Frame, frozen=True, tag="welcome", omit_defaults=True):
     """The login was good. `incarnation` is the relay's at present; `roster` is the roster's log.
 
-    `repairs`: it knows `Repair`, and looks at checkpoints of its own that it is shown.
+    `repairs`: it knows `Repair`, and looks at checkpoints of its own that it is shown. `cloned`: endpoints in the
+    member's scope, by id, whose key several machines use. `said`: the digest of what its key has said last, in
+    whatever log; a journal that does not have it was put back from a backup, or copied.
     """
 
     incarnation: str
     roster: str
     time: int
     repairs: bool = False
+    cloned: tuple[str, ...] = ()
+    said: str = ""
 
 
 class Entries(Frame, frozen=True, tag="entries"):
@@ -285,6 +294,7 @@ DENIALS: Final = {
     "used": "the invitation was used",
     "expired": "the invitation has expired",
     "waiting": "the invitation waits for a second admin",
+    "cloned": "several machines use this endpoint's key",
     "store": "the relay cannot write its journal",
     "repair": "the log is not open to repair",
     "restored": "the relay was restored from a backup and waits for what it lost",

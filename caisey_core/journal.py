@@ -226,18 +226,20 @@ class Journal:
         with self.transaction() as connection:
             insert(connection, [(record, None) for record in records])
 
-    def place(self, entries: Iterable[tuple[Record, Receipt]], settings: Mapping[str, str] | None = None) -> None:
+    def place(
+        self, entries: Iterable[tuple[Record, Receipt]], settings: Mapping[str, str] | None = None
+    ) -> list[tuple[Record, Receipt]]:
         """Keeps records in their place; own ones get their receipt, what is known already stays as it is.
 
-        Raises `BadRecord`, and keeps none, where one contradicts what is kept.
+        Gives those that were not known. Raises `BadRecord`, and keeps none, where one contradicts what is kept.
 
         `settings` (a cursor) are kept in the same transaction.
         """
         with self.transaction() as connection:
-            for record, receipt in entries:
-                place(connection, record, receipt)
+            new = [(record, receipt) for record, receipt in entries if place(connection, record, receipt)]
             for name, value in (settings or {}).items():
                 connection.execute(_SET, (name, value))
+        return new
 
     def keep_checkpoint(self, checkpoint: Checkpoint) -> None:
         """Keeps a signed checkpoint."""
@@ -290,6 +292,10 @@ class Journal:
     def spent(self) -> list[Digest]:
         """Every action that is used up, the oldest first."""
         return [Digest(row[0]) for row in self._all("SELECT action FROM spent ORDER BY rowid")]
+
+    def knows(self, digest: str) -> bool:
+        """Whether a record is kept, with a place or without."""
+        return self._one("SELECT 1 FROM records WHERE digest = ?", digest) is not None
 
     def length(self, log: str) -> int:
         """How many records of a log have their place."""
@@ -473,14 +479,15 @@ def note(connection: sqlite3.Connection, name: str, value: str) -> None:
     connection.execute(_SET, (name, value))
 
 
-def place(connection: sqlite3.Connection, record: Record, receipt: Receipt) -> None:
-    """One record in its place, in a transaction of the caller's; a known one only gets its receipt."""
+def place(connection: sqlite3.Connection, record: Record, receipt: Receipt) -> bool:
+    """One record in its place, in a transaction of the caller's; a known one only gets its receipt, and False."""
     known = connection.execute(
         "UPDATE records SET incarnation = ?, seq = ?, received = ?, chain = ? WHERE digest = ?",
         (receipt.incarnation, receipt.seq, receipt.received, receipt.chain, record.digest),
     )
     if known.rowcount == 0:
         insert(connection, [(record, receipt)])
+    return known.rowcount == 0
 
 
 def _entry(row: tuple[Any, ...]) -> Entry:

@@ -17,144 +17,57 @@ from itertools import count
 
 from caisey_core import frames
 from caisey_core.chain import Chain
+from caisey_core.deadlines import STALLED_SECONDS, Due, Watch
 from caisey_core.errors import BadRecord
+from caisey_core.events import (
+    Acknowledged,
+    Answered,
+    Attested,
+    Broken,
+    CaughtUp,
+    Event,
+    Mended,
+    Nudged,
+    Probed,
+    Ready,
+    Received,
+    Rejected,
+    Restored,
+    Waits,
+)
 from caisey_core.frames import Checkpoint, Entry, Frame, LoginStatement, Receipt
 from caisey_core.ids import LogId
 from caisey_core.kinds import Namespace
 from caisey_core.record import Record, Sealed, canonical, digest, parse
 from caisey_core.signing import SigningKey
 
+__all__ = [
+    "LOGIN_SECONDS",
+    "PROBE_SECONDS",
+    "Acknowledged",
+    "Answered",
+    "Attested",
+    "Broken",
+    "CaughtUp",
+    "Event",
+    "Link",
+    "Mended",
+    "Nudged",
+    "Probed",
+    "Ready",
+    "Received",
+    "Rejected",
+    "Restored",
+    "Waits",
+    "batches",
+]
+
 LOGIN_SECONDS = 10.0
 PROBE_SECONDS = 5.0
 _LOGIN_LIFETIME_MS = 60_000
+_CHECKPOINTS = 64
 _UNCOVERED = 256
 """Records held back until a signature covers them; a batch is far smaller."""
-
-
-@dataclass(frozen=True, slots=True)
-class Ready:
-    """Logged in; what was waiting has been sent again. `relay_time`: the relay's clock when it said so.
-
-    `restored`: the relay's incarnation is another one than is known here; what was waiting waits for `Link.mended`.
-    """
-
-    incarnation: str
-    roster: LogId
-    relay_time: int
-    restored: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Received:
-    """Records of one log, verified and in their places. `cursor` is where following every log goes on."""
-
-    log: LogId
-    records: tuple[tuple[Record, Receipt], ...]
-    cursor: str
-
-
-@dataclass(frozen=True, slots=True)
-class CaughtUp:
-    """Everything there was of a log (of every log, if it is empty) has been received."""
-
-    log: str
-    cursor: str
-
-
-@dataclass(frozen=True, slots=True)
-class Acknowledged:
-    """An append is committed at the relay."""
-
-    id: int
-
-
-@dataclass(frozen=True, slots=True)
-class Rejected:
-    """A request was not carried out; an append with this id is not tried again."""
-
-    id: int
-    code: str
-    why: str
-
-
-@dataclass(frozen=True, slots=True)
-class Answered:
-    """The endpoint's agent is alive."""
-
-    alive: frames.Alive
-
-
-@dataclass(frozen=True, slots=True)
-class Probed:
-    """Somebody asks whether this endpoint is alive; answer with `Link.answer`."""
-
-    id: int
-
-
-@dataclass(frozen=True, slots=True)
-class Attested:
-    """A checkpoint; its signature has not been looked at."""
-
-    checkpoint: Checkpoint
-
-
-@dataclass(frozen=True, slots=True)
-class Waits:
-    """What waits for another member, by the relay's word: a hint which logs to follow."""
-
-    holds: tuple[frames.Hold, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Restored:
-    """The relay does not know the position it was asked for: its log is shorter, or another one."""
-
-    log: str
-    incarnation: str
-    seq: int
-
-
-@dataclass(frozen=True, slots=True)
-class Mended:
-    """A repair was carried out, or a question answered: where the relay's log ends. See `frames.Repaired`."""
-
-    said: frames.Repaired
-
-
-@dataclass(frozen=True, slots=True)
-class Broken:
-    """The relay sent something that must not be believed, or nothing in time. The connection ends.
-
-    `code`: `login` where it does not admit this key, `workspace` where it serves another one. `reason`: the relay's own
-    words, where they are not the usual ones.
-    """
-
-    why: str
-    fatal: bool = False
-    code: str = ""
-    reason: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Nudged:
-    """The owner wants to know whether whoever takes events still does; see `Connection.nudge`."""
-
-
-Event = (
-    Ready
-    | Received
-    | CaughtUp
-    | Acknowledged
-    | Rejected
-    | Answered
-    | Probed
-    | Attested
-    | Waits
-    | Restored
-    | Mended
-    | Broken
-    | Nudged
-)
 
 
 @dataclass(slots=True)
@@ -191,6 +104,8 @@ class Link:
     _login_until: float | None = None
     _ahead: dict[LogId, tuple[Chain, list[tuple[Record, Receipt]]]] = field(default_factory=dict)
     _checkpoints: dict[LogId, Checkpoint] = field(default_factory=dict)
+    _watch: Watch = field(default_factory=Watch)
+    _asked: int = -1
 
     # -- what the owner asks for --------------------------------------------------------------------------
 
@@ -246,10 +161,18 @@ class Link:
             self._send(alive)
 
     def attest(self, log: LogId, checkpoint: Checkpoint) -> None:
-        """Sends a log's signed checkpoint; the last one of each log again after every reconnect."""
+        """Sends a log's signed checkpoint; the newest of them again after every reconnect, one a log."""
+        self._checkpoints.pop(log, None)
         self._checkpoints[log] = checkpoint
+        while len(self._checkpoints) > _CHECKPOINTS:
+            del self._checkpoints[next(iter(self._checkpoints))]
         if self._open(log):
             self._send(checkpoint)
+
+    def forget(self, log: LogId) -> None:
+        """Lets go of a log that is over; should it go on, `load` gives how far it has been verified."""
+        if log not in self._ahead:
+            self.chains.pop(log, None)
 
     def distrust(self, log: LogId) -> None:
         """Forgets how far a log has been verified; what the journal holds counts from now on."""
@@ -315,6 +238,7 @@ class Link:
         """The socket is gone. What waits for a receipt waits for the next one."""
         self.ready, self.restarts = False, restarts
         self._login_until = None
+        self._watch.closed()
         self._out.clear()
         self._ahead.clear()
 
@@ -325,8 +249,8 @@ class Link:
 
     def deadline(self) -> float | None:
         """When `tick` wants to be called next."""
-        times = [*self._probes.values(), *([self._login_until] if self._login_until is not None else [])]
-        return min(times, default=None)
+        times = [*self._probes.values(), self._login_until, self._watch.deadline()]
+        return min((each for each in times if each is not None), default=None)
 
     def tick(self, now: float) -> list[Event]:
         """Time has passed."""
@@ -337,14 +261,34 @@ class Link:
         if self._login_until is not None and self._login_until <= now:
             self._login_until = None
             events.append(Broken("The relay did not answer the login."))
+        self._watch.waits(now, anything=self._waits)
+        match self._watch.due(now):
+            case Due.ASK:
+                # Whether there is an endpoint without a name: any relay answers that at once, and knows of none.
+                self._asked = next(self._ids)
+                self._send(frames.Probe(id=self._asked, endpoint=""))
+            case Due.SILENT:
+                events.append(Broken("The relay says nothing, even when asked; it is called anew.", code="silent"))
+            case Due.STALLED:
+                why = f"The relay has taken nothing for {STALLED_SECONDS:.0f} s; it is sent again."
+                events.append(Broken(why, code="stalled"))
+            case None:
+                pass
         return events
 
-    def received(self, data: bytes) -> list[Event]:
-        """A frame has come. Never raises: what is not to be believed is `Broken`."""
+    def received(self, data: bytes, now: float | None = None) -> list[Event]:
+        """A frame has come; without a time, no silence is counted. Never raises: what is not believed is `Broken`."""
+        waited = len(self._waiting)
         try:
-            return self._take(frames.from_relay(data))
+            events = self._take(frames.from_relay(data))
         except BadRecord as bad:
             return [Broken(str(bad), fatal=True)]
+        if now is not None:
+            if any(isinstance(each, Ready) for each in events):
+                self._watch.opened(now)
+            self._watch.heard(now)
+            self._watch.waits(now, anything=self._waits, progress=len(self._waiting) < waited)
+        return events
 
     def _take(self, frame: frames.FromRelay) -> list[Event]:
         match frame:
@@ -362,6 +306,8 @@ class Link:
             case frames.Denied(code="login"):
                 why = "" if frame.why == frames.DENIALS["login"] else frame.why
                 return [Broken(f"The relay did not accept the login: {frame.why}.", True, "login", why)]
+            case frames.Denied(id=self._asked):
+                return []
             case frames.Denied():
                 self._waiting.pop(frame.id, None)
                 self._probes.pop(frame.id, None)
@@ -410,7 +356,8 @@ class Link:
             self._send(proof)
         if not self._mending:
             self._resume()
-        return [Ready(welcome.incarnation, LogId(welcome.roster), welcome.time, self._mending)]
+        roster = LogId(welcome.roster)
+        return [Ready(welcome.incarnation, roster, welcome.time, self._mending, welcome.cloned, welcome.said)]
 
     def _resume(self) -> None:
         for log in self._follows:
@@ -430,6 +377,11 @@ class Link:
         for name, checkpoint in self._checkpoints.items():
             if self._open(name) and log in {"", name}:
                 self._send(checkpoint)
+
+    @property
+    def _waits(self) -> bool:
+        """Whether anything that was sent has no receipt."""
+        return any(self._open(request.log) for request in self._waiting.values())
 
     def _open(self, log: str) -> bool:
         """Whether anything is to be asked or sent about a log now."""

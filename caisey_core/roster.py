@@ -36,6 +36,7 @@ from caisey_core.kinds import (
     EndpointAdmitted,
     EndpointEnrolled,
     EndpointInvited,
+    EndpointRemoved,
     EndpointsInvited,
     InvitationRevoked,
     MemberAdded,
@@ -90,12 +91,15 @@ class Member:
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """An admitted machine. `id` is the digest of its admission, `name` its full name `client/name`."""
+    """An admitted machine. `id` is the digest of its admission, `name` its full name `client/name`; `removed` when (ms)
+    its removal was received, None while it belongs.
+    """
 
     id: Digest
     key: PublicKey
     client: str
     name: str
+    removed: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +148,8 @@ class Roster:
     grants: dict[Digest, Grant] = field(default_factory=dict)
     changes: dict[Digest, Change] = field(default_factory=dict)
     """Changes that an admin has signed and another one has to approve, by digest, whatever they have come to."""
+    removed: set[str] = field(default_factory=set)
+    """Endpoints that belong no more, by id; also those whose names are withheld here."""
     about: dict[Digest, str] = field(default_factory=dict)
     """Records that speak of one client, by digest: its id. Who does not serve it need not have their bodies."""
     keyed: dict[str, Endpoint] = field(default_factory=dict, repr=False)
@@ -160,6 +166,7 @@ class Roster:
             clients=dict(self.clients),
             grants=dict(self.grants),
             changes=dict(self.changes),
+            removed=set(self.removed),
             about=dict(self.about),
             keyed=dict(self.keyed),
             called=dict(self.called),
@@ -188,7 +195,7 @@ class Roster:
         return [each for each in self.admins if (writer is None or each.id != writer.id) and not beyond(each, body)]
 
     def endpoint(self, key: str) -> Endpoint | None:
-        """The endpoint that holds a key."""
+        """The endpoint that holds a key, or held it before it was removed."""
         return self.keyed.get(key)
 
     def grant(self, key: str) -> Grant | None:
@@ -327,6 +334,14 @@ class Roster:
                 self._remove(self.members[id_], received)
             case MemberRemoved():
                 raise BadRecord("A member is removed who does not belong.")
+            case EndpointRemoved(id=id_) if id_ not in self.removed:
+                self.removed.add(id_)
+                if (endpoint := self.endpoints.get(Digest(id_))) is not None:
+                    gone = replace(endpoint, removed=received)
+                    self.endpoints[gone.id] = self.keyed[gone.key] = gone
+                    del self.called[gone.name.casefold()]
+            case EndpointRemoved():
+                raise BadRecord("An endpoint is removed that does not belong.")
             case PolicyPublished() as body:
                 self._put_in_force(body)
             case RosterRenewed() as body:

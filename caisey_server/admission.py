@@ -90,7 +90,8 @@ class Directory:
         if roster.root:
             keys[roster.root] = Root(roster.root)
         for endpoint in roster.endpoints.values():
-            keys[endpoint.key] = endpoint
+            if endpoint.removed is None:
+                keys[endpoint.key] = endpoint
         for member in roster.members.values():
             if member.removed is None:
                 keys.update(dict.fromkeys(member.keys, member))
@@ -297,6 +298,8 @@ def opens(roster: Roster, standing: Standing, record: Record) -> Denial | None:
     endpoint = roster.endpoints.get(Digest(body.endpoint.id))
     if endpoint is None or body.workspace != roster.fingerprint or not standing.serves(endpoint.client):
         return denial("scope")
+    if endpoint.removed is not None:
+        return denial("kind", "the endpoint was removed from the workspace")
     if (body.endpoint.key, body.endpoint.name) != (endpoint.key, endpoint.name):
         return denial("kind", "the session names its endpoint otherwise than the roster does")
     return None

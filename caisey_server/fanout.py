@@ -42,6 +42,7 @@ class Follower:
         self.every: EveryLog | None = None
         self.waiting: Waiting | None = None
         self.leave = leave
+        self.address = ""
         self._source, self._send = source, send
         self._control: deque[tuple[float, Frame]] = deque()
         self._due: dict[Line, None] = {}

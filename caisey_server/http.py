@@ -267,7 +267,9 @@ async def endpoints(relay: Here, who: Who) -> Response:
     """Endpoints in the caller's scope, by name."""
     known = await relay.log.ask(Reader.endpoints, admission.scope(relay.directory.roster, who))
     shapes = [
-        api.EndpointShape(id=id_, name=name, key=key, connected=relay.presence.here(id_)) for id_, name, key in known
+        api.EndpointShape(id=id_, name=name, key=key, connected=relay.presence.here(id_))
+        for id_, name, key in known
+        if id_ not in relay.directory.roster.removed
     ]
     return _json(api.Endpoints(endpoints=tuple(shapes)))
 

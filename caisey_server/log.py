@@ -48,6 +48,8 @@ Listener = Callable[[Committed], None]
 _say = Teller(__name__)
 _TOGETHER: Final = 512
 """Most requests in one transaction."""
+_AGAIN_SECONDS: Final = 2.0
+"""Between two looks whether a journal that could not be written takes writes again."""
 _WAITING_BYTES: Final = 32 * 1024 * 1024
 """What may wait to be written before `room` makes its caller wait."""
 
@@ -102,7 +104,7 @@ class EmbeddedLog:
         log._thread.start()
         try:
             sequencer = await asyncio.wrap_future(log._opened)
-            log.life, log.directory = sequencer.life, sequencer.directory
+            log.life, log.directory, log.trouble = sequencer.life, sequencer.directory, sequencer.trouble
             log.start = await log.ask(Reader.last)
         except BaseException:
             await log.close()
@@ -175,7 +177,12 @@ class EmbeddedLog:
         self._opened.set_result(sequencer)
         open_ = True
         while open_:
-            batch = [self._queue.get()]
+            try:
+                batch = [self._queue.get(timeout=_AGAIN_SECONDS if sequencer.trouble else None)]
+            except queue.Empty:
+                sequencer.mend()
+                self._loop.call_soon_threadsafe(self._publish, [], [], None, sequencer.trouble, 0)
+                continue
             while len(batch) < _TOGETHER and not self._queue.empty():
                 batch.append(self._queue.get())
             waiting = [each for each in batch if each is not None]

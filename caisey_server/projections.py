@@ -1,4 +1,5 @@
-"""What the relay can be asked besides its logs: endpoints, sessions, and holds that wait for another member.
+"""What the relay can be asked besides its logs: endpoints, sessions, holds that wait for another member, and what each
+member has said last.
 
 All of it is folded from the records, in the transaction that appends them, and can be folded again (`rebuild`).
 """
@@ -12,7 +13,7 @@ from caisey_core.errors import BadRecord, JournalError
 from caisey_core.frames import Receipt
 from caisey_core.ids import LogId
 from caisey_core.journal import Journal
-from caisey_core.kinds import BATCHED, ActionHeld, AuditOpened, SessionOpened
+from caisey_core.kinds import BATCHED, ActionHeld, AuditOpened, SessionOpened, Signer
 from caisey_core.record import Record, Sealed, parse
 from caisey_core.roster import Roster, fold
 from caisey_server.admission import AUDIT, Session
@@ -31,6 +32,9 @@ _SETTLES: Final = frozenset(
     }
 )
 """What an action can come to after which nobody need approve it. One approval alone may not be enough."""
+
+
+_MEMBERS: Final = frozenset({Signer.MEMBER, Signer.TECHNICIAN, Signer.ADMIN, Signer.ROOT})
 
 
 def migrations() -> Migrations:
@@ -58,7 +62,21 @@ def migrations() -> Migrations:
             ) STRICT""")
         db.conn.execute("CREATE INDEX holds_action ON holds (action)")
 
+    @relay()
+    def said(db: Database) -> None:
+        db.conn.execute("CREATE TABLE said (key TEXT PRIMARY KEY, digest TEXT NOT NULL) STRICT")
+        rows = db.conn.execute(
+            'SELECT head, sig, salt, body FROM records LEFT JOIN bodies USING ("commit") ORDER BY pos'
+        )
+        for row in rows:
+            _say(db.conn, parse(Sealed(*row)))
+
     return relay
+
+
+def _say(connection: sqlite3.Connection, record: Record) -> None:
+    if record.kind is not None and record.kind.signer in _MEMBERS:
+        connection.execute("INSERT OR REPLACE INTO said (key, digest) VALUES (?, ?)", (record.head.key, record.digest))
 
 
 def project(connection: sqlite3.Connection, record: Record, receipt: Receipt, roster: Roster) -> None:
@@ -66,6 +84,7 @@ def project(connection: sqlite3.Connection, record: Record, receipt: Receipt, ro
     if record.head.kind in BATCHED:
         return  # nearly every record is output
     head = record.head
+    _say(connection, record)
     match record.body:
         case SessionOpened() as body:
             connection.execute(
@@ -117,10 +136,16 @@ def audit(connection: sqlite3.Connection) -> LogId | None:
     return LogId(row[0]) if row else None
 
 
+def last_said(connection: sqlite3.Connection, key: str) -> str:
+    """The digest of what a member's key has said last, in any log; empty where it has said nothing."""
+    row = connection.execute("SELECT digest FROM said WHERE key = ?", (key,)).fetchone()
+    return str(row[0]) if row else ""
+
+
 def rebuild(connection: sqlite3.Connection) -> None:
     """Folds every record again, in a transaction of the caller's."""
-    for table in ("endpoints", "sessions", "holds"):
-        connection.execute(f"DELETE FROM {table}")  # noqa: S608  (three words of this file)
+    for table in ("endpoints", "sessions", "holds", "said"):
+        connection.execute(f"DELETE FROM {table}")  # noqa: S608  (four words of this file)
     roster = Roster()
     rows = connection.execute(
         """SELECT head, sig, salt, body, incarnation, seq, received, chain

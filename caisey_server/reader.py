@@ -18,7 +18,8 @@ from msgspec import Struct
 from caisey_core.api import PendingShape, SessionShape
 from caisey_core.frames import Checkpoint, Entry, Receipt
 from caisey_core.journal import Journal, translated
-from caisey_core.record import Sealed, digest
+from caisey_core.kinds import EndpointCloned
+from caisey_core.record import Sealed, digest, parse
 from caisey_server import projections
 from caisey_server.admission import Session
 from caisey_server.requests import Item
@@ -82,6 +83,21 @@ class Reader:
         """The relay's own log; empty where it has not begun."""
         with translated(self._path):
             return projections.audit(self._journal.connection) or ""
+
+    def cloned(self) -> list[EndpointCloned]:
+        """What the relay has said of endpoints whose key several machines use."""
+        with translated(self._path):
+            rows = self._journal.connection.execute(
+                """SELECT head, sig, salt, body FROM records JOIN bodies ON bodies."commit" = records."commit"
+                   WHERE kind = 'endpoint.cloned' ORDER BY pos"""
+            )
+            said = [parse(Sealed(*row)).body for row in rows]
+        return [body for body in said if isinstance(body, EndpointCloned)]
+
+    def last_said(self, key: str) -> str:
+        """The digest of what a member's key has said last."""
+        with translated(self._path):
+            return projections.last_said(self._journal.connection, key)
 
     def length(self, log: str) -> int:
         """How many records a log has."""

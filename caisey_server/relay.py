@@ -6,7 +6,7 @@ import asyncio
 import secrets
 import time
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from time import monotonic
@@ -15,9 +15,9 @@ from typing import Final
 from caisey_core import frames
 from caisey_core.api import ChallengeIssued
 from caisey_core.connection import is_loopback
-from caisey_core.kinds import AdmissionRefused, LoginRefused
+from caisey_core.kinds import AdmissionRefused, EndpointCloned, LoginRefused, Twin
 from caisey_core.logs import Teller
-from caisey_core.roster import Grant
+from caisey_core.roster import Endpoint, Grant, Member
 from caisey_core.signing import SigningKey, fingerprint
 from caisey_server import admission
 from caisey_server.admission import Denial, Directory, Door, Standing, denial
@@ -29,6 +29,8 @@ from caisey_server.log import EmbeddedLog
 
 _say = Teller(__name__)
 _PROBE_SECONDS: Final = 30.0
+_LIVING_SECONDS: Final = 3.0
+"""How long an endpoint's older connection may take to show that it lives; so long its next one waits."""
 _CHALLENGE_MS: Final = 60_000
 _TOKEN_MS: Final = 12 * 60 * 60 * 1000
 _MOST: Final = 10_000
@@ -60,10 +62,18 @@ class Asked:
 
 
 class Presence:
-    """Which endpoints are connected, and the probes between them and those who ask."""
+    """Which endpoints are connected, and the probes between them and those who ask.
+
+    One connection speaks for an endpoint. Whoever comes with the same key waits until the one before is asked whether
+    it lives (`older`): one that was left half open is silent, another machine with a copy of the key is not.
+    """
 
     def __init__(self) -> None:
+        self.cloned: dict[str, str] = {}
+        """Endpoints of which that was so, by id, and what is said of it; until their key is removed."""
         self._here: dict[str, Follower] = {}
+        self._turns: dict[str, asyncio.Lock] = {}
+        self._living: dict[int, tuple[Follower, asyncio.Future[frames.Alive | None]]] = {}
         self._asked: OrderedDict[int, Asked] = OrderedDict()
         self._next = 0
 
@@ -77,10 +87,32 @@ class Presence:
             older.leave(4001, "replaced")
         self._here[endpoint] = follower
 
+    async def older(self, endpoint: str) -> tuple[Follower, frames.Alive] | None:
+        """The connection before a newcomer's, and its sign of life; None where there is none, or none that lives."""
+        async with self._turns.setdefault(endpoint, asyncio.Lock()):
+            older = self._here.get(endpoint)
+            if older is None:
+                return None
+            self._next += 1
+            answer: asyncio.Future[frames.Alive | None] = asyncio.get_running_loop().create_future()
+            self._living[self._next] = (older, answer)
+            older.post(frames.Probe(id=self._next, endpoint=endpoint))
+            try:
+                async with asyncio.timeout(_LIVING_SECONDS):
+                    alive = await answer
+            except TimeoutError:
+                alive = None
+            finally:
+                del self._living[self._next]
+            return None if alive is None else (older, alive)
+
     def depart(self, endpoint: str, follower: Follower) -> None:
         """A connection of an endpoint has ended."""
         if self._here.get(endpoint) is follower:
             del self._here[endpoint]
+        for asked, answer in self._living.values():
+            if asked is follower and not answer.done():
+                answer.set_result(None)
 
     def ask(self, asker: Follower, probe: frames.Probe) -> str:
         """Passes a probe on; or says why not: `away`, or `rate` where too many wait for the endpoint already."""
@@ -88,8 +120,8 @@ class Presence:
         while self._asked and (len(self._asked) >= _MOST or next(iter(self._asked.values())).at < now - _PROBE_SECONDS):
             self._asked.popitem(last=False)
         target = self._here.get(probe.endpoint)
-        if target is None or target.busy:
-            return "away" if target is None else "rate"
+        if probe.endpoint in self.cloned or target is None or target.busy:
+            return "cloned" if probe.endpoint in self.cloned else "away" if target is None else "rate"
         self._next += 1
         self._asked[self._next] = Asked(asker, probe.id, probe.endpoint, now)
         target.post(frames.Probe(id=self._next, endpoint=probe.endpoint))
@@ -97,11 +129,20 @@ class Presence:
 
     def answer(self, follower: Follower, alive: frames.Alive) -> tuple[Follower, int] | None:
         """Who had asked what this answers, and under which number; only the endpoint that was asked can answer."""
+        older, living = self._living.get(alive.id, (None, None))
+        if living is not None and older is follower and not living.done():
+            living.set_result(alive)
         asked = self._asked.get(alive.id)
         if asked is None or self._here.get(asked.endpoint) is not follower:
             return None
         del self._asked[alive.id]
         return (asked.asker, asked.id) if asked.at >= monotonic() - _PROBE_SECONDS else None
+
+
+def cloning(twins: Sequence[Twin]) -> str:
+    """Which machines use one key, as a clause."""
+    told = [f"{each.host or 'one'} ({each.address}, boot {each.boot[:8]})" for each in twins]
+    return f"several machines use its key: {' and '.join(told)}"
 
 
 class Relay:
@@ -136,6 +177,23 @@ class Relay:
     def workspace(self) -> str:
         """The workspace's root fingerprint; empty before founding."""
         return self.directory.roster.fingerprint
+
+    # -- endpoints whose key several machines use ---------------------------------------------------------
+
+    def clones(self, standing: Standing) -> tuple[str, ...]:
+        """The endpoints in a member's scope of which that is so."""
+        roster = self.directory.roster
+        if not isinstance(standing, Member):
+            return ()
+        there = [id_ for id_ in self.presence.cloned if id_ not in roster.removed]
+        return tuple(id_ for id_ in there if admission.reads(roster, standing, "", id_))
+
+    def cloned(self, endpoint: Endpoint, twins: tuple[Twin, Twin]) -> str:
+        """Puts it on record; what is said of it. Nothing is run there until an admin has removed the key."""
+        self.presence.cloned[endpoint.id] = why = cloning(twins)
+        self.log.tell([("endpoint.cloned", EndpointCloned(endpoint=endpoint.id, twins=twins))])
+        _say.error("endpoint.cloned", why, endpoint=endpoint.id[:12])
+        return why
 
     # -- whether it serves --------------------------------------------------------------------------------
 

@@ -33,7 +33,8 @@ from caisey_server import certificate, http, websocket
 from caisey_server.home import Home
 from caisey_server.log import EmbeddedLog
 from caisey_server.projections import roster_of
-from caisey_server.relay import Relay, now_ms
+from caisey_server.reader import Reader
+from caisey_server.relay import Relay, cloning, now_ms
 from caisey_server.repair import life
 from caisey_server.requests import Life
 
@@ -178,6 +179,7 @@ async def _run(
     relay = Relay(home, key, log)
     ends: list[Callable[[], object]] = []
     try:
+        relay.presence.cloned = {each.endpoint: cloning(each.twins) for each in await log.ask(Reader.cloned)}
         relay.port = listening.getsockname()[1]
         scheme = "http" if listen.tls_cert is None else "https"
         origin = f"{scheme}://{_host(listen.host)}:{relay.port}"

@@ -19,7 +19,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from caisey_core import frames
 from caisey_core.errors import BadRecord
 from caisey_core.frames import DENIALS, Frame
-from caisey_core.kinds import BODY_LIMIT, HEAD_LIMIT
+from caisey_core.kinds import BODY_LIMIT, HEAD_LIMIT, Twin
 from caisey_core.logs import Teller
 from caisey_core.record import Record, parse
 from caisey_core.roster import Endpoint, Grant, Member
@@ -91,7 +91,12 @@ async def _log_in(relay: Relay, websocket: WebSocket) -> str | None:
         return None
     relay.welcomes(address)
     life, roster = relay.log.life, relay.directory.roster.log or ""
-    welcome = frames.Welcome(incarnation=life.incarnation, roster=roster, time=now_ms(), repairs=True)
+    standing = relay.directory.who(key)
+    cloned = relay.clones(standing) if standing is not None else ()
+    said = await relay.log.ask(Reader.last_said, key) if isinstance(standing, Member) else ""
+    welcome = frames.Welcome(
+        incarnation=life.incarnation, roster=roster, time=now_ms(), repairs=True, cloned=cloned, said=said
+    )
     await websocket.send_bytes(frames.encode(welcome))
     return key
 
@@ -127,7 +132,10 @@ class _Peer:
         if self._life != self._relay.log.life.incarnation:
             await self._websocket.close(1012, "restored")
             return
+        if isinstance(standing, Endpoint) and not await self._alone(standing):
+            return
         self._follower = Follower(self._relay.hub.source, self._key, standing, self._send, self._leave)
+        self._follower.address = self._address
         self._relay.hub.join(self._follower)
         self._arrived(role := _role(standing))
         if isinstance(standing, Endpoint):
@@ -159,6 +167,33 @@ class _Peer:
                     await self._websocket.close(*self._ended.result())
             except (TimeoutError, RuntimeError, OSError):
                 pass  # it is gone already, or takes nothing any more
+
+    async def _alone(self, endpoint: Endpoint) -> bool:
+        """Whether this is the only machine that uses an endpoint's key. If it is not, it is told so and let go."""
+        presence = self._relay.presence
+        why = presence.cloned.get(endpoint.id, "")
+        if not why and (before := await presence.older(endpoint.id)) is not None:
+            older, alive = before
+            mine = await self._who_are_you(endpoint)
+            why = self._relay.cloned(endpoint, (_twin(older.address, alive), _twin(self._address, mine)))
+            # What it has under way it may bring to an end, and say so.
+            older.post(_denied(0, denial("cloned", why)))
+        if not why:
+            return True
+        await self._websocket.send_bytes(frames.encode(_denied(0, denial("cloned", why))))
+        await self._websocket.close(1008, "cloned")
+        return False
+
+    async def _who_are_you(self, endpoint: Endpoint) -> frames.Alive | None:
+        """A newcomer's sign of life; whatever else it asks meanwhile is left unanswered."""
+        await self._websocket.send_bytes(frames.encode(frames.Probe(id=0, endpoint=endpoint.id)))
+        try:
+            async with asyncio.timeout(_LOGIN_SECONDS):
+                while not isinstance(said := frames.to_relay(await _receive(self._websocket)), frames.Alive):
+                    pass
+                return said
+        except (TimeoutError, BadRecord):
+            return None
 
     def _leave(self, code: int, reason: str) -> None:
         if not self._ended.done():
@@ -365,7 +400,8 @@ class _Peer:
         standing, roster = self._follower.standing, self._relay.directory.roster
         in_scope = isinstance(standing, Member) and admission.reads(roster, standing, "", frame.endpoint)
         code = self._relay.presence.ask(self._follower, frame) if in_scope else "away"
-        return _denied(frame.id, denial(code)) if code else None
+        why = self._relay.presence.cloned.get(frame.endpoint, "") if code == "cloned" else ""
+        return _denied(frame.id, denial(code, why)) if code else None
 
 
 def _role(standing: Standing) -> str:
@@ -409,6 +445,13 @@ def _offered(frame: frames.Repair, writer: str) -> Repair | Denial:
         if refused or records[0].log != frame.log:
             return refused or denial("malformed")
     return Repair(frame.log, frame.seq, frame.chain, entries, records, frame.checkpoints, writer)
+
+
+def _twin(address: str, alive: frames.Alive | None) -> Twin:
+    """A machine as it shows itself, clipped to what a record may hold."""
+    said = ("", "", "", "") if alive is None else (alive.host, alive.machine, alive.boot, alive.instance)
+    host, machine, boot, instance = (each[:64] for each in said)
+    return Twin(address=address, host=host, machine=machine, boot=boot, instance=instance)
 
 
 def _denied(id_: int, why: Denial) -> frames.Denied:

@@ -1,4 +1,4 @@
-"""Who belongs: `members`, `remove`."""
+"""Who belongs: `members`, `remove` (which takes endpoints as well)."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from caisey_cli.sanitize import inert
 
 if TYPE_CHECKING:
     from caisey_core.record import Record
-    from caisey_core.roster import Member, Roster
+    from caisey_core.roster import Endpoint, Member, Roster
 
 
 def register(app: typer.Typer) -> None:
@@ -74,7 +74,9 @@ def remove(
     member: Annotated[
         str,
         typer.Argument(
-            metavar="MEMBER", help="Name or id; 'caisey members' lists them.", autocompletion=completes("members")
+            metavar="MEMBER|ENDPOINT",
+            help="A member's name or id, or an endpoint's full name, client/name.",
+            autocompletion=completes("members"),
         ),
     ],
     reason: Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why; kept with the removal.")] = "",
@@ -82,7 +84,9 @@ def remove(
     home: HomeOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Remove a member: their connections end, and what they invited counts no more.
+    """Remove a member, and what they invited; or an endpoint.
+
+    Their connections end, and what their keys sign from then on counts no more.
 
     Example: caisey remove kim --reason "left the company"
     """
@@ -91,6 +95,9 @@ def remove(
 
     own = Home.of(home)
     key = own.key()
+    if "/" in member:
+        _retire(own, member, reason, yes=yes, json=json)
+        return
     if not yes:
         roster = current(own, key)
         by_admin(roster, key)
@@ -115,6 +122,51 @@ def remove(
         say(f"Void with them: {', '.join(inert(each) for each in void)}.")
     if len(roster.admins) == 1:
         say(f"{inert(roster.admins[0].name)} is the only admin now: letting members in needs the root key.")
+
+
+def _retire(own: Home, typed: str, reason: str, *, yes: bool, json: bool) -> None:
+    """Removes an endpoint."""
+    from caisey_cli import founding, resolve
+    from caisey_cli.governing import by_admin, current, govern, now_ms
+
+    key = own.key()
+
+    def meant(roster: Roster) -> Endpoint:
+        by_admin(roster, key)
+        return resolve.endpoint(roster, typed, roster.member(key.public))
+
+    if not yes:
+        name = inert(meant(current(own, key)).name)
+        _typed(
+            name, f"{name}: its agent's connection ends, and nothing is run there any more. What was recorded stays."
+        )
+    removed: list[Endpoint] = []
+
+    def make(roster: Roster) -> list[Record]:
+        removed[:] = [meant(roster)]
+        return founding.retire(roster, key, removed[0], reason, now_ms())
+
+    roster = govern(own, key, make)
+    one = removed[0]
+    if json:
+        told = {"id": one.id, "name": one.name, "invitations": [], "admins": [each.name for each in roster.admins]}
+        as_json("removed", told)
+        return
+    name, (client, short) = inert(one.name), inert(one.name).split("/", 1)
+    say(f"{name} is removed: the relay ends its connection, and nothing its key signs from now on counts.")
+    say("On the machine: caisey-agent uninstall --purge")
+    say(f"To let it in again, with a key of its own: caisey invite endpoint --client {client} --name {short}")
+
+
+def _typed(name: str, what: str) -> None:
+    """Asks for a name, on a terminal. Raises `UsageError` where nobody can be asked, or another one is typed."""
+    from caisey_core.errors import UsageError
+
+    if not sys.stdin.isatty():
+        raise UsageError(f"There is no terminal to ask on; {name} was not removed.", hint="Type it again with --yes.")
+    say(what)
+    if str(typer.prompt("Type the name to remove it", default="", show_default=False, err=True)).strip() != name:
+        raise UsageError(f"That is not the name; {name} was not removed.")
 
 
 def _sure(roster: Roster, typed: str) -> None:

@@ -11,6 +11,7 @@ from caisey_cli import shelf
 from caisey_cli.commands import HomeOption, JsonOption
 from caisey_cli.completions import completes
 from caisey_cli.output import as_json, data, say
+from caisey_cli.remembering import CLONED
 from caisey_cli.sanitize import inert
 from caisey_cli.shelf import Shelf, about
 
@@ -159,8 +160,10 @@ def endpoints(home: HomeOption = None, json: JsonOption = False) -> None:
     rows: list[dict[str, Any]] = []
     with shelf.every(home) as shelves:
         for at in shelves:
-            known = at.known()
-            rows += [_endpoint(each, [one for one in known if one.endpoint_id == each.id]) for each in at.scope()]
+            known, cloned = at.known(), at.journal.setting(CLONED).split()
+            for each in at.scope():
+                there = [one for one in known if one.endpoint_id == each.id]
+                rows.append(_endpoint(each, there) | {"cloned": each.id in cloned})
     if json:
         as_json("endpoints", {"endpoints": rows})
         return
@@ -168,7 +171,8 @@ def endpoints(home: HomeOption = None, json: JsonOption = False) -> None:
     for row in rows:
         when = f"last session {_when(row['last'])}" if row["last"] else "no session yet"
         still = f", {row['open']} open" if row["open"] else ""
-        data(f"{inert(str(row['name'])):<{width}}  {when}{still}")
+        twice = "; several machines use its key, nothing is run" if row["cloned"] else ""
+        data(f"{inert(str(row['name'])):<{width}}  {when}{still}{twice}")
     if not rows:
         say("No endpoint is in your scope yet. An admin types: caisey invite endpoint --client C --name N")
 

@@ -32,7 +32,7 @@ from caisey_core.kinds.actions import (
     Quorum,
     Verdict,
 )
-from caisey_core.kinds.audit import AdmissionRefused, AuditOpened, LoginRefused
+from caisey_core.kinds.audit import AdmissionRefused, AuditOpened, EndpointCloned, LoginRefused, Twin
 from caisey_core.kinds.machine import (
     Disk,
     EndpointObserved,
@@ -63,6 +63,7 @@ from caisey_core.kinds.workspace import (
     EndpointAdmitted,
     EndpointEnrolled,
     EndpointInvited,
+    EndpointRemoved,
     EndpointsInvited,
     InvitationRevoked,
     MemberAdded,
@@ -108,10 +109,12 @@ __all__ = [
     "DirectoryChanged",
     "Disk",
     "EndpointAdmitted",
+    "EndpointCloned",
     "EndpointEnrolled",
     "EndpointInvited",
     "EndpointObserved",
     "EndpointRef",
+    "EndpointRemoved",
     "EndpointsInvited",
     "Expectation",
     "Facts",
@@ -147,6 +150,7 @@ __all__ = [
     "SessionClosed",
     "SessionOpened",
     "Signer",
+    "Twin",
     "Verdict",
     "WorkspaceFounded",
 ]
@@ -220,6 +224,7 @@ KINDS: Final[dict[str, Kind]] = (
         _row("endpoints.invited", EndpointsInvited, _ROSTER),
         _row("invitation.revoked", InvitationRevoked, ("roster", "grant")),
         _row("member.removed", MemberRemoved, _ROSTER),
+        _row("endpoint.removed", EndpointRemoved, _ROSTER),
         _row("roster.renewed", RosterRenewed, _ROSTER),
     )
     | _kinds(
@@ -283,6 +288,7 @@ KINDS: Final[dict[str, Kind]] = (
         _row("audit.opened", AuditOpened),
         _row("login.refused", LoginRefused),
         _row("admission.refused", AdmissionRefused),
+        _row("endpoint.cloned", EndpointCloned),
     )
 )
 """Every kind this version knows, by name."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from caisey_core.kinds.words import Body
+from caisey_core.kinds.words import Body, Part
 
 
 class AuditOpened(Body, frozen=True):
@@ -35,3 +35,23 @@ class AdmissionRefused(Body, frozen=True):
     why: str
     count: int
     since: int
+
+
+class Twin(Part, frozen=True):
+    """One of several machines that use one key, as it shows itself. `machine`: a digest; empty where it says none."""
+
+    address: str
+    host: str
+    machine: str
+    boot: str
+    instance: str
+
+
+class EndpointCloned(Body, frozen=True):
+    """Two machines held connections with one endpoint's key at the same time, and both were alive.
+
+    `endpoint` is the digest of its admission; the one that was connected before stands first.
+    """
+
+    endpoint: str
+    twins: tuple[Twin, ...]

@@ -127,6 +127,16 @@ class MemberRemoved(Body, frozen=True):
     reason: str
 
 
+class EndpointRemoved(Body, frozen=True):
+    """A machine that belongs no more, by the digest of its admission: nothing is run there, and its key writes nothing.
+
+    What it has said stays.
+    """
+
+    id: str
+    reason: str
+
+
 class PolicyPublished(Body, frozen=True):
     """The policy that counts from here on: `text`, written in `format`, with ids in the place of names.
 

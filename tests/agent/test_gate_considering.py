@@ -14,6 +14,7 @@ from caisey_core.kinds import (
     Audience,
     Class,
     Decision,
+    EndpointRemoved,
     Limits,
     MemberRemoved,
     Quorum,
@@ -145,6 +146,15 @@ def _first(story: Story) -> Record:
     from caisey_core.record import parse
 
     return parse(story.book.entries[0].sealed)
+
+
+def test_a_machine_that_is_two_or_belongs_no_more() -> None:
+    story = Story()
+    action = story.propose()
+    assert code(consider(story, action, doubled=True)) == "cloned"
+    removed = EndpointRemoved(id=story.workspace.box.id, reason="")
+    story.workspace.say("sam", "endpoint.removed", removed, received=NOW + 99_000)
+    assert code(consider(story, action)) == "removed"
 
 
 @pytest.mark.parametrize("who", ["m-ana"])

@@ -131,6 +131,14 @@ async def test_a_proposal_that_was_never_acknowledged_is_unknown_and_kept(office
         assert len(journal.unsent()) == 1
 
 
+async def test_a_relay_that_is_there_and_gives_no_receipt_is_not_waited_for_for_ever(office: Office) -> None:
+    office.relay.deaf = {"action.proposed"}
+    said = "The relay is there, but has said nothing of what was sent"
+    await fails(office.at("ana", running("ls"), pace=HASTE), OutcomeUnknown, said)
+    with Journal.read(office.home("ana").database) as journal:
+        assert len(journal.unsent()) == 1
+
+
 async def test_what_an_earlier_process_could_not_send_is_offered_again(office: Office) -> None:
     await test_a_proposal_that_was_never_acknowledged_is_unknown_and_kept(office)
     office.relay.deaf = set()

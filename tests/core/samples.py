@@ -35,10 +35,12 @@ from caisey_core.kinds import (
     DirectoryChanged,
     Disk,
     EndpointAdmitted,
+    EndpointCloned,
     EndpointEnrolled,
     EndpointInvited,
     EndpointObserved,
     EndpointRef,
+    EndpointRemoved,
     EndpointsInvited,
     Expectation,
     Facts,
@@ -70,6 +72,7 @@ from caisey_core.kinds import (
     RosterRenewed,
     SessionClosed,
     SessionOpened,
+    Twin,
     Verdict,
     WorkspaceFounded,
 )
@@ -194,6 +197,14 @@ BODIES: dict[str, Body | bytes] = {
     ),
     "action.unknown": ActionUnknown(why="The agent ended while it ran."),
     "audit.opened": AuditOpened(workspace="SHA256:fingerprint", nonce="n"),
+    "endpoint.cloned": EndpointCloned(
+        endpoint="e0" * 32,
+        twins=(
+            Twin(address="192.0.2.7", host="web1", machine="4d" * 6, boot="b1", instance="1a" * 16),
+            Twin(address="192.0.2.9", host="web1", machine="", boot="b2", instance="1b" * 16),
+        ),
+    ),
+    "endpoint.removed": EndpointRemoved(id="e0" * 32, reason="its disk was cloned"),
     "login.refused": LoginRefused(
         address="192.0.2.7", key="SHA256:fingerprint", why="no such key in the roster", count=17, since=NOW
     ),

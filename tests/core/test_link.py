@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from caisey_core import frames
 from caisey_core.chain import Chain
+from caisey_core.deadlines import ANSWER_SECONDS, QUIET_SECONDS, STALLED_SECONDS
 from caisey_core.errors import BadRecord
 from caisey_core.frames import WIRE, Entry, Frame, Receipt
 from caisey_core.ids import LogId
@@ -448,6 +449,80 @@ def test_a_probe_is_answered_or_silent(ready: Relay) -> None:
     assert late == Rejected(one, "silent", "the endpoint's agent did not answer")
     assert ready.says(msgspec.structs.replace(ALIVE, id=one)) == [], "too late"
     assert ready.link.deadline() is None
+
+
+# -- silence --------------------------------------------------------------------------------------------------
+
+
+def test_a_relay_that_says_nothing_is_asked_once_and_given_up(ready: Relay) -> None:
+    caught = frames.encode(frames.CaughtUp(log=LOG, seq=0, cursor=""))
+    ready.link.received(frames.encode(frames.Welcome(incarnation=INCARNATION, roster="ab" * 32, time=NOW)), 100.0)
+    ready.hears()
+    ready.link.received(caught, 110.0)
+    assert ready.link.deadline() == 110.0 + QUIET_SECONDS
+    assert ready.link.tick(110.0 + QUIET_SECONDS - 0.1) == []
+    assert ready.hears() == []
+    asked = 110.0 + QUIET_SECONDS
+    assert ready.link.tick(asked) == []
+    (probe,) = ready.hears()
+    assert isinstance(probe, frames.Probe)
+    assert probe.endpoint == ""
+    assert ready.link.deadline() == asked + ANSWER_SECONDS
+    assert ready.link.tick(asked + ANSWER_SECONDS - 0.1) == []
+    assert ready.hears() == [], "once"
+    (given_up,) = ready.link.tick(asked + ANSWER_SECONDS)
+    assert isinstance(given_up, Broken)
+    assert (given_up.code, given_up.fatal) == ("silent", False)
+
+
+def test_a_relay_that_answers_is_believed_in_and_nobody_is_told(ready: Relay) -> None:
+    ready.link.received(frames.encode(frames.Welcome(incarnation=INCARNATION, roster="ab" * 32, time=NOW)), 0.0)
+    ready.hears()
+    ready.link.tick(QUIET_SECONDS)
+    (probe,) = ready.hears()
+    assert isinstance(probe, frames.Probe)
+    answer = frames.encode(frames.Denied(id=probe.id, code="away", why=""))
+    assert ready.link.received(answer, QUIET_SECONDS + 1) == []
+    assert ready.link.deadline() == 2 * QUIET_SECONDS + 1
+
+
+def test_after_a_sleep_it_is_asked_before_anything_else(ready: Relay) -> None:
+    """Ten minutes in which nothing ran here: one question, and an answer keeps the connection."""
+    ready.link.received(frames.encode(frames.Welcome(incarnation=INCARNATION, roster="ab" * 32, time=NOW)), 0.0)
+    ready.hears()
+    assert ready.link.tick(600.0) == []
+    assert len(ready.hears()) == 1
+    assert ready.link.tick(600.0 + ANSWER_SECONDS / 2) == []
+
+
+def test_what_gets_no_receipt_while_the_relay_lives_is_sent_again(ready: Relay) -> None:
+    welcome = frames.encode(frames.Welcome(incarnation=INCARNATION, roster="ab" * 32, time=NOW))
+    caught = frames.encode(frames.CaughtUp(log=LOG, seq=0, cursor=""))
+    ready.link.received(welcome, 0.0)
+    ready.hears()
+    id_ = ready.link.append(LOG, [BOOK.entries[0].sealed])
+    ready.link.received(caught, 5.0)
+    for now in range(10, 65, 5):
+        ready.link.received(caught, float(now))
+        assert ready.link.tick(float(now)) == []
+    (stalled,) = ready.link.tick(5.0 + STALLED_SECONDS)
+    assert isinstance(stalled, Broken)
+    assert (stalled.code, stalled.fatal) == ("stalled", False)
+    ready.link.disconnected()
+    assert ready.link.deadline() is None
+    ready.connect(100.0)
+    again = [frames.to_relay(data) for data in ready.link.outgoing()]
+    assert [each.id for each in again if isinstance(each, frames.Append)] == [id_]
+
+
+def test_receipts_that_come_slowly_are_no_stall(ready: Relay) -> None:
+    ready.link.received(frames.encode(frames.Welcome(incarnation=INCARNATION, roster="ab" * 32, time=NOW)), 0.0)
+    ids = [ready.link.append(LOG, [entry.sealed]) for entry in BOOK.entries[:3]]
+    for number, (id_, entry) in enumerate(zip(ids, BOOK.entries, strict=False), start=1):
+        now = number * (STALLED_SECONDS - 1)
+        receipts = ((parse(entry.sealed).digest, entry.receipt),)
+        ready.link.received(frames.encode(frames.Appended(id=id_, log=LOG, receipts=receipts)), now)
+        assert not any(isinstance(each, Broken) and each.code == "stalled" for each in ready.link.tick(now + 1))
 
 
 def test_an_answer_nobody_asked_for_is_nothing(ready: Relay) -> None:

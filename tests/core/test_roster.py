@@ -21,6 +21,7 @@ from caisey_core.kinds import (
     EndpointAdmitted,
     EndpointEnrolled,
     EndpointInvited,
+    EndpointRemoved,
     EndpointsInvited,
     InvitationRevoked,
     MemberAdded,
@@ -111,6 +112,7 @@ BODIES: dict[str, Body] = {
     "change.denied": ChangeDenied(card="", reason=""),
     "invitation.revoked": InvitationRevoked(reason=""),
     "member.removed": MemberRemoved(id="m-bob", reason=""),
+    "endpoint.removed": EndpointRemoved(id=ZERO, reason=""),
     "roster.renewed": RosterRenewed(expires=NOW + 48 * HOUR),
 }
 
@@ -151,6 +153,18 @@ def test_a_removed_admin_governs_no_more() -> None:
     workspace = Workspace.staffed()
     workspace.say("root", "member.removed", MemberRemoved(id="m-sam", reason="left"))
     refused(workspace, workspace.write("sam", "roster.renewed", BODIES["roster.renewed"]), "not signed by an admin")
+
+
+def test_a_removed_endpoint_leaves_its_name_and_never_its_key() -> None:
+    workspace = Workspace.staffed()
+    box = workspace.box
+    (id_,) = (each for each in workspace.roster.endpoints if each == box.id)
+    workspace.say("sam", "endpoint.removed", EndpointRemoved(id=box.id, reason="cloned"))
+    assert workspace.roster.endpoints[id_].removed is not None
+    assert workspace.roster.endpoint(box.key) is not None, "what it said before is still judged by it"
+    assert workspace.roster.named("c-acme", "box") is None
+    again = workspace.write("sam", "endpoint.removed", EndpointRemoved(id=box.id, reason=""))
+    refused(workspace, again, "does not belong")
 
 
 def test_what_is_of_a_session_does_not_belong() -> None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+import signal
 import time
 from pathlib import Path
 
 import pytest
 
 from tests.e2e import journals
+from tests.e2e.running import Running
 from tests.e2e.world import World, until
 
 READING: tuple[list[str], ...] = (
@@ -73,3 +75,27 @@ def test_a_note_written_on_a_plane_is_not_lost(world: World, tmp_path: Path) -> 
     (log, *_) = journals.sessions(world)
     until(lambda: journals.agree(world, log))
     assert "intact" in world.ok("ana", "verify", "last")
+
+
+@pytest.mark.long
+def test_a_relay_that_is_half_open_is_given_up_and_found_again(world: World) -> None:
+    """Stopped, it takes what is sent and says nothing: sockets stay open, and only a deadline tells."""
+    canary = world.path / "canary"
+    slow = f"echo once >> {canary}; for i in $(seq 50); do echo line $i; sleep 0.8; done"
+    running = Running(world, "run", "box", "-c", slow)
+    world.approve("sam", running.code)
+    until(lambda: running.lines() > 2)
+    assert world.relay is not None
+    assert world.agent is not None
+    agent = world.agent
+    world.relay.process.send_signal(signal.SIGSTOP)
+    until(lambda: "The relay says nothing, even when asked" in agent.said, seconds=60, why=agent.said)
+    until(lambda: "The relay says nothing, even when asked" in running.said, seconds=60, why=running.said)
+    world.relay.process.send_signal(signal.SIGCONT)
+    assert running.wait(90) == 0, running.said
+    assert b"".join(running.stdout) == b"".join(b"line %d\n" % number for number in range(1, 51))
+    assert canary.read_text() == "once\n"
+    assert "machines use" not in agent.said, "a connection of its own that it had lost is not another machine"
+    world.ok("ana", "close", "--outcome", "resolved", "--unverified", "a test")
+    (log, *_) = journals.sessions(world)
+    until(lambda: journals.agree(world, log))

@@ -4,11 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import re
+import subprocess
+import time
 from pathlib import Path
 
+import pytest
+
+from caisey_core.journal import Journal
+from caisey_core.kinds import ActionFinished
+from caisey_core.record import parse
 from tests.e2e import journals
 from tests.e2e.running import Running, console
-from tests.e2e.world import World, until
+from tests.e2e.world import BIN, World, until
 
 MIB = 1 << 20
 HOSTILE = (
@@ -99,3 +106,42 @@ def test_a_hundred_megabytes_are_cut_and_cost_no_memory(world: World) -> None:
     assert "16777216 of 100000000 bytes" in shown
     assert digest[:12] in running.said + shown, "the digest of all there was is not shown"
     assert len(shown) < MIB, f"{len(shown)} characters for one line of zeros"
+
+
+@pytest.mark.long
+@pytest.mark.timeout(600)
+def test_a_gigabyte_that_is_kept_passes_with_fixed_memory(world: World) -> None:
+    """All of it is kept, in three journals; what is held in memory on the way is the same as for a hundred bytes."""
+    assert world.relay is not None
+    assert world.agent is not None
+    programs = {"relay": world.relay.process.pid, "agent": world.agent.process.pid}
+    before = {name: _peak(pid) for name, pid in programs.items()}
+    words = ["run", "box", "--max-output", "1000000000", "--", "head", "-c", "1000000000", "/dev/zero"]
+    with subprocess.Popen(
+        [BIN / "caisey", *words],
+        env=world.environment | {"CAISEY_HOME": world.home("ana")},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+    ) as running:
+        own = 0
+        while running.poll() is None:
+            own = max(own, _peak(running.pid))
+            time.sleep(0.05)  # a look at its memory
+        assert running.returncode == 0, running.stderr and running.stderr.read().decode()
+    peaks = {name: _peak(pid) for name, pid in programs.items()} | {"caisey": own}
+    print({name: f"{peak / MIB:.0f} MiB" for name, peak in peaks.items()}, f"before: {before}")  # noqa: T201
+    assert peaks["relay"] < before["relay"] + 64 * MIB, peaks
+    assert peaks["agent"] < before["agent"] + 64 * MIB, peaks
+    assert peaks["caisey"] < 200 * MIB, peaks
+    (log, *_) = journals.sessions(world)
+    with Journal.read(Path(world.home("relay")) / "journal.db") as journal:
+        said = [parse(entry.sealed) for entry in journal.entries(log, output=False)]
+    finished = next(record.body for record in said if record.head.kind == "action.finished")
+    assert isinstance(finished, ActionFinished)
+    assert (finished.kept_bytes, finished.truncated) == (1_000_000_000, False)
+    # An agent that starts again reads it from its journal, and needs no more memory for that.
+    world.agent.stop()
+    again = world.start_agent()
+    world.ok("ana", "run", "box", "--", "uname")
+    assert _peak(again.process.pid) < before["agent"] + 64 * MIB

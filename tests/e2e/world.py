@@ -20,6 +20,7 @@ from tests import warm
 T = TypeVar("T")
 PATIENCE = 20.0
 BIN = Path(sys.executable).parent
+OTHER_MACHINE = Path(__file__).with_name("other_machine.py")
 OFF_CLOCK = Path(__file__).with_name("off_clock.py")
 
 
@@ -106,15 +107,20 @@ class World:
         self.port = int(ready.read_text().strip().rpartition(":")[2])
         return self.relay
 
-    def start_agent(self, name: str = "agent", *, clock_off: int = 0) -> Program:
-        """Starts an agent and waits until it has reached the relay. `clock_off`: seconds its clock is wrong."""
+    def start_agent(self, name: str = "agent", *, clock_off: int = 0, machine: str = "", wait: bool = True) -> Program:
+        """Starts an agent and waits until it has reached the relay. `clock_off`: seconds its clock is wrong; `machine`:
+        another one than this, by name.
+        """
         ready = self.path / f"{name}.ready"
         ready.unlink(missing_ok=True)
         program = ["caisey-agent"]
+        if machine:
+            program = [sys.executable, str(OTHER_MACHINE), machine]
         if clock_off:
             program = [sys.executable, str(OFF_CLOCK), "caisey-agent", str(clock_off)]
         started = self._start(name, [*program, "run", "-v", "--home", self.home(name), "--ready-file", str(ready)])
-        until(lambda: ready.exists() or self._dead(started), why="the agent is not ready")
+        if wait:
+            until(lambda: ready.exists() or self._dead(started), why="the agent is not ready")
         if name == "agent":
             self.agent = started
         return started
@@ -191,6 +197,10 @@ class World:
     def off_clock(self, program: str, seconds: int, *words: str) -> subprocess.CompletedProcess[str]:
         """The same on a machine whose clock is so many seconds wrong."""
         return self.finished([sys.executable, str(OFF_CLOCK), program, str(seconds), *words])
+
+    def other_machine(self, name: str, *words: str) -> subprocess.CompletedProcess[str]:
+        """`caisey-agent` on another machine."""
+        return self.finished([sys.executable, str(OTHER_MACHINE), name, *words])
 
     def finished(self, words: Sequence[str], **environment: str) -> subprocess.CompletedProcess[str]:
         """Whatever is to be run, to its end."""

@@ -58,6 +58,7 @@ class HostileRelay:
                 case frames.FollowAll():
                     self._socket = socket
                     await self.show(self.stage.roster_log, self.stage.roster.entries)
+                    await socket.send(frames.encode(frames.CaughtUp(log="", seq=0, cursor="")))
                     await socket.send(frames.encode(frames.Probe(id=7, endpoint="")))
                 case frames.Append() as append:
                     await self._appended(append)

@@ -52,7 +52,7 @@ def tables(engine: Engine) -> dict[str, list[Any]]:
     connection = engine.sequencer.journal.connection
     return {
         table: sorted(connection.execute(f"SELECT * FROM {table}").fetchall())  # noqa: S608
-        for table in ("endpoints", "sessions", "holds")
+        for table in ("endpoints", "sessions", "holds", "said")
     }
 
 

@@ -1,0 +1,109 @@
+"""A journal that cannot be written, in each of the three programs: what it stops, and that it goes on by itself.
+
+The limit on a file's size, set from outside on the running program, is what a full disk is to it.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import resource
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from tests.e2e import journals
+from tests.e2e.running import Running
+from tests.e2e.world import World, until
+
+ROOM = 8192
+"""No further page of a journal fits into that; what a program has to say does."""
+
+
+@contextmanager
+def full(pid: int) -> Iterator[None]:
+    """The disk is full for a process; there is room again afterwards."""
+    before = resource.prlimit(pid, resource.RLIMIT_FSIZE, (ROOM, resource.RLIM_INFINITY))
+    try:
+        yield
+    finally:
+        resource.prlimit(pid, resource.RLIMIT_FSIZE, before)
+
+
+def health(world: World) -> tuple[int, str]:
+    """Status and reason of the relay's word about itself."""
+    try:
+        with urllib.request.urlopen(f"{world.origin}/v1/health", timeout=10) as answer:  # noqa: S310  (loopback)
+            return answer.status, json.load(answer)["why"]
+    except urllib.error.HTTPError as error:
+        return error.code, json.load(error)["why"]
+
+
+def test_an_endpoint_that_cannot_record_stops_what_runs_and_says_so(world: World) -> None:
+    canary, pid = world.path / "canary", world.path / "pid"
+    # An agent that has to append to its log of changes, as any that has run for a while.
+    world.ok("ana", "run", "box", "--", "seq", "5000")
+    talks = f"echo $$ > {pid}; echo once >> {canary}; while :; do echo more; sleep 0.05; done"
+    running = Running(world, "run", "box", "-c", talks)
+    world.approve("sam", running.code)
+    child = until(lambda: pid.exists() and pid.read_text().strip())
+    (log, *_) = journals.sessions(world)
+    assert world.agent is not None
+    with full(world.agent.process.pid):
+        until(lambda: not Path(f"/proc/{child}").exists(), why="it runs on, unrecorded")
+        refused = world.caisey("ana", "run", "box", "--", "touch", str(canary))
+        assert refused.returncode == 252, refused.stderr
+        said = r"ACME/box runs nothing, for it cannot record\. The journal .* cannot be used: .*\. Nothing was done\."
+        assert re.search(said, refused.stderr), refused.stderr
+        assert world.agent.process.poll() is None
+    assert running.wait() == 253, running.said
+    assert "action.unknown" in journals.kinds(world, log)
+    assert canary.read_text() == "once\n"
+    until(lambda: world.caisey("ana", "run", "box", "--", "uname").returncode == 0, why=world.agent.said)
+    until(lambda: journals.heads(world, log, "agent") == journals.heads(world, log, "relay"))
+
+
+def test_a_relay_that_cannot_write_gives_no_receipt_reads_on_and_goes_on(world: World) -> None:
+    world.ok("ana", "run", "box", "--", "seq", "5000")
+    slow = "for i in $(seq 200); do echo line $i; sleep 0.02; done"
+    running = Running(world, "run", "box", "-c", f"echo x >> {world.path}/x; {slow}")
+    world.approve("sam", running.code)
+    until(lambda: running.lines() > 20)
+    (log, *_) = journals.sessions(world)
+    assert world.relay is not None
+    with full(world.relay.process.pid):
+        refused = world.caisey("ana", "note", "there is no room for this")
+        assert refused.returncode == 251, refused.stderr
+        assert re.search(r"the relay cannot write its journal.*Nothing was done\.", refused.stderr), refused.stderr
+        assert health(world) == (503, "the relay cannot write its journal")
+        count = len(journals.heads(world, log, "relay"))
+        # Reading goes on: whoever comes gets all there is.
+        assert world.caisey("sam", "approvals").returncode == 0
+        kept = until(lambda: len(journals.heads(world, log, "ana")) >= count and count)
+        assert len(journals.heads(world, log, "relay")) == kept
+    until(lambda: health(world) == (200, ""), why=world.relay.said)
+    assert running.wait() == 0, running.said
+    assert b"".join(running.stdout) == b"".join(b"line %d\n" % number for number in range(1, 201))
+    world.ok("ana", "close", "--outcome", "resolved", "--unverified", "a test")
+    until(lambda: journals.agree(world, log))
+    until(lambda: "intact" in world.ok("ana", "verify", "last"))
+
+
+def test_a_technician_without_room_is_told_and_nothing_is_lost(world: World) -> None:
+    canary = world.path / "canary"
+    world.ok("ana", "run", "box", "--", "seq", "5000")
+    slow = f"for i in $(seq 100); do echo line $i; sleep 0.02; done; echo once >> {canary}"
+    running = Running(world, "run", "box", "-c", slow)
+    world.approve("sam", running.code)
+    until(lambda: running.lines() > 5)
+    (log, *_) = journals.sessions(world)
+    resource.prlimit(running.process.pid, resource.RLIMIT_FSIZE, (ROOM, resource.RLIM_INFINITY))
+    assert running.wait() == 254, running.said
+    assert re.search(r"journal\.db cannot be used: .* may run on: relay and endpoint keep its record\.", running.said)
+    until(lambda: "action.finished" in journals.kinds(world, log, "relay"))
+    world.ok("ana", "close", "--outcome", "resolved", "--unverified", "a test")
+    until(lambda: journals.agree(world, log))
+    assert journals.output(world, log) == b"".join(b"line %d\n" % number for number in range(1, 101))
+    assert canary.read_text() == "once\n"
