@@ -117,6 +117,9 @@ class Desk:
             return
         self.front.say("Waiting for the endpoint to show itself ...")
         if not await self.controller.observed(log, observing - _SAY_AFTER):
+            endpoint = self.controller.endpoint(log)
+            # It may say itself why it shows nothing: that it cannot record, or that it is two.
+            await self.line.alive(endpoint.id, endpoint.name)
             raise Unreachable(
                 f"The endpoint has not shown itself within {observing:.0f} s; nothing was proposed. "
                 f"Session {session_code(log)} stays open.",
