@@ -143,9 +143,9 @@ class Roster:
     """Changes that an admin has signed and another one has to approve, by digest, whatever they have come to."""
     about: dict[Digest, str] = field(default_factory=dict)
     """Records that speak of one client, by digest: its id. Who does not serve it need not have their bodies."""
-    keyed: dict[str, Endpoint] = field(default_factory=dict, repr=False)
-    """Endpoints by key, and by name in small letters below: a large fleet is not gone through for each newcomer."""
-    called: dict[str, Endpoint] = field(default_factory=dict, repr=False)
+    keyed: dict[str, Digest] = field(default_factory=dict, repr=False)
+    """Endpoints' ids by key, and below by name in small letters: a fleet is not gone through for each newcomer."""
+    called: dict[str, Digest] = field(default_factory=dict, repr=False)
 
     def copy(self) -> Roster:
         """Another one that stands where this one does; what it takes does not change this one."""
@@ -186,7 +186,8 @@ class Roster:
 
     def endpoint(self, key: str) -> Endpoint | None:
         """The endpoint that holds a key."""
-        return self.keyed.get(key)
+        id_ = self.keyed.get(key)
+        return None if id_ is None else self.endpoints[id_]
 
     def grant(self, key: str) -> Grant | None:
         """The grant of a one-use key."""
@@ -389,13 +390,14 @@ class Roster:
         full = f"{self.clients.get(client, client)}/{name}"
         if self.endpoint(key) or self.member(key) or self.named(client, name):
             raise BadRecord(f"The endpoint {full} belongs already.")
-        placed = Endpoint(digest, key, client, full)
-        self.endpoints[digest] = self.keyed[key] = self.called[full.casefold()] = placed
+        self.endpoints[digest] = Endpoint(digest, key, client, full)
+        self.keyed[key] = self.called[full.casefold()] = digest
         self.about[digest] = client
 
     def named(self, client: str, name: str) -> Endpoint | None:
         """The endpoint of a client (by id) that has a name, letters' case aside."""
-        return self.called.get(f"{self.clients.get(client, client)}/{name}".casefold())
+        id_ = self.called.get(f"{self.clients.get(client, client)}/{name}".casefold())
+        return None if id_ is None else self.endpoints[id_]
 
 
 def beyond(admin: Member, body: object) -> str:
