@@ -19,7 +19,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from caisey_agent import reaper, runner
-from caisey_agent.runner import Chunk, Command, Ended, Run, start
+from caisey_agent.runner import PIPE_BYTES, Chunk, Command, Ended, Run, start
 from caisey_agent.tally import Tally
 
 PATH = "/usr/local/bin:/usr/bin:/bin"
@@ -171,7 +171,7 @@ async def test_output_of_exactly_the_limit_is_not_truncated() -> None:
 
 MEMORY = """
 import asyncio, json, resource, sys
-from caisey_agent.runner import Command, start
+from caisey_agent.runner import PIPE_BYTES, Command, start
 
 async def main():
     env = {"PATH": "/usr/bin:/bin"}
@@ -214,7 +214,7 @@ async def test_a_consumer_that_stops_reading_pauses_the_command(tmp_path: Path) 
         pid = run.pid
         blocked = Path(f"/proc/{pid}/wchan")
         await until(lambda: counter.exists() and "pipe" in blocked.read_text())
-        assert int(counter.read_text() or 0) <= 65536
+        assert int(counter.read_text() or 0) <= PIPE_BYTES
         total = sum([len(chunk.data) async for chunk in run])
     assert (total, run.ended.exit) == (4_000_000, 0)
 
@@ -350,7 +350,7 @@ async def test_time_is_up_though_nobody_reads() -> None:
         await until(lambda: not alive(pid))
         total = sum([len(chunk.data) async for chunk in run])
     assert (run.ended.how, run.ended.signal) == ("timed_out", signal.SIGTERM)
-    assert 0 < total <= 65536
+    assert 0 < total <= PIPE_BYTES
 
 
 async def test_cancelling_ends_the_tree_and_keeps_what_was_written(tmp_path: Path) -> None:
@@ -415,7 +415,7 @@ async def test_a_holder_of_the_pipe_outside_the_tree_delays_nothing() -> None:
 
 AGENT = """
 import asyncio, sys
-from caisey_agent.runner import Command, start
+from caisey_agent.runner import PIPE_BYTES, Command, start
 
 async def main():
     argv = ("sh", "-c", sys.argv[1], "sh", *sys.argv[2:])
