@@ -18,7 +18,7 @@ from caisey_core import chain
 from caisey_core.frames import Entry, Receipt
 from caisey_core.journal import Journal
 from caisey_core.kinds import EndpointRef, Namespace, NoteAdded, SessionOpened
-from caisey_core.record import Head, Record, Writer, canonical, parse
+from caisey_core.record import Head, Once, Record, Writer, canonical, parse
 from caisey_core.signing import SigningKey, verify
 from tests.cli.story import Story
 
@@ -109,8 +109,9 @@ def export() -> None:
         def ours() -> None:
             with Journal.read(path) as kept:
                 entries = kept.entries(log)
-                report = examine(entries, story.checkpoints, roster)
-                written = note.write_note(Transcript.of(entries, roster, ""), report, UTC)
+                read = Once()
+                transcript = Transcript.of(entries, roster, "", read)
+                written = note.write_note(transcript, examine(entries, story.checkpoints, roster, read), UTC)
                 assert "session" in note.text(written)
 
         decode = msgspec.json.Decoder(Head).decode
