@@ -3,6 +3,8 @@
 MAKEFLAGS += --no-print-directory
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
+# Where it is set, each of the thousand programs that the tests start would compile every module anew.
+unexport PYTHONDONTWRITEBYTECODE
 
 # The interpreter .venv is made with; without one, the first that works (see the recipe below).
 PYTHON ?=

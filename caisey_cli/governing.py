@@ -120,6 +120,7 @@ class _Governing:
         self._at, self._link, self._make = at, link, make
         self._expected, self._wanted, self._request, self._tries = "", "", 0, 0
         self._conflict = self._done = False
+        self._known = self._end()
 
     def take(self, event: Event) -> bool:
         """Whether it is done."""
@@ -131,6 +132,7 @@ class _Governing:
                 return False
         match event:
             case Ready(roster=log):
+                self._known = self._end()
                 self._link.follow(log)
             case Received(records=records):
                 for record, receipt in records:
@@ -156,13 +158,24 @@ class _Governing:
         return self._done
 
     def _is_the_kept_one(self) -> None:
-        """Raises `RecordError` where the relay's roster is not at least the one this home knows."""
+        """Raises `RecordError` where the relay's roster is not at least the one this home knew when it asked for it.
+
+        By now another terminal of this home may have kept more than was asked for.
+        """
         if self._kept is None:
             return
-        length, read = self._kept.journal.length(self._kept.log), self.reading.log
-        known = self._kept.journal.chain_at(self._kept.log, length)
+        displaced = self._mender is not None and self._mender.outcome.displaced.get(self._kept.log)
+        length, known = self._end() if displaced else self._known
+        read = self.reading.log
         if length and (length > len(read) or known != (read[length - 1][1].incarnation, read[length - 1][1].chain)):
             raise other_history(Restored(self._kept.log, "", len(read)))
+
+    def _end(self) -> tuple[int, tuple[str, str] | None]:
+        """How many records of the roster this home keeps, and the incarnation and chain at the last."""
+        if self._kept is None:
+            return 0, None
+        length = self._kept.journal.length(self._kept.log)
+        return length, self._kept.journal.chain_at(self._kept.log, length)
 
     def _say(self) -> bool:
         """Sends the change as it follows now; whether there is none to send."""
