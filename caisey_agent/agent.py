@@ -145,6 +145,8 @@ class Agent:
         self._offer()
         for log in reversed(self._journal.logs("session.opened", without="session.closed")):
             self._room(log)
+        for log in self._journal.proposed_late():
+            self._room(log)
 
     def _govern(self) -> None:
         for record, receipt in self._kept(self._roster_log):
