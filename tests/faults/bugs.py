@@ -120,16 +120,12 @@ def lose_a_wake_up() -> None:
         while True:
             await self._wake.wait()
             await self._answer()
-            while self._due:
-                line = next(iter(self._due))
-                del self._due[line]
-                out = await line.next(self._source, self.standing)
-                if out:
-                    self._due[line] = None
-                for frame in out:
-                    await self._send(caisey_core.frames.encode(frame))
-                await self._answer()
-            await asyncio.sleep(0)
+            due, self._due = list(self._due), {}
+            for line in due:
+                while out := await line.next(self._source, self.standing):
+                    for frame in out:
+                        await self._send(caisey_core.frames.encode(frame))
+            await self._answer()
             self._wake.clear()
 
     Follower.run = run  # type: ignore[method-assign]

@@ -59,6 +59,7 @@ def violations(world: World) -> list[str]:
                 found += list(_unsent(log, journals))
         found += list(_published(world, journals))
         found += list(_executions(world, journals[RELAY]))
+        found += list(_answered(world))
         found += list(_shown(world))
     return list(dict.fromkeys(found))
 
@@ -221,6 +222,17 @@ def _output(world: World, session: Session, output: dict[tuple[str, str], bytear
                 yield f"{'twice' if longer else 'truth'}: {job}'s recorded {stream} is not what it wrote"
             elif action.finished is not None and recorded != made:
                 yield f"receipts: {job}'s {stream} has {len(recorded)} of {len(made)} bytes on record, and is finished"
+
+
+def _answered(world: World) -> Iterator[str]:
+    """What whoever typed a command was told of it."""
+    for typed in world.typed:
+        starts = [each for each in world.machine.starts if typed.what == f"run {each.job}"]
+        end = typed.became.removeprefix("end: ")
+        if starts and end in {"Withdrawn", "Denied", "TurnedDown", "Expired"}:
+            yield f"truth: the technician was told {end} of {typed.what}, and it was started"
+        if not starts and end == "Finished":
+            yield f"truth: the technician was told {end} of {typed.what}, and it was never started"
 
 
 def _shown(world: World) -> Iterator[str]:

@@ -110,12 +110,23 @@ def plan(seed: int) -> Plan:
     jobs = []
     for number in range(chance.choice((1, 1, 1, 2))):
         risk = chance.choice(("observe", "confirm", "quorum"))
-        strike = round(10 ** chance.uniform(-1.5, 0.5), 3) if chance.random() < 0.25 else None
+        strike = round(10 ** chance.uniform(-1.5, 0.5), 3) if chance.random() < 0.3 else None
         name = f"job-{number + 1}"
         jobs.append(Job(name, (*_WORDS[risk], f"/srv/{name}" if risk == "quorum" else name), strike))
     answer = chance.choices(("yes", "no", "never"), (90, 8, 2))[0]
-    faults = tuple(_fault(chance) for _ in range(chance.choice((1, 1, 2, 2, 3))))
-    return Plan(seed, tuple(jobs), answer, round(chance.uniform(0.5, 20.0), 3), faults)
+    faults = [_fault(chance) for _ in range(chance.choice((1, 2, 2, 3, 3, 4)))]
+    strikes = [job.strike for job in jobs if job.strike is not None]
+    if strikes and chance.random() < 0.75:
+        faults.append(_away(chance, strikes[0]))
+    return Plan(seed, tuple(jobs), answer, round(chance.uniform(0.5, 20.0), 3), tuple(faults))
+
+
+def _away(chance: random.Random, strike: float) -> Fault:
+    """An agent that is not there when the technician takes something back, and finds that with what it was to do."""
+    what = chance.choice(("stop", "stop", "stop", "sleep", "half-open"))
+    step = chance.choice(("propose", "hold", "hold", "decide"))
+    seconds = round(min(90.0, strike * chance.uniform(1.2, 4.0) + chance.uniform(0.0, 15.0)), 2)
+    return Fault(what, AGENT, step, _by(step, chance), "after", 1, 0.0, seconds, ("up", "down"), 1)
 
 
 def _fault(chance: random.Random) -> Fault:
