@@ -294,7 +294,7 @@ class Room:
         """Runs it, unless it was taken back behind the answer that allowed it and that is known here by now."""
         now = self.session.actions.get(action.digest, action)
         if now.step.over:
-            _log.info("action %s is %s and does not start", action.digest[:12], now.step)
+            _say.info("action.not_started", f"it is {now.step}", session=self.log, action=action.digest)
         elif self.session.closing is not None:
             why = "The session was closed before it started."
             self._write("action.refused", ActionRefused(code="closed", why=why), {"action": str(action.digest)})
