@@ -20,7 +20,10 @@ KNOWN_SEEDS = (1, 2, 3)
 def runs(what: str) -> Iterator[tuple[str, Plan]]:
     """`known`: what once went wrong; `FIRST-LAST`: those seeds."""
     if what == "known":
-        yield from ((name, replace(each, seed=seed)) for name, each in KNOWN.items() for seed in KNOWN_SEEDS)
+        for name, each in KNOWN.items():
+            # One that was written down as it was found keeps its own dice.
+            seeds = KNOWN_SEEDS if each.seed == KNOWN_SEEDS[0] else (each.seed,)
+            yield from ((name, replace(each, seed=seed)) for seed in seeds)
     else:
         first, last = (int(each) for each in what.split("-"))
         yield from ((str(seed), plan(seed)) for seed in range(first, last + 1))
