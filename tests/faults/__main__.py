@@ -26,6 +26,7 @@ class Tally:
     broken: dict[str, list[int]] = field(default_factory=lambda: defaultdict(list))
     bad: list[tuple[int, str]] = field(default_factory=list)
     seconds: float = 0.0
+    skipped: Counter[str] = field(default_factory=Counter)
 
     def take(self, told: dict[str, Any]) -> None:
         """One run's outcome, as a worker tells it."""
@@ -77,6 +78,28 @@ def _lines(started: Sequence[subprocess.Popen[str]]) -> Iterator[dict[str, Any]]
                 yield json.loads(line)
 
 
+def _real(count: int, first: int) -> Tally:
+    """Runs with real processes, one at a time on each of two workspaces."""
+    tally, each = Tally(), max(1, count // 2)
+    words = [sys.executable, "-m", "tests.faults.processes"]
+    started = [
+        subprocess.Popen([*words, str(first + number), "2", str(each)], stdout=subprocess.PIPE, text=True)
+        for number in range(min(2, count))
+    ]
+    try:
+        for told in _lines(started):
+            tally.take(told)
+            tally.skipped.update(told["skipped"])
+    finally:
+        for process in started:
+            if process.poll() is None:
+                process.terminate()
+            process.wait()
+            if process.stdout is not None:
+                process.stdout.close()
+    return tally
+
+
 def _matrix(first: int, seconds: float, count: int) -> Tally:
     tally = Tally()
     for told in _workers(first, seconds, count):
@@ -84,16 +107,24 @@ def _matrix(first: int, seconds: float, count: int) -> Tally:
     return tally
 
 
-def _table(tally: Tally) -> str:
+def _table(tally: Tally, faults: Sequence[str]) -> str:
     width = max(len(each) for each in FAULTS) + 1
     lines = [" " * width + "".join(f"{step:>9}" for step in STEPS) + "".join(f"{host:>12}" for host in HOSTS)]
     lines += [
         f"{what:<{width}}"
         + "".join(f"{tally.struck[what, step]:>9}" for step in STEPS)
         + "".join(f"{tally.hosts[what, host]:>12}" for host in HOSTS)
-        for what in FAULTS
+        for what in faults
     ]
     return "\n".join(lines)
+
+
+def _said(tally: Tally) -> bool:
+    """Says what does not hold; whether there is anything."""
+    print(f"{len(tally.bad)} violations in {len({seed for seed, _ in tally.bad})} runs\n", flush=True)
+    for seed, violation in tally.bad[:20]:
+        print(f"  seed {seed}: {violation}")
+    return bool(tally.bad)
 
 
 def _hunt(names: Sequence[str], seconds: float, first: int, count: int) -> bool:
@@ -150,7 +181,10 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=60.0, help="of runs, and for each planted bug at the most")
     parser.add_argument("--first", type=int, default=0, help="the first seed")
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
-    parser.add_argument("--no-bugs", action="store_true", help="the matrix alone")
+    parser.add_argument("--real", type=int, default=24, metavar="N", help="runs with real processes")
+    parser.add_argument("--no-real", action="store_true", help="none of these")
+    parser.add_argument("--no-matrix", action="store_true", help="none in memory")
+    parser.add_argument("--no-bugs", action="store_true", help="no planted bugs")
     parser.add_argument("--bugs-only", action="store_true", help="the planted bugs alone")
     asked = parser.parse_args()
     if asked.seed is not None:
@@ -162,17 +196,24 @@ def main() -> int:
             )
         return _replay(asked.seed, (asked.bug or [""])[0])
     failed = False
-    if not (asked.bugs_only or asked.bug):
+    if not (asked.no_real or asked.bugs_only or asked.bug):
+        from tests.faults.processes.plan import FAULTS as REAL
+
+        began = time.monotonic()
+        tally = _real(asked.real, asked.first)
+        print(_table(tally, REAL))
+        print(f"\n{tally.runs} runs with real processes in {time.monotonic() - began:.0f} s")
+        for why, number in tally.skipped.items():
+            print(f"  {number} left out: {why}")
+        failed = _said(tally)
+    if not (asked.no_matrix or asked.bugs_only or asked.bug):
         began = time.monotonic()
         tally = _matrix(asked.first, asked.seconds, asked.workers)
         took = time.monotonic() - began
-        print(_table(tally))
+        print(_table(tally, FAULTS))
         a_second, hours = tally.runs / took, tally.seconds / 3600
         print(f"\n{tally.runs} runs in {took:.0f} s ({a_second:.0f} a second), {hours:.0f} hours of their own clocks")
-        print(f"{len(tally.bad)} violations in {len({seed for seed, _ in tally.bad})} runs")
-        for seed, violation in tally.bad[:20]:
-            print(f"  seed {seed}: {violation}")
-        failed = bool(tally.bad)
+        failed = _said(tally) or failed
     if not asked.no_bugs:
         failed = not _hunt(asked.bug, asked.seconds, asked.first, asked.workers) or failed
     return 1 if failed else 0

@@ -194,7 +194,9 @@ async def sync(world: World) -> str:
             for log in journal.logs("session.opened"):
                 await line.until(lambda log=log: log in line.logs or journal.length(log), 30)  # type: ignore[misc]
                 await line.follow(log)
-            await line.until(world.equal, SYNC)
+            await line.until(
+                lambda: world.equal() and not any(each.session.active for each in line.logs.values()), SYNC
+            )
     return "done"
 
 
