@@ -320,7 +320,7 @@ def hold_for_ever() -> None:
     Room._expire = never  # type: ignore[method-assign]
 
 
-@_bug("truth")
+@_bug("truth", "order")
 def start_what_was_taken_back() -> None:
     async def do(self: Room, action: Action, work: Work, run: Any) -> None:
         await work.do(run.verdict, run.decisions, self._roster().version, self._own)

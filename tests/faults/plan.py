@@ -107,6 +107,8 @@ _WORDS: Final = {
 def plan(seed: int) -> Plan:
     """The run of a seed."""
     chance = random.Random(seed)  # noqa: S311  (a seed to replay, no secret)
+    if seed % 10 == 9:
+        return _taken_back(seed, chance)
     jobs = []
     for number in range(chance.choice((1, 1, 1, 2))):
         risk = chance.choice(("observe", "confirm", "quorum"))
@@ -119,6 +121,14 @@ def plan(seed: int) -> Plan:
     if strikes and chance.random() < 0.75:
         faults.append(_away(chance, strikes[0]))
     return Plan(seed, tuple(jobs), answer, round(chance.uniform(0.5, 20.0), 3), tuple(faults))
+
+
+def _taken_back(seed: int, chance: random.Random) -> Plan:
+    """A race that the general draw makes too rarely: something is taken back while the agent that may do it is away."""
+    strike = round(chance.uniform(0.3, 3.0), 3)
+    words = _WORDS[chance.choice(("observe", "confirm"))]
+    faults = [_away(chance, strike)] + [_fault(chance) for _ in range(chance.choice((0, 0, 1)))]
+    return Plan(seed, (Job("job-1", (*words, "job-1"), strike),), "yes", 1.0, tuple(faults))
 
 
 def _away(chance: random.Random, strike: float) -> Fault:

@@ -240,6 +240,17 @@ class World:
         ).fetchall()
         if not rows:
             self.disorder.append(f"{started.job} was started before it was spent and recorded as started")
+        back = known.connection.execute(
+            """SELECT 1 FROM records AS back JOIN records AS started
+                 ON json_extract(started.head, '$.re.action') = json_extract(back.head, '$.re.action')
+               JOIN records AS proposed ON proposed.digest = json_extract(back.head, '$.re.action')
+               JOIN bodies ON bodies."commit" = proposed."commit"
+               WHERE back.kind = 'action.withdrawn' AND started.kind = 'action.started' AND back.pos < started.pos
+                 AND instr(CAST(body AS TEXT), ?)""",
+            (f'{started.job}"',),
+        ).fetchall()
+        if back:
+            self.disorder.append(f"{started.job} was started though its withdrawal lay in the agent's journal")
 
     def _commits(self, process: Process, edge: str, written: list[tuple[str, str]]) -> None:
         """A transaction is about to be committed, or was just now."""
