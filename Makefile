@@ -18,7 +18,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input --quiet
 UV := .lock/bin/uv
 
-.PHONY: help venv demo test test-long check format bench load pictures completions lock clean
+.PHONY: help venv demo test test-long faults check format bench load pictures completions lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -34,6 +34,9 @@ test: venv ## run the tests beside one another; ARGS="..." goes to pytest
 
 test-long: ## run the further cases that `make test` leaves out
 	@$(MAKE) test ARGS="-m long $(ARGS)"
+
+faults: venv ## play the fault matrix for a minute, then find every planted bug; ARGS="--seed N" plays one run again
+	@$(BIN)/python -m tests.faults $(ARGS)
 
 check: venv ## lint, formatting, types, import directions
 	@status=0; \

@@ -43,6 +43,7 @@ from caisey_core.link import (
 )
 from caisey_core.logs import Teller
 from caisey_core.mending import Mender
+from caisey_core.outbox import AGAIN, Outbox
 from caisey_core.policyfile import in_force
 from caisey_core.record import Record, parse
 from caisey_core.roster import Roster
@@ -98,6 +99,7 @@ class Agent:
             nonce=lambda: secrets.token_hex(16),
             load=self._load,
             proof=journal.newest_checkpoint,
+            outbox=Outbox(steady=True),
         )
         self._mender = Mender(self._link, journal, self._roster_log)
         self._mending_later = False
@@ -145,6 +147,8 @@ class Agent:
         self._offer()
         for log in reversed(self._journal.logs("session.opened", without="session.closed")):
             self._room(log)
+        for log in self._journal.proposed_late():
+            self._room(log)
 
     def _govern(self) -> None:
         for record, receipt in self._kept(self._roster_log):
@@ -160,14 +164,18 @@ class Agent:
 
     def _offer(self) -> None:
         """Offers the relay everything that has no receipt; what it has already keeps its place."""
-        self._offering = False
         self._offered = {self._link.append(log, batch) for log, batch in batches(self._journal.unsent())}
         self._connection.flush()
 
     def _offer_later(self) -> None:
         if not self._offering:
             self._offering = True
-            asyncio.get_running_loop().call_later(_TRY_AGAIN_SECONDS, self._offer)
+            asyncio.get_running_loop().call_later(_TRY_AGAIN_SECONDS, self._offer_again)
+
+    def _offer_again(self) -> None:
+        self._offering = False
+        self._link.again()
+        self._connection.flush()
 
     # -- events -------------------------------------------------------------------------------------------
 
@@ -212,7 +220,7 @@ class Agent:
                 )
             case Rejected(code=code, why=why):
                 _say.warning("record.denied", f"the relay did not take a record: {why}", code=code)
-                if code in {"store", "rate", "gap"}:
+                if code in AGAIN:
                     self._offer_later()
             case Attested(checkpoint=checkpoint):
                 self._attested(checkpoint)

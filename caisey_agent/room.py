@@ -286,11 +286,20 @@ class Room:
             return
         work = Work(action.digest, action.proposed, self._journal, self)
         self._work[action.digest] = work
-        task = asyncio.create_task(
-            work.do(run.verdict, run.decisions, self._policy().label, self._roster().version, self._own)
-        )
+        task = asyncio.create_task(self._do(action, work, run))
         task.add_done_callback(lambda _task: self._work.pop(action.digest, None))
         self._spawn("work", task)
+
+    async def _do(self, action: Action, work: Work, run: gate.Run) -> None:
+        """Runs it, unless it was taken back behind the answer that allowed it and that is known here by now."""
+        now = self.session.actions.get(action.digest, action)
+        if now.step.over:
+            _say.info("action.not_started", f"it is {now.step}", session=self.log, action=action.digest)
+        elif self.session.closing is not None:
+            why = "The session was closed before it started."
+            self._write("action.refused", ActionRefused(code="closed", why=why), {"action": str(action.digest)})
+        else:
+            await work.do(run.verdict, run.decisions, self._policy().label, self._roster().version, self._own)
 
     def _look(self) -> None:
         """Shows the machine to whoever may open a session on it, and to nobody else; once more if that is under way.

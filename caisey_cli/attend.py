@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final, Protocol
 
 from caisey_cli import wording
@@ -136,8 +137,8 @@ class _Attendance:
         self._refusal: CaiseyError | None = None
 
     async def run(self) -> End | None:
-        _ = self._begin(self._follow())
-        _ = self._begin(self._stop())
+        _ = self._begin(self._follow)
+        _ = self._begin(self._stop)
         try:
             while True:
                 happening = await self._inbox.get()
@@ -155,10 +156,10 @@ class _Attendance:
                 task.cancel()
             await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    def _begin(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+    def _begin(self, work: Callable[[], Coroutine[Any, Any, None]]) -> asyncio.Task[None]:
         async def guarded() -> None:
             try:
-                await work
+                await work()
             except CaiseyError as error:
                 await self._inbox.put(error)
 
@@ -191,7 +192,7 @@ class _Attendance:
                 if not await self._front.out(stream, data) and stream == "stdout":
                     self._unread()
             case Held():
-                self._asking = self._begin(self._held(happening))
+                self._asking = self._begin(partial(self._held, happening))
             case Granted(who=who, count=count, wanted=wanted):
                 more = f"; {wanted - count} more needed" if count < wanted else ""
                 self._front.say(f"{inert(who)} approved {self._request.code}{more}.")

@@ -21,7 +21,7 @@ from caisey_cli.doors import Doors
 from caisey_cli.folded import PAGE, Followed, Turns, kept, kept_for_good, verified, verifying
 from caisey_cli.founding import due, renewal
 from caisey_cli.local import Stopped
-from caisey_cli.refusals import apart, cloned, denied, other_history, troubled
+from caisey_cli.refusals import AGAIN, apart, cloned, denied, other_history, troubled
 from caisey_cli.remembering import CLONED, JOURNAL, remember
 from caisey_core.chain import Chain
 from caisey_core.connection import Connection, now
@@ -55,7 +55,7 @@ from caisey_core.link import (
     batches,
 )
 from caisey_core.mending import Mender
-from caisey_core.record import Record, Writer, parse
+from caisey_core.record import Record, Sealed, Writer, parse
 from caisey_core.roster import Member, Roster
 from caisey_core.signing import SigningKey, verify
 
@@ -74,6 +74,8 @@ _LOOK: Final = 0.2
 _BACK: Final = 15.0
 """Seconds for an endpoint to answer whose agent was started again, and between two tries of that."""
 _RESTARTS: Final = "The relay is being restarted; what runs goes on, and this goes on by itself."
+_OFFER_AGAIN: Final = 1.0
+"""Seconds until what the relay could not write is offered again."""
 _RECEIPT: Final = 5.0
 """Seconds to wait for the receipt of a record that is committed; later it comes with the next follow."""
 T = TypeVar("T")
@@ -149,7 +151,7 @@ class Line:
         self._said = ""
         self._strange = self._words = 0
         self._answers: dict[int, Acknowledged | Rejected | Alive] = {}
-        self._offered: dict[int, LogId] = {}
+        self._offered: dict[int, tuple[LogId, Sequence[Sealed]]] = {}
         self._writers: dict[LogId, Writer] = {}
         self._sent: dict[int, tuple[LogId, Digest]] = {}
         self._placed: set[Digest] = set()
@@ -227,7 +229,13 @@ class Line:
         """What an earlier process said and died before it was acknowledged; the relay knows repeats as such."""
         for log, sealed in batches(self.journal.unsent()):
             if log != self._home_log:
-                self._offered[self._link.append(log, sealed)] = log
+                self._offered[self._link.append(log, sealed)] = (log, sealed)
+        self._peer.flush()
+
+    def _offer_again(self, request: int) -> None:
+        """What the relay could not take just now."""
+        log, sealed = self._offered.pop(request)
+        self._offered[self._link.append(log, sealed)] = (log, sealed)
         self._peer.flush()
 
     # -- reading ------------------------------------------------------------------------------------------
@@ -290,6 +298,8 @@ class Line:
     async def follow(self, log: LogId) -> Session:
         """Follows a session; returns when everything there was of it is kept and folded."""
         await self.until(lambda: self._mender.done)
+        # The relay may know a session only from what is being offered to it.
+        await self.until(lambda: all(log != each for each, _ in self._offered.values()), self._patience)
         if log not in self.logs:
             await self._load_in_turns(log)
         if why := self._mender.outcome.apart.get(log):
@@ -328,7 +338,7 @@ class Line:
         """
         answer = await self._patiently(lambda: self._answers.pop(request, None), "what was sent")
         if isinstance(answer, Rejected):
-            raise denied(answer, "a record")
+            raise denied(answer, "a record", kept=True)
         sent = self._sent.pop(request, None)
         if sent is not None and sent[0] in self.logs:
             await self.until(lambda: sent[1] in self._placed, _RECEIPT)
@@ -457,7 +467,7 @@ class Line:
             case CaughtUp(log=log) if log in self.logs:
                 self.logs[LogId(log)].current = True
             case Acknowledged(id=id_) | Rejected(id=id_) if id_ in self._offered:
-                self._repeated(event, self._offered.pop(id_))
+                self._repeated(event)
             case Rejected(id=0):
                 self._denied = event
             case Acknowledged(id=id_) | Rejected(id=id_):
@@ -512,7 +522,11 @@ class Line:
         for log in self.logs:
             self._fold(log)
 
-    def _repeated(self, event: Event, log: LogId) -> None:
+    def _repeated(self, event: Acknowledged | Rejected) -> None:
+        if isinstance(event, Rejected) and event.code in AGAIN:
+            asyncio.get_running_loop().call_later(_OFFER_AGAIN, self._offer_again, event.id)
+            return
+        log, _ = self._offered.pop(event.id)
         if isinstance(event, Acknowledged):
             if log not in self.logs:
                 self._load(log)

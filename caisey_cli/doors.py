@@ -19,6 +19,8 @@ from typing import Final
 _OWN: Final = b"opened by a command for itself\n"
 AGAIN: Final = 0.02
 """Seconds between two tries of a door that somebody else has."""
+PATIENCE: Final = 30.0
+"""Seconds for somebody else to be done with it: longer than to open a session takes where everybody answers."""
 
 
 class Doors:
@@ -30,11 +32,13 @@ class Doors:
 
     @asynccontextmanager
     async def turn(self) -> AsyncIterator[None]:
-        """Alone in looking for a session and opening one."""
+        """Alone in looking for a session and opening one; not for ever behind somebody who was stopped at it."""
         handle = self._open("turn")
         try:
-            while handle is not None and not _locked(handle, fcntl.LOCK_EX):  # noqa: ASYNC110  (who has it tells nobody)
-                await asyncio.sleep(AGAIN)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(PATIENCE):
+                    while handle is not None and not _locked(handle, fcntl.LOCK_EX):  # noqa: ASYNC110  (who has it tells nobody)
+                        await asyncio.sleep(AGAIN)
             yield
         finally:
             if handle is not None:

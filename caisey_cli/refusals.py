@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from caisey_core.errors import (
     CaiseyError,
     Forbidden,
@@ -16,12 +18,17 @@ from caisey_core.errors import (
 from caisey_core.frames import DENIALS
 from caisey_core.link import Rejected, Restored
 
+AGAIN: Final = frozenset({"store", "rate"})
+"""Denials that are no judgement on what was offered: it is taken later."""
 
-def denied(rejected: Rejected, what: str) -> CaiseyError:
-    """What a relay's refusal means to who asked."""
+
+def denied(rejected: Rejected, what: str, *, kept: bool = False) -> CaiseyError:
+    """What a relay's refusal means to who asked. `kept`: it lies in the journal, and is offered again if that helps."""
     reason = DENIALS.get(rejected.code, "it was refused")
     said = f" ({rejected.why.rstrip('.')})" if rejected.why and rejected.why != reason else ""
-    sentence = f"The relay did not take {what}: {reason}{said}. Nothing was done."
+    again = kept and rejected.code in AGAIN
+    done = "It is kept here and offered again by the next command that connects." if again else "Nothing was done."
+    sentence = f"The relay did not take {what}: {reason}{said}. {done}"
     match rejected.code:
         case "scope":
             return Forbidden(sentence)

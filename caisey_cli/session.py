@@ -365,13 +365,14 @@ class SessionController:
         log, after = request.log, request.after
         quiet_since: float | None = None
         crossed: End | None = None
+        lived = False
         while True:
             page = self.line.entries(log, after)
             for entry in page:
                 after = entry.receipt.seq
                 happening = self._happening(request, entry)
                 if isinstance(happening, Withdrawn | Denied) and self._may_have_started(request):
-                    crossed = happening
+                    crossed, lived = happening, False
                     continue
                 if isinstance(happening, Started):
                     crossed = None
@@ -385,12 +386,13 @@ class SessionController:
             wait = self.pace.quiet if crossed is None else self.pace.crossing
             if await self._more(request, after, wait):
                 continue
-            if crossed is not None:
+            if crossed is not None and lived:
+                # Its agent has answered since, and has said nothing of a start.
                 yield crossed
                 return
             action = self.session(log).actions.get(request.action)
             if (why := await self._silence(request, action)) is None:
-                quiet_since = None
+                quiet_since, lived = None, True
                 continue
             first = quiet_since is None
             quiet_since = quiet_since or monotonic()

@@ -130,10 +130,14 @@ class Connection:
             self.link.disconnected(restarts=restarts)
             self.connected_at = None
             writer.cancel()
-            with contextlib.suppress(asyncio.CancelledError, ConnectionClosed):
-                await writer
-            # A cancelled loop over `connect` does not close the socket by itself.
-            await socket.close()
+            try:
+                # Not `await writer`: whoever ends this task just now must not be taken for the writer's end.
+                await asyncio.wait([writer])
+                if not writer.cancelled() and (error := writer.exception()) and not isinstance(error, ConnectionClosed):
+                    raise error
+            finally:
+                # A cancelled loop over `connect` does not close the socket by itself.
+                await socket.close()
         self._dropped = self._dropped + 1 if lasted < _SETTLED else 0
         if self._dropped:
             # A relay that takes the socket and drops it again is not to be asked a thousand times a second, nor one

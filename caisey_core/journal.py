@@ -396,6 +396,14 @@ class Journal:
         )
         return [LogId(row[0]) for row in rows]
 
+    def proposed_late(self) -> list[LogId]:
+        """Logs in which something was proposed behind their closing."""
+        rows = self._all(
+            """SELECT DISTINCT late.log FROM records AS late JOIN records AS closing ON closing.log = late.log
+               WHERE closing.kind = 'session.closed' AND late.kind = 'action.proposed' AND late.seq > closing.seq"""
+        )
+        return [LogId(row[0]) for row in rows]
+
     def newest_checkpoint(self, key: str) -> Checkpoint | None:
         """The checkpoint kept last of those that a key has made."""
         row = self._one("SELECT statement, sig FROM checkpoints WHERE key = ? ORDER BY rowid DESC LIMIT 1", key)

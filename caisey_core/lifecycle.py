@@ -217,8 +217,6 @@ class Session:
         unasked = name == "question.answered" and self.question_of(record) is None
         if unasked or (refers and action is None):
             return "it refers to nothing in this session"
-        if self.closing and name in {"session.closed", "action.proposed", "directory.changed"}:
-            return "the session was closed before"
         if action is None:
             return ""
         if name in {"action.output", "action.finished"} and action.step is not Step.RUNNING:
@@ -266,7 +264,7 @@ class Session:
                 self.opened = body if isinstance(body, SessionOpened) else None
             case "endpoint.observed":
                 self.observed, self.observed_last = self.observed or placed, placed
-            case "directory.changed":
+            case "directory.changed" if self.closing is None:
                 self.directory = body.directory if isinstance(body, DirectoryChanged) else self.directory
             case "action.proposed":
                 proposed = body if isinstance(body, ActionProposed) else None
@@ -276,7 +274,9 @@ class Session:
                 self.questions[record.digest] = Question(record.digest, placed, asked)
             case "question.answered" if (question := self.question_of(record)) is not None:
                 question.answers.append(placed)
-            case "session.closed":
+            # Two terminals, or a record that waited for its receipt: what comes after the closing stands and changes
+            # nothing. The endpoint refuses what is proposed then.
+            case "session.closed" if self.closing is None:
                 self.closing = placed
                 self.closed = body if isinstance(body, SessionClosed) else None
             case _:

@@ -38,6 +38,7 @@ from caisey_core.events import (
 from caisey_core.frames import Checkpoint, Entry, Frame, LoginStatement, Receipt
 from caisey_core.ids import LogId
 from caisey_core.kinds import Namespace
+from caisey_core.outbox import Outbox
 from caisey_core.record import Record, Sealed, canonical, digest, parse
 from caisey_core.signing import SigningKey
 
@@ -87,6 +88,7 @@ class Link:
     load: Callable[[LogId], Chain] = lambda _log: Chain()
     proof: Callable[[str], Checkpoint | None] = lambda _relay: None
     incarnation: str = ""
+    outbox: Outbox = field(default_factory=Outbox)
     apart: set[LogId] = field(default_factory=set)
     chains: dict[LogId, Chain] = field(default_factory=dict)
     ready: bool = False
@@ -97,7 +99,6 @@ class Link:
     _everything: bool = False
     _holds: bool = False
     _follows: list[LogId] = field(default_factory=list)
-    _waiting: dict[int, frames.Append] = field(default_factory=dict)
     _probes: dict[int, float] = field(default_factory=dict)
     _out: list[bytes] = field(default_factory=list)
     _ids: Iterator[int] = field(default_factory=lambda: count(1))
@@ -140,12 +141,20 @@ class Link:
             self._send(frames.FollowHolds())
 
     def append(self, log: LogId, records: Sequence[Sealed], *, expect: str = "") -> int:
-        """Sends one batch until it is acknowledged or rejected; its id."""
+        """Sends one batch until it is acknowledged or rejected; its id. When it may be sent, the outbox says."""
         request = frames.Append(id=next(self._ids), log=log, expect=expect, records=tuple(records))
-        self._waiting[request.id] = request
-        if self._open(log):
+        if self.outbox.add(request) and self._open(log):
+            self.outbox.sent(request)
             self._send(request)
         return request.id
+
+    def again(self, log: str = "") -> None:
+        """Sends what has no receipt and is not on its way, of a log or of all: also what the relay could not take."""
+        for name in [log] if log else self.outbox.logs:
+            if self._open(name):
+                for request in self.outbox.due(name):
+                    self.outbox.sent(request)
+                    self._send(request)
 
     def probe(self, endpoint: str, now: float) -> int:
         """Asks whether an endpoint's agent answers; its id comes back in `Answered` or `Rejected`."""
@@ -225,7 +234,7 @@ class Link:
     @property
     def unacknowledged(self) -> int:
         """Bytes of bodies sent or to be sent that have no receipt."""
-        return sum(len(sealed.body or b"") for request in self._waiting.values() for sealed in request.records)
+        return self.outbox.bytes
 
     # -- the connection -----------------------------------------------------------------------------------
 
@@ -241,6 +250,7 @@ class Link:
         self._watch.closed()
         self._out.clear()
         self._ahead.clear()
+        self.outbox.lost()
 
     def outgoing(self) -> list[bytes]:
         """Frames to write, in order; each is given once."""
@@ -278,7 +288,7 @@ class Link:
 
     def received(self, data: bytes, now: float | None = None) -> list[Event]:
         """A frame has come; without a time, no silence is counted. Never raises: what is not believed is `Broken`."""
-        waited = len(self._waiting)
+        waited = self.outbox.under_way
         try:
             events = self._take(frames.from_relay(data))
         except BadRecord as bad:
@@ -287,7 +297,7 @@ class Link:
             if any(isinstance(each, Ready) for each in events):
                 self._watch.opened(now)
             self._watch.heard(now)
-            self._watch.waits(now, anything=self._waits, progress=len(self._waiting) < waited)
+            self._watch.waits(now, anything=self._waits, progress=self.outbox.under_way < waited)
         return events
 
     def _take(self, frame: frames.FromRelay) -> list[Event]:
@@ -309,8 +319,8 @@ class Link:
             case frames.Denied(id=self._asked):
                 return []
             case frames.Denied():
-                self._waiting.pop(frame.id, None)
                 self._probes.pop(frame.id, None)
+                self._go_on(self.outbox.denied(frame.id, frame.code))
                 return [Rejected(frame.id, frame.code, frame.why)]
             case frames.Reset():
                 return [Restored(frame.log, frame.incarnation, frame.seq)]
@@ -371,9 +381,7 @@ class Link:
 
     def _resend(self, log: str = "") -> None:
         """Sends what has no receipt, and the last checkpoints, of a log or of all."""
-        for request in self._waiting.values():
-            if self._open(request.log) and log in {"", request.log}:
-                self._send(request)
+        self.again(log)
         for name, checkpoint in self._checkpoints.items():
             if self._open(name) and log in {"", name}:
                 self._send(checkpoint)
@@ -381,16 +389,22 @@ class Link:
     @property
     def _waits(self) -> bool:
         """Whether anything that was sent has no receipt."""
-        return any(self._open(request.log) for request in self._waiting.values())
+        return self.outbox.under_way > 0 and any(self._open(log) for log in self.outbox.logs)
 
     def _open(self, log: str) -> bool:
         """Whether anything is to be asked or sent about a log now."""
         return self.ready and not self._mending and log not in self.apart
 
+    def _go_on(self, answered: frames.Append | None) -> None:
+        """What waited for an append's answer is sent."""
+        if answered is not None and self.outbox.held(answered.log):
+            self.again(answered.log)
+
     def _appended(self, frame: frames.Appended) -> list[Event]:
-        request = self._waiting.pop(frame.id, None)
+        request = self.outbox.acknowledged(frame.id)
         if request is None:
             return []
+        self._go_on(request)
         if [digest(each.head) for each in request.records] != [each for each, _receipt in frame.receipts]:
             return [Broken("The relay acknowledged other records than were sent.", fatal=True)]
         return [Acknowledged(frame.id)]

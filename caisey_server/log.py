@@ -175,26 +175,29 @@ class EmbeddedLog:
             self._opened.set_exception(error)
             return
         self._opened.set_result(sequencer)
-        open_ = True
-        while open_:
-            try:
-                batch = [self._queue.get(timeout=_AGAIN_SECONDS if sequencer.trouble else None)]
-            except queue.Empty:
-                sequencer.mend()
-                self._loop.call_soon_threadsafe(self._publish, [], [], None, sequencer.trouble, 0)
-                continue
-            while len(batch) < _TOGETHER and not self._queue.empty():
-                batch.append(self._queue.get())
-            waiting = [each for each in batch if each is not None]
-            open_ = len(waiting) == len(batch)
-            if waiting:
-                results, committed = sequencer.commit([each[0] for each in waiting], [each[3] for each in waiting])
-                futures = [each[1] for each in waiting]
-                size = sum(each[2] for each in waiting)
-                if committed is not None:
-                    self.meters.commit.add(sequencer.took)
-                self._loop.call_soon_threadsafe(self._publish, futures, results, committed, sequencer.trouble, size)
+        while self._commit(sequencer):
+            pass
         sequencer.journal.close()
+
+    def _commit(self, sequencer: Sequencer) -> bool:
+        """Waits for something, and commits what waits; False once the log is to be closed."""
+        try:
+            batch = [self._queue.get(timeout=_AGAIN_SECONDS if sequencer.trouble else None)]
+        except queue.Empty:
+            sequencer.mend()
+            self._loop.call_soon_threadsafe(self._publish, [], [], None, sequencer.trouble, 0)
+            return True
+        while len(batch) < _TOGETHER and not self._queue.empty():
+            batch.append(self._queue.get())
+        waiting = [each for each in batch if each is not None]
+        if waiting:
+            results, committed = sequencer.commit([each[0] for each in waiting], [each[3] for each in waiting])
+            futures = [each[1] for each in waiting]
+            size = sum(each[2] for each in waiting)
+            if committed is not None:
+                self.meters.commit.add(sequencer.took)
+            self._loop.call_soon_threadsafe(self._publish, futures, results, committed, sequencer.trouble, size)
+        return len(waiting) == len(batch)
 
     def _publish(
         self,

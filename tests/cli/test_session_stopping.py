@@ -173,7 +173,7 @@ async def test_a_hold_that_nobody_ends_does_not_wait_for_ever(office: Office) ->
 
 async def test_a_relay_that_cannot_write_is_said(office: Office) -> None:
     office.relay.refuse = {"session.opened": "store"}
-    await fails(office.at("ana", running("ls")), Unreachable, "cannot write its journal. Nothing was done")
+    await fails(office.at("ana", running("ls")), Unreachable, "cannot write its journal. It is kept here")
 
 
 async def test_a_relay_that_has_forgotten_records_is_not_followed(office: Office) -> None:

@@ -1,0 +1,363 @@
+"""Deliberately wrong programs: each breaks one promise in a way somebody could write by mistake.
+
+They are put over the production code of a Python process of its own, for good. A matrix that does not find them proves
+nothing. `breaks` names the invariants of which at least one has to be found broken.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+import caisey_core.frames
+import caisey_core.record
+from caisey_agent import machine
+from caisey_agent import work as works
+from caisey_agent.agent import Agent
+from caisey_agent.room import Room
+from caisey_agent.runner import Command, Run
+from caisey_agent.tally import Chunk
+from caisey_agent.work import Work
+from caisey_cli.connecting import Line
+from caisey_core.errors import JournalError
+from caisey_core.frames import Entry
+from caisey_core.ids import Digest, LogId
+from caisey_core.journal import Journal
+from caisey_core.kinds import ActionFinished, ActionStarted, How
+from caisey_core.lifecycle import Action
+from caisey_core.link import Link, Ready
+from caisey_core.policy import POLICY
+from caisey_core.record import Record
+from caisey_server.fanout import Follower
+from caisey_server.log import EmbeddedLog
+from caisey_server.requests import Committed
+from caisey_server.sequencer import Sequencer
+
+
+@dataclass(frozen=True)
+class Bug:
+    """A wrong implementation: what it does, which invariants that breaks, and what puts it in place."""
+
+    name: str
+    breaks: frozenset[str]
+    plant: Callable[[], None]
+
+
+_BUGS: dict[str, Bug] = {}
+
+
+def _bug(*breaks: str) -> Callable[[Callable[[], None]], Callable[[], None]]:
+    def taken(plant: Callable[[], None]) -> Callable[[], None]:
+        name = plant.__name__.replace("_", "-")
+        _BUGS[name] = Bug(name, frozenset(breaks), plant)
+        return plant
+
+    return taken
+
+
+# -- the relay ---------------------------------------------------------------------------------------------
+
+
+def _early(tell: Callable[[EmbeddedLog, list[Any], list[Any], Committed], None]) -> None:
+    """What is told inside the transaction, before its commit."""
+
+    def commit(self: EmbeddedLog, sequencer: Sequencer) -> bool:
+        waiting = [self._queue.get()]
+        while not self._queue.empty():
+            waiting.append(self._queue.get())
+        waiting = [each for each in waiting if each is not None]
+        results: list[Any] = []
+        carry_out, settle = Sequencer._carry_out, Sequencer._settle
+
+        def carried(connection: Any, draft: Any, request: Any) -> Any:
+            results.append(carry_out(sequencer, connection, draft, request))
+            return results[-1]
+
+        def settled(connection: Any, draft: Any) -> None:
+            settle(sequencer, connection, draft)
+            tell(
+                self, [each[1] for each in waiting if each], results, Committed(tuple(draft.items), draft.marked, None)
+            )
+
+        sequencer._carry_out = carried  # type: ignore[method-assign]
+        sequencer._settle = settled  # type: ignore[method-assign]
+        done, committed = sequencer.commit([each[0] for each in waiting if each], [each[3] for each in waiting if each])
+        size = sum(each[2] for each in waiting if each)
+        futures = [each[1] for each in waiting if each]
+        if committed is not None and tell is _to_followers:
+            committed = replace(committed, items=(), marked={})
+        self._loop.call_soon_threadsafe(self._publish, futures, done, committed, sequencer.trouble, size)
+        return True
+
+    EmbeddedLog._commit = commit  # type: ignore[method-assign]
+
+
+@_bug("receipts", "order")
+def acknowledge_before_commit() -> None:
+    def tell(_log: EmbeddedLog, futures: list[Any], results: list[Any], _committed: Committed) -> None:
+        for future, result in zip(futures, results, strict=True):
+            if not future.done():
+                future.set_result(result)
+
+    _early(tell)
+
+
+def _to_followers(log: EmbeddedLog, _futures: list[Any], _results: list[Any], committed: Committed) -> None:
+    for listener in log._listeners:
+        listener(committed)
+
+
+@_bug("receipts", "order")
+def publish_before_commit() -> None:
+    _early(_to_followers)
+
+
+@_bug("hang", "journals")
+def lose_a_wake_up() -> None:
+    async def run(self: Follower) -> None:
+        while True:
+            await self._wake.wait()
+            await self._answer()
+            due, self._due = list(self._due), {}
+            for line in due:
+                while out := await line.next(self._source, self.standing):
+                    for frame in out:
+                        await self._send(caisey_core.frames.encode(frame))
+            await self._answer()
+            self._wake.clear()
+
+    Follower.run = run  # type: ignore[method-assign]
+
+
+@_bug("hang", "journals", "receipts")
+def let_the_clock_go_back() -> None:
+    end = Sequencer._end
+
+    def forgetful(self: Sequencer, connection: Any, draft: Any, log: str) -> Any:
+        found = end(self, connection, draft, log)
+        return type(found)(found.seq, 0, found.chain, found.incarnation)
+
+    Sequencer._end = forgetful  # type: ignore[method-assign]
+
+
+# -- the link ----------------------------------------------------------------------------------------------
+
+
+@_bug("receipts", "hang", "journals")
+def forget_a_resend() -> None:
+    Link._resend = lambda self, log="": None  # type: ignore[method-assign]
+
+
+@_bug("hang", "journals")
+def forget_what_was_followed() -> None:
+    def resume(self: Link) -> None:
+        self._resend()
+
+    Link._resume = resume  # type: ignore[method-assign]
+
+
+@_bug("refusal")
+def merge_two_series() -> None:
+    vars(caisey_core.record)["new_series"] = lambda: "0" * 32
+
+
+async def endpoint_start(command: Command) -> Run:
+    """What the agent starts commands with, in this process."""
+    run: Run = await vars(works)["start"](command)
+    return run
+
+
+# -- the agent ---------------------------------------------------------------------------------------------
+
+
+@_bug("truth", "hang")
+def spend_after_start() -> None:
+    async def do(self: Work, verdict: Any, decisions: Any, roster: int, own: Any) -> None:
+        re = {"action": str(self.action)}
+        async with await endpoint_start(works._command(self._proposed)) as run:
+            self._run = run
+            await asyncio.sleep(0.01)
+            self._journal.spend(self.action, machine.now())
+            started = ActionStarted(
+                verdict=verdict,
+                decisions=decisions,
+                account=own.account,
+                policy=POLICY,
+                roster=roster,
+                instance=own.instance,
+            )
+            self._pen.write("action.started", started, re)
+            await self._stream(run)
+        self._pen.write("action.finished", works._finished(run.ended), re)
+
+    Work.do = do  # type: ignore[method-assign]
+
+
+@_bug("truth", "hang")
+def remember_what_is_spent_in_memory() -> None:
+    known: dict[int, set[Digest]] = {}
+
+    def spend(self: Journal, action: Digest, at: int) -> bool:
+        mine = known.setdefault(id(self), set())
+        fresh = action not in mine
+        mine.add(action)
+        return fresh
+
+    Journal.spend = spend  # type: ignore[method-assign]
+    Journal.is_spent = lambda self, action: False  # type: ignore[method-assign]
+
+
+@_bug("once")
+def start_again_after_a_restart() -> None:
+    give_up = Room._give_up
+
+    def again(self: Room, action: Action) -> None:
+        if not self._journal.is_spent(action.digest) or action.proposed is None:
+            give_up(self, action)
+            return
+        proposed = action.proposed
+
+        async def anew() -> None:
+            async with await endpoint_start(works._command(proposed)) as run:
+                await Work(action.digest, proposed, self._journal, self)._stream(run)
+            self._write("action.finished", works._finished(run.ended), {"action": str(action.digest)})
+
+        self._spawn("work", asyncio.create_task(anew()))
+
+    Room._give_up = again  # type: ignore[method-assign]
+
+
+@_bug("truth")
+def claim_finished_when_killed() -> None:
+    give_up = Room._give_up
+
+    def claimed(self: Room, action: Action) -> None:
+        if action.start is None:
+            give_up(self, action)
+            return
+        body = ActionFinished(
+            how=How.EXITED,
+            exit=0,
+            signal=None,
+            error="",
+            duration_ms=0,
+            stdout_bytes=0,
+            stderr_bytes=0,
+            stdout_sha256="",
+            stderr_sha256="",
+            kept_bytes=0,
+            truncated=False,
+        )
+        self._write("action.finished", body, {"action": str(action.digest)})
+
+    Room._give_up = claimed  # type: ignore[method-assign]
+
+
+@_bug("receipts")
+def drop_output_while_away() -> None:
+    write = Room.write_output
+
+    def only_if_connected(self: Room, action: Digest, chunks: list[Chunk]) -> None:
+        if self._link.ready:
+            write(self, action, chunks)
+
+    Room.write_output = only_if_connected  # type: ignore[method-assign]
+
+
+@_bug("twice")
+def write_output_again_on_reconnect() -> None:
+    write, take = Room.write_output, Agent._take
+    last: dict[int, tuple[Room, Digest, list[Chunk]]] = {}
+
+    def remembered(self: Room, action: Digest, chunks: list[Chunk]) -> None:
+        last[id(self)] = (self, action, chunks)
+        write(self, action, chunks)
+
+    def taken(self: Agent, event: Any) -> None:
+        take(self, event)
+        if isinstance(event, Ready):
+            for room in self._rooms.values():
+                if id(room) in last and last[id(room)][0] is room and room._work:
+                    write(*last[id(room)])
+
+    Room.write_output = remembered  # type: ignore[method-assign]
+    Agent._take = taken  # type: ignore[method-assign]
+
+
+@_bug("receipts", "hang", "truth", "journals")
+def go_on_without_a_journal() -> None:
+    def send(self: Room, records: list[Record]) -> None:
+        try:
+            self._journal.put(records)
+        except JournalError:
+            return
+        self._link.append(self.log, [record.sealed for record in records])
+        self._wake()
+
+    Room._send = send  # type: ignore[method-assign]
+
+
+@_bug("order")
+def send_before_it_is_kept() -> None:
+    send = Room._send
+
+    def later(self: Room, records: list[Record]) -> None:
+        self._link.append(self.log, [record.sealed for record in records])
+        self._wake()
+        asyncio.get_running_loop().call_later(0.05, self._journal.put, records)
+
+    assert send is not later
+    Room._send = later  # type: ignore[method-assign]
+
+
+@_bug("hang")
+def hold_for_ever() -> None:
+    async def never(self: Room, action: Action, held: Any) -> None:
+        await asyncio.get_running_loop().create_future()
+
+    Room._expire = never  # type: ignore[method-assign]
+
+
+@_bug("truth", "order")
+def start_what_was_taken_back() -> None:
+    async def do(self: Room, action: Action, work: Work, run: Any) -> None:
+        await work.do(run.verdict, run.decisions, self._roster().version, self._own)
+
+    Room._do = do  # type: ignore[method-assign]
+
+
+@_bug("crash")
+def look_up_a_hold_that_is_gone() -> None:
+    decide = Room._decide
+
+    def careless(self: Room, action: Action) -> None:
+        _ = self._held[action.digest]
+        decide(self, action)
+
+    Room._decide = careless  # type: ignore[method-assign]
+
+
+# -- the technician ----------------------------------------------------------------------------------------
+
+
+@_bug("twice")
+def show_again_after_a_reconnect() -> None:
+    came_back, entries = Line._came_back, Line.entries
+
+    def back(self: Line) -> None:
+        came_back(self)
+        self.again = self._roster_current  # type: ignore[attr-defined]
+
+    def from_before(self: Line, log: LogId, after: int) -> Sequence[Entry]:
+        if getattr(self, "again", False):
+            self.again = False  # type: ignore[attr-defined]
+            return entries(self, log, max(0, after - 2))
+        return entries(self, log, after)
+
+    Line._came_back = back  # type: ignore[method-assign]
+    Line.entries = from_before  # type: ignore[method-assign, assignment]
+
+
+BUGS: Final = tuple(_BUGS.values())

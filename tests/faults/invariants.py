@@ -1,0 +1,259 @@
+"""What has to hold after every run, read from the three journals' files and from what really happened.
+
+Each violation begins with the name of what it breaks:
+
+once      an action was executed more than once
+receipts  something that had a receipt is missing, or stands elsewhere, in a journal
+twice     the record holds, or a technician was shown, something twice
+truth     the record claims what did not happen
+hang      a prompt or an action never came to a named end
+journals  a journal is damaged, does not verify, or differs from another
+order     something was sent, or started, before it was durable
+refusal   an honest party was refused as if it had lied
+crash     a program failed in a way that nobody has named
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import ExitStack
+from typing import Final
+
+from caisey_cli.evidence import examine
+from caisey_core import frames
+from caisey_core.chain import State
+from caisey_core.frames import Entry
+from caisey_core.ids import LogId
+from caisey_core.journal import Journal
+from caisey_core.kinds import ActionFinished, ActionProposed, How
+from caisey_core.lifecycle import Action, Session, Step, fold
+from caisey_core.record import parse
+from tests.faults.endpoint import Started
+from tests.faults.plan import AGENT, DISK, FRAMES, RELAY, TECHNICIAN
+from tests.faults.world import World
+
+NAMES: Final = ("once", "receipts", "twice", "truth", "hang", "journals", "order", "refusal", "crash")
+_LIES: Final = frozenset({"equivocation", "signature", "kind", "scope"})
+_SINGLE: Final = ("action.held", "action.started", "action.confirmed")
+_ENDS: Final = ("action.finished", "action.unknown")
+
+
+def violations(world: World) -> list[str]:
+    """What does not hold; nothing if all does."""
+    with ExitStack() as stack:
+        journals = {
+            host: stack.enter_context(Journal.read(world.path / f"{host}.db")) for host in (RELAY, AGENT, TECHNICIAN)
+        }
+        found = [f"hang: {each}" for each in world.hung] + [f"crash: {each}" for each in world.crashes]
+        found += [f"crash: {message} {error!r}" for message, error in world.loop.faults]
+        found += [f"order: {each}" for each in world.disorder]
+        found += list(_refused(world))
+        found += list(_files(journals))
+        for log in [world.template.log, *world.logs]:
+            entries = {host: journal.entries(log) for host, journal in journals.items()}
+            found += list(_equal(world, log, entries))
+            if log != world.template.log:
+                found += list(_verified(world, log, journals, entries))
+                found += list(_told(world, fold(entries[RELAY])))
+                found += list(_unsent(log, journals))
+        found += list(_published(world, journals))
+        found += list(_executions(world, journals[RELAY]))
+        found += list(_answered(world))
+        found += list(_shown(world))
+    return list(dict.fromkeys(found))
+
+
+def _refused(world: World) -> Iterator[str]:
+    """Whoever is honest, and whose frames nobody has touched, contradicts nothing."""
+    if any(fault.what in FRAMES for fault in world.strikes.struck):
+        return
+    for typed in world.typed:
+        if typed.became.startswith(("BadRecord", "RecordError", "Forbidden")):
+            yield f"refusal: '{typed.what}' ended with {typed.became}"
+
+
+def _files(journals: dict[str, Journal]) -> Iterator[str]:
+    for host, journal in journals.items():
+        if wrong := journal.examine().wrong:
+            yield f"journals: {host}'s file is damaged: {wrong}"
+
+
+def _equal(world: World, log: LogId, entries: dict[str, list[Entry]]) -> Iterator[str]:
+    first = [(each.sealed.head, each.sealed.sig, each.receipt) for each in entries[RELAY]]
+    for host in (AGENT, TECHNICIAN):
+        other = [(each.sealed.head, each.sealed.sig, each.receipt) for each in entries[host]]
+        if first != other:
+            yield f"journals: {host} has {len(other)} records of {log[:8]}, the relay {len(first)}, or others"
+        elif log != world.template.log and [each.sealed for each in entries[host]] != [
+            e.sealed for e in entries[RELAY]
+        ]:
+            yield f"journals: {host} has other bodies of {log[:8]} than the relay"
+
+
+def _verified(world: World, log: LogId, journals: dict[str, Journal], entries: dict[str, list[Entry]]) -> Iterator[str]:
+    for host, journal in journals.items():
+        report = examine(entries[host], journal.checkpoints(log), world.template.roster)
+        if report.state is not State.INTACT:
+            yield f"journals: {host}'s record of {log[:8]} is {report.state} at {report.seq}: {report.why}"
+
+
+def _unsent(log: LogId, journals: dict[str, Journal]) -> Iterator[str]:
+    for host in (AGENT, TECHNICIAN):
+        kinds = [parse(sealed).head.kind for _, sealed in journals[host].unsent(log)]
+        if kinds:
+            yield f"receipts: {host} has records without a receipt: {', '.join(dict.fromkeys(kinds))}"
+
+
+def _published(world: World, journals: dict[str, Journal]) -> Iterator[str]:
+    """Every receipt the relay has ever given out stands in every journal that holds the log."""
+    told: dict[tuple[str, str], tuple[int, str]] = {}
+    for host, data, moment in world.frames:
+        if host != RELAY:
+            yield from _kept(world, host, data, moment)
+            continue
+        frame = frames.from_relay(data)
+        match frame:
+            case frames.Appended(log=log, receipts=receipts):
+                given = [(str(digest), receipt) for digest, receipt in receipts]
+            case frames.Entries(log=log, entries=entries):
+                given = [(parse(each.sealed).digest, each.receipt) for each in entries]
+            case frames.Denied(code=code, why=why):
+                if code in _LIES:
+                    yield f"refusal: {code}: {why}"
+                continue
+            case _:
+                continue
+        for digest, receipt in given:
+            place = (receipt.seq, receipt.chain)
+            if world.durable[RELAY].get(digest, moment + 1) > moment and log != world.template.log:
+                yield f"order: the relay told of record {receipt.seq} of {log[:8]} before its commit"
+            if told.setdefault((log, digest), place) != place:
+                yield f"receipts: a record of {log[:8]} was given two places"
+    known = {
+        (host, log): {
+            (parse(each.sealed).digest, each.receipt.seq, each.receipt.chain) for each in journal.entries(log)
+        }
+        for host, journal in journals.items()
+        for log in [world.template.log, *world.logs]
+    }
+    for (log, digest), (seq, chain) in told.items():
+        for host in journals:
+            if (digest, seq, chain) not in known.get((host, LogId(log)), set()):
+                yield f"receipts: record {seq} of {log[:8]} had a receipt and is not in the {host}'s journal"
+
+
+def _kept(world: World, host: str, data: bytes, moment: int) -> Iterator[str]:
+    """Whoever sends a record of their own has it durably."""
+    frame = frames.to_relay(data)
+    if isinstance(frame, frames.Append):
+        for sealed in frame.records:
+            record = parse(sealed)
+            if world.durable[host].get(record.digest, moment + 1) > moment:
+                yield f"order: {host} sent {record.head.kind} before it had kept it"
+
+
+def _told(world: World, session: Session) -> Iterator[str]:
+    """What the record says of each action, against what really happened."""
+    if session.closing is None:
+        yield "hang: the session could not be closed"
+    for action in session.actions.values():
+        job = _job(action)
+        if not action.step.over:
+            yield f"hang: {job} is {action.step} for ever"
+        starts = [each for each in world.machine.starts if each.job == job]
+        if len(starts) != 1 or action.step not in {Step.FINISHED, Step.UNKNOWN}:
+            never = action.finished is not None and action.finished.how is How.NOT_STARTED
+            if starts and action.step in {Step.REFUSED, Step.DENIED, Step.WITHDRAWN, Step.EXPIRED}:
+                yield f"truth: {job} is {action.step} and was started"
+            if not starts and action.step is Step.FINISHED and not never:
+                yield f"truth: {job} is finished and was never started"
+            continue
+        if action.finished is not None:
+            yield from _end(job, action.finished, starts[0])
+
+
+def _end(job: str, said: ActionFinished, really: Started) -> Iterator[str]:
+    if (said.how.value, said.exit) != (really.how, really.exit):
+        yield f"truth: {job} is recorded as {said.how} {said.exit}, and was {really.how} {really.exit}"
+    if (said.stdout_bytes, said.stderr_bytes) != (len(really.made["stdout"]), len(really.made["stderr"])):
+        yield f"truth: {job} is recorded with other amounts of output than it made"
+
+
+def _executions(world: World, relay: Journal) -> Iterator[str]:
+    for job, number in Counter(each.job for each in world.machine.starts).items():
+        if number > 1:
+            yield f"once: {job} was started {number} times"
+    proposals: Counter[str] = Counter()
+    for log in world.logs:
+        session = fold(relay.entries(log))
+        kinds: Counter[tuple[str, str]] = Counter()
+        output: dict[tuple[str, str], bytearray] = {}
+        for entry in relay.entries(log):
+            record = parse(entry.sealed)
+            action = session.action_of(record)
+            if action is None:
+                continue
+            kinds[record.head.kind, _job(action)] += 1
+            if record.head.kind == "action.output" and isinstance(record.body, bytes):
+                output.setdefault((_job(action), record.head.body.type), bytearray()).extend(record.body)
+        proposals.update(_job(action) for action in session.actions.values())
+        for (kind, job), number in kinds.items():
+            if number > 1 and kind in _SINGLE:
+                yield f"twice: {job} has {number} records {kind}"
+        for job in {job for _, job in kinds}:
+            if sum(kinds[end, job] for end in _ENDS) > 1:
+                yield f"twice: {job} has several ends"
+        yield from _output(world, session, output)
+    for job, number in proposals.items():
+        if number > 1:
+            yield f"twice: {job} was proposed {number} times"
+
+
+def _output(world: World, session: Session, output: dict[tuple[str, str], bytearray]) -> Iterator[str]:
+    for action in session.actions.values():
+        job = _job(action)
+        really = next((each for each in world.machine.starts if each.job == job), None)
+        for stream in ("stdout", "stderr"):
+            recorded = bytes(output.get((job, stream), b""))
+            made = bytes(really.made[stream]) if really is not None else b""
+            if not made.startswith(recorded):
+                longer = len(recorded) > len(made)
+                yield f"{'twice' if longer else 'truth'}: {job}'s recorded {stream} is not what it wrote"
+            elif action.finished is not None and recorded != made:
+                yield f"receipts: {job}'s {stream} has {len(recorded)} of {len(made)} bytes on record, and is finished"
+
+
+def _answered(world: World) -> Iterator[str]:
+    """What whoever typed a command was told of it.
+
+    Known limit (docs/reliability.md): while the relay cannot write, a start that crossed a withdrawal reaches nobody,
+    and the technician is told that it was taken back. The record says otherwise as soon as it can.
+    """
+    unwritten = any(fault.what in DISK and fault.host == RELAY for fault in world.strikes.struck)
+    for typed in world.typed:
+        starts = [each for each in world.machine.starts if typed.what == f"run {each.job}"]
+        end = typed.became.removeprefix("end: ")
+        if (
+            starts
+            and end in {"Withdrawn", "Denied", "TurnedDown", "Expired"}
+            and not (unwritten and end == "Withdrawn")
+        ):
+            yield f"truth: the technician was told {end} of {typed.what}, and it was started"
+        if not starts and end == "Finished":
+            yield f"truth: the technician was told {end} of {typed.what}, and it was never started"
+
+
+def _shown(world: World) -> Iterator[str]:
+    for typed in world.typed:
+        really = next((each for each in world.machine.starts if each.job == typed.job), None)
+        for stream, data in typed.shown.items():
+            made = bytes(really.made[stream]) if really is not None else b""
+            if not made.startswith(bytes(data)):
+                yield f"twice: the technician was shown {stream} of {typed.job} that it did not write"
+
+
+def _job(action: Action) -> str:
+    """The name of the command, which is the last of its words."""
+    proposed = action.proposed
+    return proposed.argv[-1].rpartition("/")[2] if isinstance(proposed, ActionProposed) else "?"

@@ -1,0 +1,116 @@
+"""Runs that once went wrong: what the matrix has found in the product, played again in every test run.
+
+They are whole plans and not seeds, because what a seed means changes with the generator.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from tests.faults.plan import AGENT, RELAY, TECHNICIAN, Fault, Job, Plan
+
+
+def _fault(what: str, host: str, step: str, by: str, edge: str, seconds: float, *, delay: float = 0.0) -> Fault:
+    return Fault(what, host, step, by, edge, 1, delay, seconds, ("up", "down"), 1)
+
+
+def _plan(job: Job, *faults: Fault, answer: str = "yes", slack: float = 0.0, jobs: int = 1) -> Plan:
+    more = tuple(Job(f"job-{number + 1}", (*job.argv[:-1], f"job-{number + 1}"), job.strike) for number in range(jobs))
+    return Plan(1, more, answer, slack, faults)
+
+
+_READS = Job("job-1", ("tail", "job-1"), None)
+_ASKS = Job("job-1", ("systemctl", "restart", "job-1"), None)
+
+KNOWN: Final = {
+    # A closing that the relay could not write, typed again: two closings, and 'verify' said bad.
+    "closed twice": _plan(_READS, _fault("read-only", RELAY, "finish", TECHNICIAN, "after", 3.0)),
+    # A confirmation and a proposal that the relay could not write, offered again after the session was closed.
+    "proposed behind the closing": _plan(
+        _ASKS, _fault("full", RELAY, "hold", TECHNICIAN, "after", 0.4), slack=0.0, jobs=2
+    ),
+    # The agent, stopped, found a confirmation and the withdrawal behind it, and started what it knew to be taken back.
+    "started what was taken back": _plan(
+        Job("job-1", ("systemctl", "restart", "job-1"), 2.7), _fault("stop", AGENT, "hold", RELAY, "before", 28.0)
+    ),
+    # A session whose first record the relay could not write was asked for before it was offered again.
+    "asked for before it was offered": _plan(_READS, _fault("full", RELAY, "sync", TECHNICIAN, "after", 2.0), jobs=2),
+    # The agent could not write its journal and lost its connection at once: it ended, but never came to its end.
+    "an end that never came": _plan(
+        _READS,
+        _fault("stop", AGENT, "sync", AGENT, "before", 90.0),
+        _fault("read-only", AGENT, "sync", AGENT, "before", 9.0),
+    ),
+    # Frames changed places, and what the agent said after its restart overtook the output of its earlier life.
+    "overtaken after a restart": Plan(
+        102311,
+        (
+            Job(name="job-1", argv=("tail", "job-1"), strike=2.514),
+            Job(name="job-2", argv=("tail", "job-2"), strike=None),
+        ),
+        "yes",
+        9.328,
+        (
+            Fault(
+                what="read-only",
+                host="agent",
+                step="decide",
+                by="technician",
+                edge="after",
+                nth=1,
+                delay=0.0,
+                seconds=5.5,
+                ways=("up", "down"),
+                amount=1,
+            ),
+            Fault(
+                what="read-only",
+                host="agent",
+                step="start",
+                by="technician",
+                edge="after",
+                nth=1,
+                delay=0.0,
+                seconds=30.1,
+                ways=("up",),
+                amount=1,
+            ),
+            Fault(
+                what="delayed",
+                host="relay",
+                step="finish",
+                by="technician",
+                edge="before",
+                nth=1,
+                delay=0.0,
+                seconds=0.49,
+                ways=("down",),
+                amount=1,
+            ),
+            Fault(
+                what="reordered",
+                host="agent",
+                step="propose",
+                by="technician",
+                edge="after",
+                nth=1,
+                delay=0.0,
+                seconds=2.05,
+                ways=("up",),
+                amount=5,
+            ),
+            Fault(
+                what="stop",
+                host="agent",
+                step="hold",
+                by="relay",
+                edge="after",
+                nth=1,
+                delay=0.0,
+                seconds=7.36,
+                ways=("up", "down"),
+                amount=1,
+            ),
+        ),
+    ),
+}

@@ -1,0 +1,182 @@
+"""Puts the production code on the run's clock, network, disks and dice, for good: in a Python process of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import fcntl
+import os
+import random
+import secrets
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import lru_cache
+from itertools import count
+from types import ModuleType
+from typing import Any, Final
+
+import caisey_agent.agent
+import caisey_agent.room
+import caisey_agent.work
+import caisey_core.chain
+import caisey_core.connection
+from caisey_agent import machine, runner
+from caisey_cli.doors import Doors
+from caisey_core import policy, record, signing
+from caisey_core.kinds import ActionProposed, Facts
+from caisey_core.record import Writer
+from caisey_server.fanout import Follower
+from tests.faults import disk
+from tests.faults.endpoint import Machine, Run
+from tests.faults.loop import current
+from tests.faults.wire import Dial
+
+EPOCH: Final = 1_000_000_000
+"""The wall clocks' start, ms since 1970; within the ninety days for which the roster that was founded then counts."""
+
+
+@dataclass
+class Dice:
+    """What the run's processes get for random, and what their clocks say. `walls`: seconds each is off, by host."""
+
+    chance: random.Random
+    machine: Machine
+    walls: dict[str, float] = field(default_factory=dict)
+
+
+DICE: list[Dice] = []
+"""Those of the run that is under way."""
+
+
+def _loop_time() -> float:
+    try:
+        return asyncio.get_running_loop().time()
+    except RuntimeError:
+        return 0.0
+
+
+def _global_time() -> float:
+    try:
+        return asyncio.get_running_loop().now  # type: ignore[attr-defined, no-any-return]
+    except RuntimeError:
+        return 0.0
+
+
+def _wall() -> float:
+    process = current()
+    off = DICE[-1].walls.get(process.name, 0.0) if DICE and process is not None else 0.0
+    return EPOCH / 1000 + _global_time() + off
+
+
+async def _observe() -> Facts:
+    await asyncio.sleep(0.05)
+    return Facts(hostname="desk")
+
+
+async def _start(command: runner.Command) -> Run:
+    return await DICE[-1].machine.start(command)
+
+
+def _machine() -> machine.Machine:
+    return machine.Machine(boot=DICE[-1].machine.boot, account="root", home="/root", platform="Linux")
+
+
+def _entropy(size: int) -> bytes:
+    return DICE[-1].chance.randbytes(size)
+
+
+def _uniform(low: float, high: float) -> float:
+    return DICE[-1].chance.uniform(low, high)
+
+
+def apply() -> None:
+    """See the module."""
+    disk.wrap()
+    _clocks()
+    _dice()
+    _shortcuts()
+    _doors()
+    _put(caisey_core.connection, connect=Dial)
+    _put(caisey_agent.work, start=_start)
+    _put(runner, prepare=lambda: None)
+    _put(caisey_agent.room, observe=_observe)
+    _put(caisey_agent.agent, Machine=_machine)
+
+
+def _clocks() -> None:
+    real = time.monotonic
+    for name, module in list(sys.modules.items()):
+        if name.startswith("caisey_") and getattr(module, "monotonic", None) is real:
+            module.monotonic = _loop_time  # type: ignore[attr-defined]
+    time.time = _wall
+    time.time_ns = lambda: int(_wall() * 1000) * 1_000_000
+    time.clock_gettime_ns = lambda _clock: int((_global_time() + 10_000) * 1000) * 1_000_000
+
+
+def _dice() -> None:
+    _put(secrets, token_hex=lambda size=16: _entropy(size or 16).hex())
+    os.urandom = _entropy
+    defaults = Writer.__init__.__kwdefaults__
+    assert defaults is not None
+    defaults["entropy"] = _entropy
+    random.uniform = _uniform  # type: ignore[assignment]
+    # Sets of followers are walked in the order of their hashes, which must not be addresses.
+    serial, init = count(), Follower.__init__
+
+    def numbered(self: Follower, *args: Any, **named: Any) -> None:
+        init(self, *args, **named)
+        self._serial = next(serial)  # type: ignore[attr-defined]
+
+    Follower.__init__ = numbered  # type: ignore[method-assign]
+    Follower.__hash__ = lambda self: self._serial  # type: ignore[method-assign, attr-defined]
+
+
+def _doors() -> None:
+    """A lock ends with its process; here its file stays open for a while longer."""
+    open_ = Doors._open
+
+    def opened(self: Doors, name: str) -> int | None:
+        handle, process = open_(self, name), current()
+        if handle is not None and process is not None:
+            process.on_exit.append(lambda: _unlock(handle))
+        return handle
+
+    Doors._open = opened  # type: ignore[method-assign]
+
+
+def _unlock(handle: int) -> None:
+    with contextlib.suppress(OSError):
+        fcntl.flock(handle, fcntl.LOCK_UN)
+
+
+def _shortcuts() -> None:
+    """Pure and costly: asked the same again, they say the same."""
+    verify = lru_cache(20_000)(signing.verify)
+    judge = policy.judge
+    known: dict[tuple[Any, ...], Any] = {}
+
+    def remembered(action: ActionProposed) -> Any:
+        key = (action.shell, action.argv, action.script, action.directory, tuple(sorted(action.environment.items())))
+        if key not in known:
+            known[key] = judge(action)
+        return known[key]
+
+    _everywhere(signing.verify, verify)
+    _everywhere(policy.judge, remembered)
+    _everywhere(record.parse, lru_cache(5_000)(record.parse))
+
+
+def _put(module: ModuleType, **new: object) -> None:
+    for name, value in new.items():
+        assert hasattr(module, name)
+        setattr(module, name, value)
+
+
+def _everywhere(old: Callable[..., Any], new: Callable[..., Any]) -> None:
+    for name, module in list(sys.modules.items()):
+        if name.startswith("caisey_"):
+            for attribute, value in list(vars(module).items()):
+                if value is old:
+                    setattr(module, attribute, new)

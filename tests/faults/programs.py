@@ -1,0 +1,221 @@
+"""The programs, as their entry points put them together: relay, agent, and what a technician or approver types.
+
+Each coroutine is the whole life of one process, and says in a word or two how it ended.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import queue
+import random
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, cast
+
+from caisey_agent.agent import Agent
+from caisey_agent.home import AgentHome
+from caisey_cli.attend import Answers, Interrupts
+from caisey_cli.connecting import Line
+from caisey_cli.desk import Desk
+from caisey_cli.happenings import Request
+from caisey_cli.session import Command, SessionController
+from caisey_core.journal import Journal
+from caisey_core.kinds import Outcome
+from caisey_core.lifecycle import Step
+from caisey_server import websocket
+from caisey_server.log import EmbeddedLog
+from caisey_server.reader import Reader
+from caisey_server.relay import Relay, now_ms
+from caisey_server.sequencer import Sequencer
+from tests.faults.loop import current
+from tests.faults.plan import AGENT, APPROVER, RELAY, TECHNICIAN, Job
+from tests.faults.template import PORT, Template
+
+if TYPE_CHECKING:
+    from tests.faults.world import World
+
+SYNC = 120.0
+"""Seconds within which three healthy journals have to be equal."""
+
+
+class Home(AgentHome):
+    """The endpoint's, without files."""
+
+    template: Template
+
+    def __init__(self, template: Template) -> None:
+        object.__setattr__(self, "path", template.path)
+        object.__setattr__(self, "template", template)
+
+    def membership(self) -> Any:
+        return self.template.agent
+
+    def key(self) -> Any:
+        return self.template.keys[AGENT]
+
+
+class Stepped:
+    """The writer's thread of `EmbeddedLog` and its queue: what is put in is committed a moment later."""
+
+    def __init__(self, log: EmbeddedLog, sequencer: Sequencer, chance: random.Random) -> None:
+        self._log, self._sequencer, self._chance = log, sequencer, chance
+        self._waiting: queue.SimpleQueue[Any] = queue.SimpleQueue()
+
+    def is_alive(self) -> bool:
+        return True
+
+    def put(self, item: Any) -> None:
+        self._waiting.put(item)
+        asyncio.get_running_loop().call_later(self._chance.uniform(0.0001, 0.005), self._commit)
+
+    def get(self) -> Any:
+        return self._waiting.get_nowait()
+
+    def empty(self) -> bool:
+        return self._waiting.empty()
+
+    def _commit(self) -> None:
+        if not self.empty():
+            self._log._commit(self._sequencer)
+
+
+@dataclass
+class Typed:
+    """What came of something typed: how it ended, and what was shown of a job's output."""
+
+    what: str
+    became: str
+    job: str = ""
+    shown: dict[str, bytearray] = field(default_factory=dict)
+
+
+class Front:
+    """Whoever sits before the technician's terminal: says yes, and reads."""
+
+    attended = True
+    width = 80
+
+    def __init__(self, world: World, job: str) -> None:
+        self.world, self.job = world, job
+        self.seen: dict[str, bytearray] = {"stdout": bytearray(), "stderr": bytearray()}
+
+    def say(self, text: str) -> None:
+        self.world.trace("technician reads: " + text)
+
+    def waiting(self, text: str) -> None:
+        """Nothing to show it on."""
+
+    async def out(self, stream: str, data: bytes) -> bool:
+        self.seen[stream] += data
+        return True
+
+    async def end(self) -> None:
+        """Nothing is held back."""
+
+    async def ask(self, prompt: str) -> str:
+        return "y"
+
+
+def _line(world: World, host: str, journal: Journal) -> Line:
+    process = current()
+    assert process is not None
+    line = Line(
+        world.template.membership(host),
+        world.template.keys[host],
+        journal,
+        notice=lambda text: world.trace(f"{host} reads: {text}"),
+    )
+    process.on_exit.append(line.doors.close)
+    return line
+
+
+async def relay(world: World) -> str:
+    process = current()
+    assert process is not None
+    key = world.template.keys[RELAY]
+    sequencer = Sequencer.open(world.path / "relay.db", key, now_ms)
+    log = EmbeddedLog(world.path / "relay.db", key, now_ms)
+    stepped = Stepped(log, sequencer, world.chance)
+    log._thread, log._queue = stepped, stepped  # type: ignore[assignment]
+    log.life, log.directory = sequencer.life, sequencer.directory
+    log.start = await log.ask(Reader.last)
+    relay = Relay(cast(Any, None), key, log)
+    relay.port = PORT
+    world.network.listening = process
+    world.network.serve = lambda socket: websocket.socket(relay, socket)
+    await world.loop.create_future()
+    return "done"
+
+
+async def agent(world: World) -> str:
+    with Journal.open(world.path / "agent.db") as journal:
+        await Agent(Home(world.template), journal, on_ready=lambda: None).run()
+    return "done"
+
+
+async def run(world: World, job: Job) -> str:
+    """`caisey run`: my open session or a new one, the action, and what comes of it."""
+    interrupts, front = Interrupts(), Front(world, job.name)
+    with Journal.open(world.path / "technician.db") as journal:
+        async with _line(world, TECHNICIAN, journal) as line:
+            desk = Desk(line, SessionController(line), front, interrupts)
+            log, _ = await desk.enter(line.roster.endpoints[world.template.endpoint])
+            if job.strike is not None:
+                asyncio.get_running_loop().call_later(job.strike, interrupts.strike)
+            interrupts.leave = lambda: None
+            try:
+                _, end = await desk.act(log, Command(argv=job.argv), Answers(yes=True))
+            finally:
+                world.typed.append(Typed("output", "", job.name, front.seen))
+            return f"end: {type(end).__name__}"
+
+
+async def close(world: World) -> str:
+    """Takes up what there is, waits until no action is left, and closes it."""
+    with Journal.open(world.path / "technician.db") as journal:
+        async with _line(world, TECHNICIAN, journal) as line:
+            controller = SessionController(line)
+            for log in journal.logs("session.opened"):
+                if log not in line.logs:
+                    # One that was never acknowledged is being offered.
+                    await line.until(lambda log=log: log in line.logs or journal.length(log), 30)  # type: ignore[misc]
+                session = await controller.resume(log)
+                await line.until(lambda log=log: not controller.session(log).active, 700)  # type: ignore[misc]
+                if controller.session(log).closing is None:
+                    closing = await controller.close(log, Outcome.UNRESOLVED, unverified="a test")
+                    await controller.attested(log, closing)
+                del session
+    return "done"
+
+
+async def sync(world: World) -> str:
+    """Follows every session until all three journals hold the same, or should have."""
+    with Journal.open(world.path / "technician.db") as journal:
+        async with _line(world, TECHNICIAN, journal) as line:
+            for log in journal.logs("session.opened"):
+                await line.until(lambda log=log: log in line.logs or journal.length(log), 30)  # type: ignore[misc]
+                await line.follow(log)
+            await line.until(
+                lambda: world.equal() and not any(each.session.active for each in line.logs.values()), SYNC
+            )
+    return "done"
+
+
+async def approver(world: World) -> str:
+    """Says what the plan has them say to whatever waits."""
+    with Journal.open(world.path / "approver.db") as journal:
+        async with _line(world, APPROVER, journal) as line:
+            controller = SessionController(line)
+            while not world.over:
+                for log in world.logs:
+                    if log not in line.logs:
+                        await line.follow(log)
+                    for action in list(controller.session(log).active):
+                        if action.step is not Step.HELD or action.held is None or action.held.quorum is None:
+                            continue
+                        request = Request(log, action.digest)
+                        if world.plan.answer == "yes" and not action.approvals:
+                            await controller.approve(request)
+                        elif world.plan.answer == "no":
+                            await controller.deny(request, "no")
+                await line.until(lambda: None, 0.5)
+    return "done"

@@ -1,0 +1,41 @@
+"""One process of the matrix: plays every `stride`th seed from `first` on, and tells each outcome as a line of JSON."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+
+from tests.faults.bugs import BUGS
+from tests.faults.single import prepared, run
+
+
+def main(first: int, stride: int, seconds: float, most: int, bug: str) -> None:
+    """`most`: runs at the most, 0 for as many as there is time for."""
+    template = prepared()
+    for each in BUGS:
+        if each.name == bug:
+            each.plant()
+    until, seed, runs = time.perf_counter() + seconds, first, 0
+    try:
+        while time.perf_counter() < until and (not most or runs < most):
+            outcome = run(seed, template)
+            told = {
+                "seed": seed,
+                "violations": outcome.violations,
+                "struck": [(each.what, each.step, each.host) for each in outcome.struck],
+                "virtual": outcome.seconds,
+                "steps": outcome.steps,
+                "digest": outcome.digest,
+            }
+            sys.stdout.write(json.dumps(told) + "\n")
+            sys.stdout.flush()
+            seed, runs = seed + stride, runs + 1
+    except BrokenPipeError:
+        pass
+    finally:
+        template.remove()
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]), int(sys.argv[2]), float(sys.argv[3]), int(sys.argv[4]), sys.argv[5])
