@@ -9,6 +9,7 @@ import subprocess
 import termios
 import time
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Self
 
 PATIENCE = 30.0
@@ -38,6 +39,12 @@ class Terminal:
 
     def __enter__(self) -> Self:
         return self
+
+    @property
+    def spent(self) -> float:
+        """Seconds of the processor that the program has taken, in all its threads."""
+        tasks = Path(f"/proc/{self.process.pid}/task").iterdir()
+        return sum(int((each / "schedstat").read_text().split()[0]) for each in tasks) / 1e9
 
     def __exit__(self, *_: object) -> None:
         self.process.kill()

@@ -116,6 +116,10 @@ def run(
         str, typer.Option(metavar="URL", help="Where the relay is reached now, if not where it was at joining.")
     ] = "",
     log_format: Annotated[Format, typer.Option(help="Lines for people, or one JSON object a line.")] = Format.TEXT,
+    log_file: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Gets the lines, instead of standard error; at most twice 128 KiB are kept."),
+    ] = None,
 ) -> None:
     """Serve this endpoint until stopped; reconnects by itself.
 
@@ -129,7 +133,7 @@ def run(
     from caisey_agent.home import AgentHome
     from caisey_agent.serving import serve
 
-    logs.set_up(log_format, Level.INFO if verbose else Level.WARNING)
+    logs.set_up(log_format, Level.INFO if verbose else Level.WARNING, log_file)
     own = AgentHome.of(home)
     own.membership()
     lock = own.lock()

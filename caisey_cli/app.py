@@ -1,14 +1,12 @@
-"""`caisey`: the table of commands, and the one place where errors become exit statuses.
+"""`caisey`: the table of commands.
 
-A command's module is imported when the command is typed; `--help` reads the table. TAB and prompts do not come here
-(`start`). Statuses 0-249 belong to
-remote commands, so whatever fails here ends with one of `caisey_core.errors.Exit`.
+A command's module is imported when the command is typed; `--help` reads the table. TAB, prompts and a view that is
+simply asked for do not come here (`start`). How each command ends is `ending`'s.
 """
 
 from __future__ import annotations
 
 import os
-import sys
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -19,7 +17,8 @@ from typer.core import TyperGroup
 
 from caisey_cli.coercing import lighten
 from caisey_cli.commands import HomeOption, JsonOption
-from caisey_core.errors import CaiseyError, Exit, UsageError
+from caisey_cli.ending import ended
+from caisey_core.errors import Exit, UsageError
 
 if TYPE_CHECKING:
     from typer._click.core import Command, Context
@@ -49,8 +48,14 @@ TABLE: Final[dict[str, tuple[Row, ...]]] = {
             "Ask for a command to be approved, print the request's code and return: run --no-wait.",
         ),
         Row("check", "session", "Verify: run a command and hold what it shows against what is expected."),
-        Row("note", "session", "Add an annotation to a session."),
-        Row("find", "session", "Mark a finding or the cause; the ticket note claims no other."),
+        Row("note", "words", "Add an annotation to a session."),
+        Row("find", "words", "Mark a finding or the cause; the ticket note claims no other."),
+        Row(
+            "ask",
+            "words",
+            "Ask a question in a session and print its code; it stays open, in its note too, until it is answered.",
+        ),
+        Row("answer", "words", "Answer a question of a session, or say why it stays open."),
         Row(
             "close",
             "session",
@@ -236,32 +241,12 @@ def desk(
     return mine(home, json)
 
 
-# -- the end of every command -----------------------------------------------------------------------------
+# -- what was typed ---------------------------------------------------------------------------------------
 
 
 def status(arguments: list[str]) -> int:
     """Runs what was typed; its exit status."""
-    from caisey_cli import output
-
-    for stream in (sys.stdout, sys.stderr):
-        stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
-    try:
-        result = _run(arguments)
-        sys.stdout.flush()
-    except CaiseyError as error:
-        return output.fail(error)
-    except KeyboardInterrupt:
-        return output.INTERRUPTED
-    except BrokenPipeError:
-        return _nobody_reads()
-    except SystemExit as left:
-        # typer ends the program by itself on a closed pipe; what matters here is why.
-        if isinstance(left.__context__, BrokenPipeError):
-            return _nobody_reads()
-        return left.code if isinstance(left.code, int) else Exit.USAGE
-    except Exception as error:  # noqa: BLE001  (whatever it is, it is told as a sentence and a status)
-        return output.bug(error)
-    return result
+    return ended(lambda: _run(arguments))
 
 
 def _run(arguments: list[str]) -> int:
@@ -280,12 +265,3 @@ def _run(arguments: list[str]) -> int:
         output.say(f"Type: {path} --help")
         return int(Exit.USAGE)
     return result if isinstance(result, int) else 0
-
-
-def _nobody_reads() -> int:
-    """Whoever read stdout has gone: the rest is thrown away, also what the interpreter flushes at its end."""
-    from caisey_cli.output import PIPE_CLOSED
-
-    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-    sys.stdout = sys.__stdout__ or sys.stdout
-    return PIPE_CLOSED

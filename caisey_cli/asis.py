@@ -12,8 +12,8 @@ from typing import Final
 
 import msgspec
 
+from caisey_cli import questions, wording
 from caisey_cli import rows as listed
-from caisey_cli import wording
 from caisey_cli.sanitize import decode, inert, inert_block
 from caisey_cli.transcript import WITHHELD, Transcript
 from caisey_cli.wording import Clock
@@ -61,6 +61,7 @@ def sheet(
         *([Row("fault", f"It may not stand here: {inert(fault)}", bad=True)] if fault else []),
         *_said(transcript, record, entry, clock),
         *_times(record, receipt.received, zone),
+        *_question(transcript, record, clock),
         *_action(transcript, record),
         *_references(transcript, record),
         Row("digest", record.digest),
@@ -96,6 +97,14 @@ def _date(ms: int, zone: tzinfo) -> str:
     except (ValueError, OverflowError, OSError):
         return f"{ms} ms"
     return f"{at:%Y-%m-%d %H:%M:%S}.{ms % 1000:03} {at:%Z}"
+
+
+def _question(transcript: Transcript, record: Record, clock: Clock) -> Iterator[Row]:
+    """The question it asks or speaks of, and where that stands."""
+    question = transcript.session.question_of(record)
+    if question is not None:
+        code, told = questions.code(question), questions.state(transcript, question, clock)
+        yield Row("question", f"{code}, asked in record {question.asking.seq}: {told}")
 
 
 def _action(transcript: Transcript, record: Record) -> Iterator[Row]:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Final
 
-KINDS: Final = ("endpoints", "sessions", "tickets", "requests", "members", "clients")
+KINDS: Final = ("endpoints", "sessions", "tickets", "requests", "questions", "members", "clients")
 _asked: list[bool] = []
 
 

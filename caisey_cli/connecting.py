@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Final, Protocol, Self, TypeVar
 
 from caisey_cli import missed
 from caisey_cli.doors import Doors
-from caisey_cli.folded import PAGE, Followed, kept, verified
+from caisey_cli.folded import PAGE, Followed, Turns, kept, kept_for_good, verified, verifying
 from caisey_cli.founding import due, renewal
 from caisey_cli.local import Stopped
 from caisey_cli.refusals import apart, cloned, denied, other_history, troubled
@@ -60,7 +60,7 @@ from caisey_core.roster import Member, Roster
 from caisey_core.signing import SigningKey, verify
 
 if TYPE_CHECKING:
-    from caisey_cli.home import Membership
+    from caisey_cli.membership import Membership
 
 __all__ = ["PAGE", "PATIENCE", "Connect", "Followed", "Line", "Peer", "denied", "over_websocket"]
 
@@ -291,7 +291,7 @@ class Line:
         """Follows a session; returns when everything there was of it is kept and folded."""
         await self.until(lambda: self._mender.done)
         if log not in self.logs:
-            self._load(log)
+            await self._load_in_turns(log)
         if why := self._mender.outcome.apart.get(log):
             raise apart(log, why, f"session {session_code(log)}")
         self._denied = None
@@ -541,6 +541,22 @@ class Line:
             self._link.chains[log] = self._chain(log, lambda record, at: self.logs[log].take(record, at, self.roster))
         else:
             self._link.chains[log] = self._chain(log, self._govern)
+
+    async def _load_in_turns(self, log: LogId) -> None:
+        """The same of a session that may be long, while keys and clocks go on."""
+        while log not in self.logs:
+            followed, chain, roster = Followed(log), Chain(), self.roster
+            version = roster.version
+
+            def take(record: Record, at: Receipt, into: Followed = followed, roster: Roster = roster) -> None:
+                into.take(record, at, roster)
+
+            turns = Turns()
+            with kept_for_good():
+                for _ in verifying(self.journal, log, "", take, chain):
+                    await turns.end()
+            if self.roster is roster and roster.version == version and log not in self.logs:
+                self.logs[log], self._link.chains[log] = followed, chain
 
     def _govern(self, record: Record, receipt: Receipt) -> None:
         self.roster.apply(record, receipt.received)

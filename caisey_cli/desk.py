@@ -12,15 +12,16 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Final
 
-from caisey_cli import local, resolve
+from caisey_cli import local, resolve, wording
 from caisey_cli.attend import CANCELLED, Answers, Front, Interrupts, attend, status
 from caisey_cli.checks import Check, evaluate
+from caisey_cli.command import Command
 from caisey_cli.connecting import Connect, Line, over_websocket
 from caisey_cli.happenings import End, Finished, Request
 from caisey_cli.home import Home
 from caisey_cli.resolve import Known
 from caisey_cli.sanitize import inert
-from caisey_cli.session import USUAL, Command, Pace, SessionController
+from caisey_cli.session import USUAL, Pace, SessionController
 from caisey_cli.transcript import Transcript
 from caisey_core.errors import OutcomeUnknown, Refused, Unreachable, UsageError
 from caisey_core.ids import Digest, LogId, session_code
@@ -146,6 +147,10 @@ class Desk:
                 f"Session {code} stays open and owes a verification. Type: caisey check -s {code} -- COMMAND, "
                 f"then: caisey close -s {code}"
             )
+            return False
+        if last and transcript.session.unanswered:
+            open_ = wording.count(len(transcript.session.unanswered), "question")
+            self.front.say(f"Session {code} stays open with {open_} to answer: caisey show {code}")
             return False
         if not last or transcript.session.changed or transcript.session.active:
             if last:

@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 
-from caisey_cli.home import DEVICE, ROOT, Home, Membership
+from caisey_cli.home import DEVICE, ROOT, Home
 from caisey_cli.keeping import backup_of
+from caisey_cli.membership import Membership
 from caisey_core import keys, probing, reaching
 from caisey_core.checkup import Check, Finding, failed, ok, warning
 from caisey_core.errors import CaiseyError

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+import gc
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from time import monotonic
 from typing import Final
 
 from caisey_core.chain import Chain
@@ -15,8 +19,42 @@ from caisey_core.lifecycle import Session
 from caisey_core.record import Record, parse
 from caisey_core.roster import Roster
 
+TURN: Final = 0.008
+"""Seconds of long work after which keys and clocks have theirs."""
 PAGE: Final = 32
 """Entries read from the journal at once: at most 8 MiB."""
+
+
+class Turns:
+    """Long work on the loop's own thread, in turns: whoever does a step of it says `end` after each."""
+
+    def __init__(self, seconds: float = TURN) -> None:
+        self._seconds = seconds
+        self._until = monotonic() + seconds
+
+    @property
+    def over(self) -> bool:
+        """Whether others should have theirs."""
+        return monotonic() >= self._until
+
+    async def end(self) -> None:
+        """Lets others do what waits, once a turn is over."""
+        if self.over:
+            await asyncio.sleep(0)
+            self._until = monotonic() + self._seconds
+
+
+@contextmanager
+def kept_for_good() -> Iterator[None]:
+    """What is made within stays until the program ends: no collection goes through it, which would hold up a key."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        if enabled:
+            gc.enable()
 
 
 @dataclass(slots=True)
@@ -52,6 +90,15 @@ def verified(journal: Journal, log: LogId, what: str, take: Callable[[Record, Re
     `what` the log is called in the error; empty: the session that it is.
     """
     chain = Chain()
+    for _ in verifying(journal, log, what, take, chain):
+        pass
+    return chain
+
+
+def verifying(
+    journal: Journal, log: LogId, what: str, take: Callable[[Record, Receipt], None], chain: Chain
+) -> Iterator[None]:
+    """The same in steps, a record each, for who has to do other things in between; `chain` is complete at the end."""
     for entry in kept(journal, log):
         try:
             record = parse(entry.sealed)
@@ -65,4 +112,4 @@ def verified(journal: Journal, log: LogId, what: str, take: Callable[[Record, Re
                 f"{str(bad).rstrip('.')}. Nothing was sent.",
                 hint="'caisey verify' checks what is stored; the relay's and the endpoint's journals hold it too.",
             ) from bad
-    return chain
+        yield

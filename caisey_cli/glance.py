@@ -31,6 +31,7 @@ def shape(found: dict[str, Any], now: int) -> dict[str, Any]:
         "approvals": len(waiting),
         "next_expires": min((ask[1] for ask in waiting), default=None),
         "owed": sum(bool(each.get("owes")) for each in mine),
+        "questions": sum(len(known.questions(each)) for each in mine),
         "unsent": known.number(found, "unsent"),
         "roster_expires": known.number(found, "expires") or None,
         "at": known.number(found, "at") or None,
@@ -42,7 +43,12 @@ def line(found: dict[str, Any], now: int) -> str:
     """`front-desk-03 48211, 2 to approve, 1 to verify, as of 3h`; empty where there is nothing to say."""
     told = shape(found, now)
     parts = [_open(found, told["open"])] if told["open"] else []
-    for name, words in (("approvals", "to approve"), ("owed", "to verify"), ("unsent", "unsent")):
+    for name, words in (
+        ("approvals", "to approve"),
+        ("owed", "to verify"),
+        ("questions", "to answer"),
+        ("unsent", "unsent"),
+    ):
         if told[name]:
             parts.append(f"{told[name]} {words}")
     left = (told["roster_expires"] or now + 2 * DUE_MS) - now

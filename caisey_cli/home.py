@@ -13,13 +13,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-import msgspec
-from msgspec import Struct
-
 from caisey_cli import known
 from caisey_core.errors import BadRecord, NotJoined, RecordError, UsageError
 
 if TYPE_CHECKING:
+    from caisey_cli.membership import Membership
     from caisey_core.journal import Journal
     from caisey_core.roster import Roster
     from caisey_core.signing import SigningKey
@@ -27,22 +25,6 @@ if TYPE_CHECKING:
 DEVICE: Final = "device"
 ROOT: Final = "root"
 LOCAL: Final = known.LOCAL
-
-
-class Membership(Struct, frozen=True, kw_only=True):
-    """Which workspace this home belongs to. `workspace` is the root's fingerprint, `roster` the roster's log.
-
-    `relay` is the origin as typed, `member` the member's id, `plain_text_on` a host that may be talked to in the clear.
-    """
-
-    v: int
-    workspace: str
-    name: str
-    roster: str
-    relay: str
-    member: str
-    member_name: str
-    plain_text_on: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +73,10 @@ class Home:
 
     def membership(self) -> Membership:
         """Raises `NotJoined`, or `UsageError` for a file that cannot be read."""
+        import msgspec
+
+        from caisey_cli.membership import Membership
+
         path = self.path / "membership.json"
         try:
             return msgspec.json.decode(path.read_bytes(), type=Membership)
@@ -105,6 +91,8 @@ class Home:
 
     def keep(self, membership: Membership) -> None:
         """Keeps the membership, whole or not at all."""
+        import msgspec
+
         self.path.mkdir(parents=True, exist_ok=True, mode=0o700)
         temporary = self.path / "membership.json.new"
         temporary.write_bytes(msgspec.json.format(msgspec.json.encode(membership)) + b"\n")
@@ -160,6 +148,12 @@ class Home:
                 hint=f"Move {self.path} aside and ask for a new invitation.",
             )
         return roster
+
+
+def is_this_machine(endpoint: str) -> bool:
+    """Whether an endpoint, as it was typed, could be this machine in a workspace of its own."""
+    wanted = endpoint.strip().casefold()
+    return wanted == LOCAL or wanted.endswith(f"/{LOCAL}")
 
 
 def fold(journal: Journal, log: str) -> Roster:

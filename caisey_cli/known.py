@@ -7,7 +7,6 @@ library's lightest modules are imported here.
 
 from __future__ import annotations
 
-import json
 import os
 from typing import Any, Final
 
@@ -28,6 +27,8 @@ def directory(option: str | None = None) -> str:
 
 def read(home: str) -> dict[str, Any]:
     """What was kept; nothing where there is no such file, or one that cannot be read or is of another version."""
+    import json
+
     try:
         with open(f"{home}/{FILE}", "rb") as file:  # noqa: PTH123
             if os.fstat(file.fileno()).st_size > LIMIT:  # nobody of ours wrote that
@@ -54,6 +55,8 @@ def everything(option: str | None = None) -> dict[str, Any]:
 
 def keep(home: str, known: dict[str, Any]) -> None:
     """Keeps it, whole or not at all, for its owner only. Raises `OSError`."""
+    import json
+
     temporary = f"{home}/{FILE}.{os.getpid()}"
     handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
     try:
@@ -81,6 +84,13 @@ def sessions(known: dict[str, Any]) -> list[dict[str, Any]]:
     """The sessions, the newest first."""
     found = known.get("sessions")
     return [each for each in found.values() if isinstance(each, dict)] if isinstance(found, dict) else []
+
+
+def questions(session: dict[str, Any]) -> list[tuple[str, str]]:
+    """What is asked in a session and open: code, words."""
+    rows = session.get("questions")
+    rows = rows if isinstance(rows, list) else []
+    return [(row[0], row[1]) for row in rows if isinstance(row, list) and [type(each) for each in row] == [str, str]]
 
 
 def asks(session: dict[str, Any]) -> list[tuple[str, int, bool, str]]:

@@ -37,13 +37,12 @@ QUEUE: Final = 90.0
 STOPPING: Final = 10.0
 """Seconds to end in when asked to."""
 SAY_AFTER: Final = 0.5
-LOG_LIMIT: Final = 256 * 1024
-"""Bytes a program's log grows to before all but its end is dropped."""
-_LOG_KEPT: Final = 32 * 1024
 _FLOCK: Final = "hhqqi4x"
 """`struct flock` of fcntl(2) on Linux: type, whence, start, length, pid."""
 _PASSED_ON: Final = {"HOME", "LANG", "LANGUAGE", "LD_LIBRARY_PATH", "LOGNAME", "PATH", "SHELL", "TMPDIR", "TZ", "USER"}
 """Variables the programs get; the rest of a terminal's, secrets among them, is no business of theirs."""
+_FILES: Final = ("ready", "log", "start.log")
+"""Of each of the two, beside its home; see `Program`."""
 Say = Callable[[str], None]
 
 
@@ -57,13 +56,17 @@ def quiet(_text: str) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """One of the two, by its files: `lock` is held while it runs, `ready` is written once it serves."""
+    """One of the two, by its files: `lock` is held while it runs, `ready` is written once it serves.
+
+    It bounds its `log` itself; what it writes to a terminal otherwise stands in `begun`, anew at each start.
+    """
 
     name: str
     home: Path
     lock: Path
     ready: Path
     log: Path
+    begun: Path
 
     @property
     def pid(self) -> int:
@@ -79,10 +82,11 @@ class Program:
 
     @property
     def last_words(self) -> str:
-        """The last line of its log, inert."""
-        with contextlib.suppress(OSError):
-            lines = self.log.read_text(errors="replace").strip().splitlines()
-            return inert(lines[-1].strip()) if lines else ""
+        """The last line that it wrote at its start, else of its log; inert."""
+        for file in (self.begun, self.log):
+            with contextlib.suppress(OSError):
+                if lines := file.read_text(errors="replace").strip().splitlines():
+                    return inert(lines[-1].strip())
         return ""
 
 
@@ -93,9 +97,9 @@ class Local:
         self.home = home
         path = home.path.absolute()
         self.path = path
-        self.relay = Program("relay", path / "relay", path / "relay" / "lock", path / "relay.ready", path / "relay.log")
-        self.agent = Program(
-            "agent", path / "agent", path / "agent" / "agent.lock", path / "agent.ready", path / "agent.log"
+        self.relay, self.agent = (
+            Program(name, path / name, path / name / lock, *(path / f"{name}.{each}" for each in _FILES))
+            for name, lock in (("relay", "lock"), ("agent", "agent.lock"))
         )
         self._address = path / "agent.address"
         self._stopped = path / "stopped"
@@ -117,8 +121,6 @@ class Local:
 
         `again`: for a line that was open already; raises `Stopped` where they were stopped on purpose meanwhile.
         """
-        for each in (self.relay, self.agent):
-            _trim(each.log)
         if not self.up:
             if again and self._stopped.exists():
                 raise Stopped(
@@ -162,19 +164,19 @@ class Local:
     def _run(self, which: Program, words: Sequence[str]) -> int | None:
         """Starts it for good and waits until it serves; its status where it ended instead.
 
-        It belongs to no terminal: a session of its own, nothing to read, a log to write to.
+        It belongs to no terminal: a session of its own, nothing to read, files to write to.
         """
         which.ready.unlink(missing_ok=True)
         with _told(self.path):
-            log = os.open(which.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+            begun = os.open(which.begun, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND | os.O_CLOEXEC, 0o600)
         try:
             process = subprocess.Popen(
-                [program(words[0]), *words[1:]],
+                [program(words[0]), *words[1:], "--log-file", str(which.log)],
                 cwd="/",
                 env=environment(),
                 stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
+                stdout=begun,
+                stderr=begun,
                 start_new_session=True,
                 umask=0o077,
             )
@@ -183,7 +185,7 @@ class Local:
                 f"{words[0]} cannot be started: {error.strerror}. Nothing was done.", hint="Type: pip install caisey"
             ) from error
         finally:
-            os.close(log)
+            os.close(begun)
         # A view may outlive what it has started: somebody has to take note of its end.
         threading.Thread(target=process.wait, daemon=True).start()
         _until(lambda: which.ready.exists() or process.poll() is not None, PATIENCE)
@@ -369,18 +371,6 @@ def _write(path: Path, text: str) -> None:
         temporary = path.with_name(f"{path.name}.new")
         temporary.write_text(f"{text}\n")
         temporary.replace(path)
-
-
-def _trim(log: Path) -> None:
-    """Whoever writes to it appends, and so goes on at its new end."""
-    with contextlib.suppress(OSError):
-        if log.stat().st_size > LOG_LIMIT:
-            with log.open("r+b") as file:
-                file.seek(-_LOG_KEPT, os.SEEK_END)
-                end = file.read()
-                file.seek(0)
-                file.truncate()
-                file.write(end)
 
 
 def _has_sessions(journal: Path) -> bool:

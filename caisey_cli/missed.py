@@ -14,7 +14,7 @@ from caisey_core.journal import Journal
 from caisey_core.signing import SigningKey
 
 if TYPE_CHECKING:
-    from caisey_cli.home import Membership
+    from caisey_cli.membership import Membership
 
 _SETTLED: Final = "caught-up"
 """The journal's setting for what was said last when it had been caught up with, though it lies out of scope now."""

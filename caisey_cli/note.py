@@ -35,7 +35,7 @@ from caisey_core.kinds import Outcome
 WIDTH: Final = 100
 LINES: Final = 25
 _COLUMN: Final = 10
-_YIELDS: Final = {"Verified": 1, "Found": 2, "Changed": 3, "Noted": 4}
+_YIELDS: Final = {"Verified": 1, "Found": 2, "Changed": 3, "Asked": 4, "Noted": 5}
 """Which lines give way first where there is no room: what was denied or went wrong never before what went well."""
 
 
@@ -75,9 +75,11 @@ def write_note(transcript: Transcript, report: Report, zone: tzinfo = UTC, *, lo
     told = [
         *telling.found(transcript),
         *telling.noted(transcript, clock),
+        *telling.asked(transcript, clock),
         *telling.deeds(transcript, clock),
         *telling.after(transcript),
         *telling.verified(transcript, clock),
+        *telling.unanswered(transcript, clock),
     ]
     last = [
         telling.outcome(transcript),

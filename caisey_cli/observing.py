@@ -40,7 +40,7 @@ class Fact:
 def observations(transcript: Transcript) -> list[tuple[Placed, Facts]]:
     """Every time the endpoint showed itself, as far as that is at hand, in order."""
     return [
-        (each, each.record.body.facts) for each in transcript.events if isinstance(each.record.body, EndpointObserved)
+        (each, each.record.body.facts) for each in transcript.observed if isinstance(each.record.body, EndpointObserved)
     ]
 
 

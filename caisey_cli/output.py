@@ -6,10 +6,8 @@ JSON is `{"v": 1, "kind": KIND, ...}`, one line, ASCII (whatever an endpoint wro
 
 from __future__ import annotations
 
-import json
 import os
 import sys
-import traceback
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -38,6 +36,8 @@ def data(text: str) -> None:
 
 def as_json(kind: str, value: Mapping[str, Any]) -> None:
     """A result for programs on stdout."""
+    import json
+
     data(json.dumps({"v": VERSION, "kind": kind} | dict(value)))
 
 
@@ -53,6 +53,8 @@ def fail(error: CaiseyError) -> int:
 def bug(error: BaseException) -> int:
     """An error nobody has foreseen: one sentence, the trace only for who asks; what was done is not known."""
     if os.environ.get(DEBUG):
+        import traceback
+
         say("".join(traceback.format_exception(error)))
     what = str(error).strip() or "no reason given"
     say(inert(f"Something went wrong that should not: {type(error).__name__}: {what}"))

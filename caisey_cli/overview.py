@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from caisey_cli import wording
+from caisey_cli import questions, wording
 from caisey_cli.card import about
 from caisey_cli.resolve import Known
 from caisey_cli.transcript import Transcript, Work
@@ -69,6 +69,9 @@ def _owed(known: Known, transcript: Transcript, now: int) -> Iterator[str]:
     failing = sum(each.passed is False for each in transcript.checks)
     if failing:
         yield f"{wording.count(failing, 'check')} failed when last run"
+    for each in transcript.session.unanswered:
+        code = questions.code(each)
+        yield f"{code} is open: {wording.quoted(questions.text(each), COMMAND)}; caisey answer {code} TEXT"
     for work in transcript.works.values():
         step = work.action.step
         if not step.over:

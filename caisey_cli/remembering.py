@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 from typing import Any, Final
 
-from caisey_cli import known, resolve, wording
+from caisey_cli import known, questions, resolve, wording
 from caisey_cli.resolve import Known
 from caisey_cli.sanitize import inert
 from caisey_cli.transcript import Transcript, Work
@@ -118,12 +118,17 @@ def _session(journal: Journal, roster: Roster, me: str, each: Known) -> dict[str
         "closed": each.closed or each.unreadable,
         "owes": False,
         "asks": [],
+        "questions": [],
     }
     if told["closed"]:
         return told
     transcript = Transcript.of(journal.entries(each.log, output=False), roster)
     return told | {
         "owes": transcript.unverified_change,
+        "questions": [
+            [questions.code(each), wording.quoted(questions.text(each), COMMAND)]
+            for each in transcript.session.unanswered
+        ],
         "asks": [ask for work in transcript.works.values() if (ask := _ask(transcript, roster, me, each, work))],
     }
 

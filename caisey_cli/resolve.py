@@ -177,6 +177,13 @@ def _logs(journal: Journal) -> list[LogId]:
     return [LogId(log) for (log,) in rows]
 
 
+def questions(journal: Journal) -> list[tuple[LogId, Digest]]:
+    """Every question on record, with its log."""
+    with translated(journal.path):
+        rows = journal.connection.execute("SELECT log, digest FROM records WHERE kind = 'question.asked'").fetchall()
+    return [(LogId(log), Digest(digest)) for log, digest in rows]
+
+
 def _closings(journal: Journal, skip: Callable[[LogId], bool]) -> dict[LogId, tuple[Record, ...]]:
     """Records that say a session is closed, by log; whose word counts is asked later."""
     found: dict[LogId, tuple[Record, ...]] = {}

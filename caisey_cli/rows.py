@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from caisey_cli import verifying, wording
+from caisey_cli import questions, verifying, wording
 from caisey_cli.checks import expected, first_line
 from caisey_cli.sanitize import inert
 from caisey_cli.transcript import WITHHELD, Transcript, Work
@@ -21,6 +21,8 @@ from caisey_core.kinds import (
     Mode,
     NoteAdded,
     OutcomeVerified,
+    QuestionAnswered,
+    QuestionAsked,
     SessionClosed,
     SessionOpened,
 )
@@ -29,7 +31,7 @@ from caisey_core.lifecycle import Placed
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One record as a line. `request` is its action's code, or empty. Texts are inert.
+    """One record as a line. `request` is its action's code, `question` its question's, or empty. Texts are inert.
 
     `received` is the relay's time (ms), `time` its writer's own, 0 where that cannot be read.
     `bad` rows are records that may not stand where they stand; `text` says why.
@@ -43,6 +45,7 @@ class Row:
     text: str
     bad: bool = False
     time: int = 0
+    question: str = ""
 
 
 def rows(transcript: Transcript, clock: Clock) -> list[Row]:
@@ -63,7 +66,9 @@ def row(transcript: Transcript, placed: Placed, clock: Clock) -> Row:
     words = WITHHELD if placed.record.body is None else _words(transcript, placed, work, clock)
     who = wording.member(transcript.who(placed, you=True))
     code = request_code(action.digest) if action else ""
-    return Row(placed.seq, placed.received, who, inert(head.kind), code, words, time=head.time)
+    question = transcript.session.question_of(placed.record)
+    asked = questions.code(question) if question else ""
+    return Row(placed.seq, placed.received, who, inert(head.kind), code, words, time=head.time, question=asked)
 
 
 def _words(transcript: Transcript, placed: Placed, work: Work | None, clock: Clock) -> str:
@@ -82,6 +87,11 @@ def _words(transcript: Transcript, placed: Placed, work: Work | None, clock: Clo
             return wording.name(directory, wording.TEXT) if directory else "the home of the agent"
         case NoteAdded(text=text) | FindingMarked(text=text):
             return wording.quoted(text)
+        case QuestionAsked(text=text):
+            question = transcript.session.question_of(placed.record)
+            return wording.quoted(text) + ("; still open" if question is not None and question.open else "")
+        case QuestionAnswered(text=text, settles=settles):
+            return wording.quoted(text) if settles else f"left open: {wording.quoted(text)}"
         case OutcomeVerified() as verified:
             return _verified(transcript, placed, verified, clock)
         case SessionClosed(outcome=outcome, unverified=unverified):

@@ -13,6 +13,7 @@ from __future__ import annotations
 import codecs
 import re
 from collections.abc import Iterable, Iterator
+from functools import cache
 from itertools import chain
 from typing import Final
 
@@ -26,8 +27,8 @@ _INVISIBLE: Final = (
     "\u2000-\u200f\u2028-\u202f\u205f-\u206f\u2800\u3000\u3164\ud800-\udfff\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb"
     "\U000110bd\U000110cd\U00013430-\U0001343f\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff"
 )
-_LINE: Final = re.compile(f"[\x00-\x1f{_INVISIBLE}]")
-_BLOCK: Final = re.compile(f"[\x00-\x08\x0b-\x1f{_INVISIBLE}]")
+_LINE: Final = f"[\x00-\x1f{_INVISIBLE}]"
+_BLOCK: Final = f"[\x00-\x08\x0b-\x1f{_INVISIBLE}]"
 _ASCII_BLOCK: Final = re.compile("[\x00-\x08\x0b-\x1f\x7f]")
 _SHOWN: Final = re.compile(r"\\u\{([0-9a-f]{1,6})\}")
 _BROKEN: Final = re.compile(r"\\(?:u(?:\{[0-9a-f]{0,6})?)?\Z")
@@ -35,17 +36,23 @@ _BROKEN: Final = re.compile(r"\\(?:u(?:\{[0-9a-f]{0,6})?)?\Z")
 _HELD_BACK: Final = re.compile(r"(?:\r|\\u?)\Z")
 
 
+@cache
+def _compiled(pattern: str) -> re.Pattern[str]:
+    """Once, and not before there is a text that is not plain: it takes longer than all the rest of a start's words."""
+    return re.compile(pattern)
+
+
 def inert(text: str) -> str:
     """One line: no line break, tab or other control character is left. `reveal` gives the text back."""
     if text.isascii() and text.isprintable():
         return _literal(text)
-    return _LINE.sub(_visible, _literal(text))
+    return _compiled(_LINE).sub(_visible, _literal(text))
 
 
 def inert_block(text: str) -> str:
     """Lines: line feeds and tabs stay, CR LF becomes a line feed, everything else is as in `inert`."""
     text = _literal(text.replace("\r\n", "\n"))
-    pattern = _ASCII_BLOCK if text.isascii() else _BLOCK
+    pattern = _ASCII_BLOCK if text.isascii() else _compiled(_BLOCK)
     return pattern.sub(_visible, text)
 
 

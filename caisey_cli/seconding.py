@@ -39,6 +39,8 @@ if TYPE_CHECKING:
 
 CARD: Final = "caisey.change.1"
 Rows = Iterator[tuple[str, str]]
+Shown = tuple[tuple[str, str], ...]
+"""Label and text, row by row."""
 _ROLES: Final = {
     Role.ADMIN: "governs: invites, removes, signs and approves changes like this one; and does all the others do",
     Role.TECHNICIAN: "opens sessions, runs commands, and approves what others ask for",
@@ -121,14 +123,13 @@ def decidable(line: Line, change: Change, *, grant: bool) -> None:
         raise Refused(f"{why} {code} was not approved.", hint="An admin of every client can approve it.")
 
 
-async def decide(line: Line, change: Change, said: str, *, grant: bool) -> str:
-    """Puts an admin's word on record, on the roster it was shown under; what became of it, as a sentence."""
-    before = list(_what(line.roster, change))
+async def decide(line: Line, change: Change, said: str, shown: Shown, *, grant: bool) -> str:
+    """Puts an admin's word on record; what became of it, as a sentence. `shown` is `what` the card said."""
 
     def make(roster: Roster) -> Sequence[Record]:
         current = roster.changes[change.digest]
         decidable(line, current, grant=grant)
-        if list(_what(roster, current)) != before:
+        if what(roster, current) != shown:
             raise Refused(
                 "The roster has changed while you were deciding. Nothing was decided.",
                 hint=f"Type again: caisey {'approve' if grant else 'deny'} {request_code(change.digest)}",
@@ -143,6 +144,24 @@ async def decide(line: Line, change: Change, said: str, *, grant: bool) -> str:
     if change.by == line.member.id:
         return f"{code} is taken back; nothing was changed."
     return f"{code} is denied; nothing was changed."
+
+
+def became(roster: Roster, change: Change, me: str) -> str:
+    """What became of a change that waits no more, and by whom; inert."""
+    decision = change.decision
+    member = roster.member(decision.head.key) if decision is not None else None
+    who = "somebody" if member is None else "you" if member.id == me else wording.name(member.name)
+    match change.state:
+        case State.APPROVED:
+            return f"approved by {who}; it counts"
+        case State.DENIED if member is not None and member.id == change.by:
+            return f"taken back by {who}"
+        case State.DENIED:
+            return f"denied by {who}"
+        case State.VOID:
+            return "void: who signed it, or could approve it, is an admin no more"
+        case _:
+            return "expired, nobody approved it"
 
 
 # -- what is shown ----------------------------------------------------------------------------------------
@@ -161,6 +180,11 @@ def does(roster: Roster, change: Change) -> str:
             return f"publish policy {body.version}"
         case _:
             return inert(change.record.head.kind)
+
+
+def what(roster: Roster, change: Change) -> Shown:
+    """What the decision is about, as the card says it. Raises `Refused` for what this version cannot show."""
+    return tuple(_what(roster, change))
 
 
 def card(roster: Roster, change: Change, now: int, width: int) -> str:

@@ -13,18 +13,18 @@ from dataclasses import dataclass
 from time import monotonic
 from typing import Final
 
-from msgspec import Struct, structs
+from msgspec import structs
 
 from caisey_cli.checks import specification
+from caisey_cli.command import Command, fit
 from caisey_cli.connecting import PATIENCE, Line
 from caisey_cli.happenings import Denied, End, Finished, Happening, Quiet, Request, Started, Withdrawn, told
 from caisey_cli.refusals import unknown_outcome
 from caisey_core.environment import absolute, fixed_environment, usual_shell
 from caisey_core.errors import JournalError, NotAdmitted, OutcomeUnknown, Refused, Unreachable, UsageError
 from caisey_core.frames import Alive, Entry, read_checkpoint
-from caisey_core.ids import Digest, LogId, request_code, session_code
+from caisey_core.ids import Digest, LogId, question_code, request_code, session_code, spoken
 from caisey_core.kinds import (
-    BODY_LIMIT,
     ActionCancelled,
     ActionConfirmed,
     ActionHeld,
@@ -37,21 +37,21 @@ from caisey_core.kinds import (
     EndpointRef,
     Expectation,
     FindingMarked,
-    Limits,
     Mode,
     NoteAdded,
     Outcome,
     OutcomeVerified,
+    QuestionAnswered,
+    QuestionAsked,
     SessionClosed,
     SessionOpened,
 )
-from caisey_core.lifecycle import Action, Session, Step
-from caisey_core.record import Record, canonical, parse
+from caisey_core.lifecycle import Action, Question, Session, Step
+from caisey_core.record import Record, parse
 from caisey_core.roster import Endpoint, Member, Roster
 
 CARD: Final = "caisey.card.1"
 """The format in which an action is shown before it is decided; see `card`."""
-LIMITS: Final = Limits(seconds=600, output_bytes=16 * 1024 * 1024)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,17 +74,6 @@ class Pace:
 
 
 USUAL: Final = Pace()
-
-
-@dataclass(frozen=True, slots=True)
-class Command:
-    """What the technician wants to run: an argument list or a script. No directory: the session's, else the agent's."""
-
-    argv: tuple[str, ...] = ()
-    script: str = ""
-    directory: str = ""
-    limits: Limits = LIMITS
-    reason: str = ""
 
 
 class SessionController:
@@ -199,13 +188,36 @@ class SessionController:
 
     async def note(self, log: LogId, text: str, *, staff: bool = False) -> Record:
         """Adds an annotation; `staff`: its text stays with the workspace's own people."""
-        audience = Audience.STAFF if staff else Audience.ALL
-        return await self.line.say(log, "note.added", NoteAdded(text=_said(text)), audience=audience)
+        return await self.line.say(log, "note.added", NoteAdded(text=_said(text)), audience=_audience(staff=staff))
 
     async def find(self, log: LogId, text: str) -> Record:
         """Marks a finding or cause."""
         self._open_and_mine(log)
         return await self.line.say(log, "finding.marked", FindingMarked(text=_said(text)))
+
+    async def ask(self, log: LogId, text: str, *, staff: bool = False) -> Record:
+        """Asks what somebody has to answer yet; `staff` as for a note."""
+        body = QuestionAsked(text=_said(text))
+        return await self.line.say(log, "question.asked", body, audience=_audience(staff=staff))
+
+    def question(self, log: LogId, code: str) -> Question:
+        """A question of the session by its code. Raises `UsageError`."""
+        known = {question_code(each): question for each, question in self.session(log).questions.items()}
+        if (found := known.get(spoken(code))) is None:
+            still = [each for each, question in known.items() if question.open]
+            raise UsageError(
+                f"There is no question {code!r} in session {session_code(log)}. Nothing was recorded.",
+                hint=f"Open: {', '.join(still)}" if still else "No question is open there.",
+            )
+        return found
+
+    async def answer(
+        self, log: LogId, question: Question, text: str, *, settles: bool = True, staff: bool = False
+    ) -> Record:
+        """Answers a question, or says why it stays open. What is asked among the staff is answered among them."""
+        inside = staff or question.asking.record.head.aud == Audience.STAFF
+        body, re = QuestionAnswered(text=_said(text), settles=settles), {"question": str(question.digest)}
+        return await self.line.say(log, "question.answered", body, re, _audience(staff=inside))
 
     async def move(self, log: LogId, directory: str) -> Record:
         """Changes the directory of the actions to come; empty: the agent's own."""
@@ -471,24 +483,8 @@ class SessionController:
             raise unknown_outcome(error, request_code(action)) from error
 
 
-def fit(command: Command, proposed: Struct | None = None) -> None:
-    """Raises `UsageError` for what cannot be recorded or run anywhere; `proposed` is the body it would have."""
-    words = [command.directory, command.script, command.reason, *command.argv]
-    if not (command.script.strip() or (command.argv and command.argv[0])):
-        raise UsageError("The command is empty; nothing was proposed.", hint="Type: caisey run ENDPOINT -- COMMAND")
-    if any("\0" in word for word in words):
-        raise UsageError("The command holds a NUL character, which no program can be given; nothing was proposed.")
-    if command.directory and not absolute(command.directory):
-        raise UsageError("The directory is not an absolute path; nothing was proposed.")
-    try:
-        size = len("".join(words).encode() if proposed is None else canonical(proposed))
-    except UnicodeEncodeError as error:
-        raise UsageError("The command is not UTF-8 text; nothing was proposed.") from error
-    if size > BODY_LIMIT:
-        raise UsageError(
-            f"The command is too long to be shown and approved ({size} bytes); nothing was proposed.",
-            hint="Put it into a file on the endpoint and run that.",
-        )
+def _audience(*, staff: bool) -> Audience:
+    return Audience.STAFF if staff else Audience.ALL
 
 
 def _said(text: str) -> str:

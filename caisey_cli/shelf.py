@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from caisey_cli.home import Home, Membership
+from caisey_cli.home import Home
+from caisey_cli.membership import Membership
 from caisey_cli.sanitize import inert
 from caisey_core.errors import UsageError
 

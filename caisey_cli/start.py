@@ -1,5 +1,6 @@
 """The console script: what is asked at every TAB and every prompt is answered before anything heavy is imported.
 
+So is a view that is simply asked for: its frame is on the screen before typer would have been imported (`viewing`).
 Whatever else is typed goes to `app`, started without looking for garbage in what it imports: that stays until the
 command ends, and collecting as often as Python does takes a tenth of the time to start.
 """
@@ -37,14 +38,24 @@ def _quickly() -> int:
 
 
 def _prompt() -> int:
-    from caisey_cli import glance
+    words = sys.argv[1:]
+    if words[:1] == ["status"]:
+        from caisey_cli import glance
 
-    if (asked := glance.asked(sys.argv[1:])) is not None:
-        return glance.tell(asked[0], as_json=asked[1])
+        if (asked := glance.asked(words)) is not None:
+            return glance.tell(asked[0], as_json=asked[1])
     gc.set_threshold(OBJECTS, 10, 10)
+    if words[:1] == ["connect"]:
+        from caisey_cli import viewing
+        from caisey_cli.home import is_this_machine
+
+        if (typed := viewing.read(words)) is not None and not is_this_machine(typed["endpoint"]):
+            from caisey_cli.ending import ended
+
+            return ended(lambda: viewing.connect(typed))
     from caisey_cli.app import status
 
-    return status(sys.argv[1:])
+    return status(words)
 
 
 if __name__ == "__main__":

@@ -171,6 +171,12 @@ class Names:
                     own = "" if yours else ", not yours to approve"
                     yield code, f"{session.get('endpoint') or 'workspace'}: {words}{own}"
 
+    def _questions(self, _incomplete: str) -> Iterator[Offer]:
+        """What is asked in a session and not answered."""
+        for session in known.sessions(self._known):
+            for code, words in known.questions(session):
+                yield code, f"{session.get('endpoint')}: {words}"
+
     def _members(self, _incomplete: str) -> Iterator[Offer]:
         yield from ((each, "") for each in known.texts(self._known, "members"))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from caisey_cli import clocks, minutes, observing, six, verifying, wording
+from caisey_cli import clocks, minutes, observing, questions, six, verifying, wording
 from caisey_cli.evidence import caveats
 from caisey_cli.minutes import Account
 from caisey_cli.observing import Mark
@@ -104,6 +104,22 @@ def noted(transcript: Transcript, clock: Clock) -> list[Line]:
         )
         for each in transcript.notes
     ]
+
+
+def asked(transcript: Transcript, clock: Clock) -> list[Line]:
+    """Questions that were answered."""
+    return _questions(transcript, clock, "Asked", still=False)
+
+
+def unanswered(transcript: Transcript, clock: Clock) -> list[Line]:
+    """Questions that are open, for whoever goes on."""
+    return _questions(transcript, clock, "Open", still=True)
+
+
+def _questions(transcript: Transcript, clock: Clock, label: str, *, still: bool) -> list[Line]:
+    every = [each for each in transcript.session.questions.values() if each.open is still]
+    told = [questions.told(transcript, each, clock) for each in every]
+    return [Line(label, each.text, each.records) for each in told]
 
 
 def deeds(transcript: Transcript, clock: Clock) -> list[Line]:
@@ -207,6 +223,9 @@ def outcome(transcript: Transcript) -> Line:
     if failing:
         loose.append(f"{count(len(failing), 'check')} failed when last run")
         records += [each.runs[-1].end.seq for each in failing]
+    if asked := transcript.session.unanswered:
+        loose.append(f"{count(len(asked), 'question')} not answered")
+        records += [each.asking.seq for each in asked]
     rest = f"open: {wording.listed(loose, 6)}" if loose else "nothing open"
     if session.closing is None:
         return Line("Outcome", f"the session is still open{'; ' + rest if loose else ''}", tuple(records))

@@ -46,7 +46,8 @@ class Said:
 class Transcript:
     """The fold. `me` is the key of the person who reads ("you"); `entries` are all that were taken, faults included.
 
-    `bad` is the number of the log's first bad record, where only what stands before it was taken; else 0.
+    `bad` is the number of the log's first bad record, where only what stands before it was taken; else 0. `observed`
+    are the endpoint's words about itself. What a screen asks at each record is kept, not sought in the works.
     """
 
     roster: Roster
@@ -61,6 +62,10 @@ class Transcript:
     faults: list[tuple[int, str]] = field(default_factory=list)
     entries: list[Entry] = field(default_factory=list)
     bad: int = 0
+    observed: list[Placed] = field(default_factory=list)
+    _changes: list[Work] = field(default_factory=list, repr=False)
+    _checking: list[Work] = field(default_factory=list, repr=False)
+    _denied: list[Work] = field(default_factory=list, repr=False)
     _checks: tuple[int, list[Check]] | None = field(default=None, repr=False)
 
     @classmethod
@@ -103,6 +108,8 @@ class Transcript:
                 self.findings.append(Said(placed, body.text if isinstance(body, FindingMarked) else None))
             case "note.added":
                 self.notes.append(Said(placed, body.text if isinstance(body, NoteAdded) else None))
+            case "endpoint.observed":
+                self.observed.append(placed)
             case "outcome.verified":
                 self._verify(placed)
             case kind:
@@ -112,12 +119,20 @@ class Transcript:
         action = self.session.action_of(placed.record) or self.session.actions.get(placed.record.digest)
         if action is None:
             return
-        work = self.works.setdefault(action.digest, Work(action, []))
+        if (work := self.works.get(action.digest)) is None:
+            work = self.works[action.digest] = Work(action, [])
+            if action.proposed is None or action.proposed.check is not None:
+                self._checking.append(work)
         work.seqs.append(placed.seq)
+        if kind == "action.started" and work.changed:
+            self._changes.append(work)
         if kind == "action.output":
             work.output.append(placed)
         elif kind in VERBS:
             work.answers.append(placed)
+        if kind == "approval.denied" and not any(each is work for each in self._denied):
+            self._denied.append(work)
+            self._denied.sort(key=lambda each: each.action.proposal.seq)
 
     def _verify(self, placed: Placed) -> None:
         """A measured claim belongs to the end it names; one that names none the session knows is only a report."""
@@ -176,12 +191,12 @@ class Transcript:
     @property
     def first_change(self) -> int | None:
         """Where the first change began."""
-        return min((w.action.start.seq for w in self.works.values() if w.changed and w.action.start), default=None)
+        return min((w.action.start.seq for w in self._changes if w.changed and w.action.start), default=None)
 
     @property
     def last_change(self) -> int | None:
         """Where the last change ended, or was last heard of."""
-        changes = [work.action for work in self.works.values() if work.changed]
+        changes = [work.action for work in self._changes if work.changed]
         return max((a.end.seq if a.end else a.start.seq for a in changes if a.start), default=None)
 
     def denied_before(self, work: Work) -> list[Work]:
@@ -191,7 +206,7 @@ class Transcript:
             return []
         settled = work.action.denial or work.action.start or work.action.end
         found = []
-        for other in self.works.values():
+        for other in self._denied:
             denial, theirs = other.action.denial, other.action.proposed
             if other is work or denial is None or theirs is None or (settled and denial.seq > settled.seq):
                 continue
@@ -213,8 +228,8 @@ class Transcript:
 
     def _groups(self) -> dict[Digest, list[Work]]:
         groups: dict[Digest, list[Work]] = {}
-        for digest, work in self.works.items():
-            proposed = work.action.proposed
+        for work in self._checking:
+            digest, proposed = work.action.digest, work.action.proposed
             if (proposed is None and not work.claims) or (proposed is not None and proposed.check is None):
                 continue
             first = groups.get(Digest(proposed.again)) if proposed else None

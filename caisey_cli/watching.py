@@ -1,5 +1,7 @@
 """What waits for a decision in a member's scope, as it comes and goes: for whoever keeps a terminal open all day.
 
+Commands in sessions, and for admins changes of the workspace, which the roster itself tells of.
+
 The relay says where to look, over the socket and as it changes; what counts is what the records of that session say,
 followed and verified here. It knows no terminal: `tell` gets each change, `notice` sentences about the relay.
 """
@@ -13,7 +15,7 @@ from dataclasses import dataclass, replace
 from time import monotonic
 from typing import Final
 
-from caisey_cli import approving, wording
+from caisey_cli import approving, seconding, wording
 from caisey_cli.approving import Waiting
 from caisey_cli.attend import Front, Interrupts
 from caisey_cli.connecting import Connect, Line, Peer, over_websocket
@@ -22,12 +24,14 @@ from caisey_cli.happenings import Request
 from caisey_cli.home import Home
 from caisey_cli.sanitize import inert
 from caisey_cli.session import Pace, SessionController
+from caisey_core import changes
 from caisey_core.errors import CaiseyError, Refused, Unreachable
 from caisey_core.frames import Hold
 from caisey_core.ids import Digest, LogId
 from caisey_core.kinds import ApprovalDenied
 from caisey_core.lifecycle import Action, Placed, Step
 from caisey_core.link import Event, Link, Waits
+from caisey_core.roster import beyond
 
 FOREVER: Final = Pace(patience=30 * 24 * 3600.0)
 AGAIN: Final = 5.0
@@ -47,7 +51,7 @@ class Item:
     """A request that waits. `why_not`: why this member's yes would not count; empty where it would.
 
     `until` is the end of its window (ms, the relay's clock), `fresh` whether it came while somebody watched, `said`
-    who has approved so far, in words. Texts are inert.
+    who has approved so far, in words. Texts are inert. `change`: it is one of the workspace, not a command.
     """
 
     request: Request
@@ -57,6 +61,7 @@ class Item:
     why_not: str
     fresh: bool
     said: str = ""
+    change: changes.Change | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,6 +256,7 @@ class Watch:
             while True:
                 self._offset = line.offset_ms
                 await self._take_in(desk, bell)
+                self._take_changes(desk)
                 for item in list(self.items.values()):
                     self._look_at(desk, item)
                 if self._moved or not self.settled:
@@ -276,10 +282,19 @@ class Watch:
             if bell.ready:
                 await self._take(desk, hint)
         for item in list(self.items.values()):
-            if item.request.log not in desk.line.logs:  # it came by another line
+            if item.change is None and item.request.log not in desk.line.logs:  # it came by another line
                 await self._again(desk, item)
         here = {each.hold for each in bell.holds}
         self._dealt = {each: None for each in self._dealt if each in here}
+
+    def _take_changes(self, desk: Desk) -> None:
+        """Changes of the workspace that wait, as the roster has them now."""
+        line = desk.line
+        for each in seconding.waiting(line.roster, line.member, line.now()):
+            if each.change.digest not in self.items:
+                item = _of_change(desk, each, fresh=self.settled)
+                self.items[each.change.digest] = item
+                self._tell(Came(item))
 
     async def _again(self, desk: Desk, item: Item) -> None:
         try:
@@ -325,6 +340,12 @@ class Watch:
     # -- what becomes of it -------------------------------------------------------------------------------
 
     def _look_at(self, desk: Desk, item: Item) -> None:
+        if item.change is not None:
+            change = desk.line.roster.changes.get(item.change.digest, item.change)
+            if change.over(desk.line.now()):
+                del self.items[item.request.action]
+                self._tell(Over(item, seconding.became(desk.line.roster, change, desk.line.member.id), time.time()))
+            return
         action = desk.controller.session(item.request.log).actions.get(item.request.action)
         if action is None:
             return
@@ -353,6 +374,22 @@ class Watch:
             )
         return self.desk, action
 
+    def decidable(self, item: Item, *, grant: bool) -> tuple[Desk, changes.Change]:
+        """The same of a change of the workspace."""
+        if self.desk is None or self._bell is None or not self._bell.ready:
+            raise Unreachable(f"The relay is away ({self.standing.word}); nothing was decided.")
+        line = self.desk.line
+        change = line.roster.changes.get(item.request.action)
+        if change is None:
+            raise Refused(f"{item.request.code} is not at hand; nothing was decided.")
+        seconding.decidable(line, change, grant=grant)
+        return self.desk, change
+
+    async def second(self, item: Item, said: str, shown: seconding.Shown, *, grant: bool) -> str:
+        """Decides on a change as `caisey approve` and `deny` do; `shown` is what its card said."""
+        desk, change = self.decidable(item, grant=grant)
+        return await seconding.decide(desk.line, change, said, shown, grant=grant)
+
     async def decide(self, item: Item, said: str = "", *, grant: bool) -> str:
         """Approves or denies it as `caisey approve` and `deny` do; what became of it, as a sentence."""
         desk, action = self.ready(item, grant=grant)
@@ -368,6 +405,29 @@ class Watch:
 def _item(desk: Desk, request: Request, action: Action, *, fresh: bool) -> Item:
     row = approving.row(desk, request, action)
     return _now(desk, Item(request, Digest(""), row, 0, "", fresh), action)
+
+
+def _of_change(desk: Desk, each: seconding.Waiting, *, fresh: bool) -> Item:
+    log, member = LogId(desk.line.roster.log or ""), desk.line.member
+    why_not = beyond(member, each.change.record.body)
+    if each.own:
+        why_not = "Your own change: another admin has to approve it."
+    row = Waiting(
+        code=each.code,
+        log=log,
+        session="",
+        endpoint="workspace",
+        risk="govern",
+        command=each.does,
+        requester=each.requester,
+        reason="",
+        own=each.own,
+        since=each.change.received,
+        waited=max(0, each.now - each.change.received),
+        left=max(0, each.change.until - each.now),
+    )
+    request = Request(log, each.change.digest)
+    return Item(request, Digest(""), row, each.change.until, why_not, fresh, change=each.change)
 
 
 def _now(desk: Desk, item: Item, action: Action) -> Item:

@@ -6,7 +6,7 @@ one. Codes are for finding; every signature binds the digest.
 
 from __future__ import annotations
 
-import secrets
+import os
 from typing import NewType
 
 Digest = NewType("Digest", str)
@@ -26,7 +26,7 @@ CODE_LENGTH = 6
 def code(prefix: str, digest: str) -> str:
     """Short code of a digest: `prefix` and six characters of `ALPHABET` (about 28 bits).
 
-    Sessions have the prefix `s`, requests `a`.
+    Sessions have the prefix `s`, requests `a`, questions `q`.
     """
     number = int(digest[:32], 16)
     letters = []
@@ -46,6 +46,11 @@ def request_code(action: str) -> str:
     return code("a", action)
 
 
+def question_code(question: str) -> str:
+    """Short code of a question, such as `q7f3kqa`."""
+    return code("q", question)
+
+
 def spoken(text: str) -> str:
     """A code as somebody typed it (upper case, spaces and dashes from dictation) in its one spelling."""
     return text.strip().lower().replace(" ", "").replace("-", "")
@@ -53,4 +58,4 @@ def spoken(text: str) -> str:
 
 def new_series() -> str:
     """A writer's series: 16 random bytes, once per process start, as 32 hexadecimal digits."""
-    return secrets.token_hex(16)
+    return os.urandom(16).hex()

@@ -5,6 +5,9 @@
               │        └─ running
               └─ running ─── finished | unknown
 
+A question is open until somebody's last word to it answers it. Words, questions and answers among them, may stand
+after the closing: it ends actions, not the log, and whoever writes one cannot know what crosses it on its way.
+
 `why_not` says why a record may not stand where it stands (wrong writer, an answer to nothing, a start without the
 decisions it names); `apply` takes it into the state regardless of order surprises only if it may stand there. Pure.
 """
@@ -28,6 +31,8 @@ from caisey_core.kinds import (
     DirectoryChanged,
     EndpointRef,
     How,
+    QuestionAnswered,
+    QuestionAsked,
     Role,
     SessionClosed,
     SessionOpened,
@@ -107,6 +112,22 @@ class Action:
 
 
 @dataclass(slots=True)
+class Question:
+    """A question, and what was said to it, in order. Bodies that are withheld are None."""
+
+    digest: Digest
+    asking: Placed
+    asked: QuestionAsked | None
+    answers: list[Placed] = field(default_factory=list)
+
+    @property
+    def open(self) -> bool:
+        """Whether nobody has answered it, or the last word leaves it open. One that is withheld counts as an answer."""
+        body = self.answers[-1].record.body if self.answers else None
+        return not self.answers or (isinstance(body, QuestionAnswered) and not body.settles)
+
+
+@dataclass(slots=True)
 class Session:
     """The fold of a session's log."""
 
@@ -118,9 +139,11 @@ class Session:
     directory: str = ""
     actions: dict[Digest, Action] = field(default_factory=dict)
     holds: dict[str, Digest] = field(default_factory=dict)
+    questions: dict[Digest, Question] = field(default_factory=dict)
     closing: Placed | None = None
     closed: SessionClosed | None = None
     seq: int = 0
+    _active: dict[Digest, Action] = field(default_factory=dict, repr=False)
 
     @property
     def endpoint(self) -> EndpointRef | None:
@@ -146,8 +169,17 @@ class Session:
 
     @property
     def active(self) -> list[Action]:
-        """Actions that are not over."""
-        return [action for action in self.actions.values() if not action.step.over]
+        """Actions that are not over, as they were proposed."""
+        return sorted(self._active.values(), key=lambda each: each.proposal.seq)
+
+    @property
+    def unanswered(self) -> list[Question]:
+        """Questions that are open."""
+        return [each for each in self.questions.values() if each.open]
+
+    def question_of(self, record: Record) -> Question | None:
+        """The question a record asks or speaks of."""
+        return self.questions.get(Digest(record.head.re.get("question", record.digest)))
 
     def action_of(self, record: Record) -> Action | None:
         """The action a record speaks of, directly or through its hold."""
@@ -182,7 +214,8 @@ class Session:
             return "the session has not been opened"
         refers = record.kind is not None and {"action", "hold"} & set(record.kind.re)
         action = self.action_of(record)
-        if refers and action is None:
+        unasked = name == "question.answered" and self.question_of(record) is None
+        if unasked or (refers and action is None):
             return "it refers to nothing in this session"
         if self.closing and name in {"session.closed", "action.proposed", "directory.changed"}:
             return "the session was closed before"
@@ -237,7 +270,12 @@ class Session:
                 self.directory = body.directory if isinstance(body, DirectoryChanged) else self.directory
             case "action.proposed":
                 proposed = body if isinstance(body, ActionProposed) else None
-                self.actions[record.digest] = Action(record.digest, placed, proposed)
+                self._active[record.digest] = self.actions[record.digest] = Action(record.digest, placed, proposed)
+            case "question.asked":
+                asked = body if isinstance(body, QuestionAsked) else None
+                self.questions[record.digest] = Question(record.digest, placed, asked)
+            case "question.answered" if (question := self.question_of(record)) is not None:
+                question.answers.append(placed)
             case "session.closed":
                 self.closing = placed
                 self.closed = body if isinstance(body, SessionClosed) else None
@@ -245,6 +283,10 @@ class Session:
                 action = self.action_of(record)
                 if action is not None:
                     self._advance(action, placed)
+                    if not action.step.over:
+                        self._active[action.digest] = action
+                    else:
+                        self._active.pop(action.digest, None)
 
     def _advance(self, action: Action, placed: Placed) -> None:
         record = placed.record

@@ -16,9 +16,11 @@ import sys
 import traceback
 from datetime import UTC, datetime
 from enum import StrEnum
+from logging.handlers import RotatingFileHandler
+from pathlib import Path
 from typing import Any, Final
 
-from caisey_core.errors import CaiseyError
+from caisey_core.errors import CaiseyError, UsageError
 
 _EVENT: Final = "caisey_event"
 _IDS: Final = "caisey_ids"
@@ -27,6 +29,8 @@ _PLACES: Final = 8
 """Innermost calls that are told of a fault."""
 _LONG: Final = 512
 """Characters of one value."""
+LIMIT: Final = 128 * 1024
+"""Bytes of a log file before it becomes the older one (`.1`), of which there is one."""
 
 
 class Format(StrEnum):
@@ -74,11 +78,22 @@ class Teller:
             self._log.log(level, "%s", say, exc_info=fault, extra={_EVENT: event, _IDS: ids})
 
 
-def set_up(shape: Format = Format.TEXT, level: Level = Level.WARNING) -> None:
-    """Has every line of this process written to standard error."""
-    handler = logging.StreamHandler(sys.stderr)
+def set_up(shape: Format = Format.TEXT, level: Level = Level.WARNING, file: Path | None = None) -> None:
+    """Has every line of this process written to standard error, or to a file that bounds itself.
+
+    Raises `UsageError` where that cannot be written.
+    """
+    handler = _to_file(file) if file is not None else logging.StreamHandler(sys.stderr)
     handler.setFormatter(_Json() if shape is Format.JSON else _Text())
     logging.basicConfig(handlers=[handler], level=level.value.upper(), force=True)
+
+
+def _to_file(file: Path) -> logging.Handler:
+    logging.raiseExceptions = False  # a full disk would be told on standard error, once for each line
+    try:
+        return RotatingFileHandler(file, maxBytes=LIMIT, backupCount=1, encoding="utf-8", errors="backslashreplace")
+    except OSError as error:
+        raise UsageError(f"The log {file} cannot be written: {error.strerror}. Nothing was started.") from error
 
 
 def structured() -> bool:

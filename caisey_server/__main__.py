@@ -44,6 +44,9 @@ def run(
     ] = "",
     log_format: Annotated[Format, typer.Option(help="Lines for people, or one JSON object a line.")] = Format.TEXT,
     log_level: Annotated[Level, typer.Option(help="From which level on lines are written.")] = Level.WARNING,
+    log_file: Annotated[
+        Path | None, typer.Option(help="Gets the lines, instead of stderr; at most twice 128 KiB are kept.")
+    ] = None,
     restored: Annotated[
         bool,
         typer.Option(
@@ -56,9 +59,9 @@ def run(
     from caisey_core.errors import CaiseyError
     from caisey_server.serve import Listen, serve
 
-    logs.set_up(log_format, log_level)
     listen = Listen(host, port, ready_file, tls_cert, tls_key, plain_text_on, metrics_listen)
     try:
+        logs.set_up(log_format, log_level, log_file)
         serve(home.expanduser(), listen, restored=restored)
     except CaiseyError as error:
         if logs.structured():

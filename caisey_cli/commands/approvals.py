@@ -176,10 +176,11 @@ async def _second(desk: Desk, change: Change, said: str, *, grant: bool, yes: bo
 
     code, line = request_code(change.digest), desk.line
     seconding.decidable(line, change, grant=grant)
+    shown = seconding.what(line.roster, change)
     desk.front.say(seconding.card(line.roster, change, line.now(), desk.front.width))
     if not await _agreed(desk, code, grant=grant, yes=yes):
         return 1
-    became = await seconding.decide(line, change, said, grant=grant)
+    became = await seconding.decide(line, change, said, shown, grant=grant)
     if json:
         output.as_json("decision", {"request": code, "approved": grant, "became": became})
     else:

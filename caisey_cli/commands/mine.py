@@ -48,7 +48,7 @@ def desk(home: Path | None, json: bool) -> int:
         shown = {
             "workspace": rosters[0].name,
             "member": membership.member_name if membership else "",
-            "sessions": [_known_shape(k) | {"owes_verification": t.unverified_change} for k, t in mine],
+            "sessions": [_known_shape(known) | _owed_shape(transcript) for known, transcript in mine],
             "approvals": [_asked_shape(each) for each in waiting],
             "changes": [{"request": each.code, "does": each.does, "own": each.own} for each in changes],
             "unsent": unsent,
@@ -140,6 +140,13 @@ def _asked_shape(each: Asked) -> dict[str, Any]:
         "requester": each.requester,
         "left_ms": each.left,
     }
+
+
+def _owed_shape(transcript: Transcript) -> dict[str, Any]:
+    from caisey_cli import questions
+
+    asked = [{"question": questions.code(each), "text": questions.text(each)} for each in transcript.session.unanswered]
+    return {"owes_verification": transcript.unverified_change, "questions": asked}
 
 
 # -- lists ------------------------------------------------------------------------------------------------

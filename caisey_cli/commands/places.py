@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from caisey_cli.home import LOCAL, Home
+from caisey_cli.home import LOCAL, Home, is_this_machine
 
 if TYPE_CHECKING:
     from caisey_cli.inviting import Invited
@@ -31,7 +31,7 @@ def of_endpoint(option: Path | None, typed: str, say: Say) -> Home:
     from caisey_core.errors import Ambiguous
 
     own, wanted = Home.named(option), typed.strip().casefold()
-    if wanted != LOCAL and not wanted.endswith(f"/{LOCAL}"):
+    if not is_this_machine(typed):
         return Home.of(option)
     others = [] if own.is_local else [name for name in _names(own) if name.casefold().endswith(f"/{LOCAL}")]
     here = _names(own.local)
@@ -72,6 +72,19 @@ def of_request(option: Path | None, code: str) -> Home:
                 if any(request_code(digest) == spoken(code) for digest in works):
                     return at.home
     return homes[0]
+
+
+def session_of_question(option: Path | None, code: str) -> str:
+    """The session, by its code, in which a question is on record here; empty where it is in none."""
+    from caisey_cli import resolve
+    from caisey_core.ids import question_code, session_code, spoken
+
+    for home in Home.every(option):
+        with home.reading() as journal:
+            for log, question in resolve.questions(journal):
+                if question_code(question) == spoken(code):
+                    return session_code(log)
+    return ""
 
 
 def _names(home: Home) -> list[str]:

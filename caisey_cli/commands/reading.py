@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from caisey_cli.transcript import Transcript, Work
     from caisey_core.chain import Report
     from caisey_core.frames import Entry
+    from caisey_core.lifecycle import Placed, Question
 
 
 class Format(StrEnum):
@@ -82,6 +83,7 @@ def show(
                 "who": row.who,
                 "kind": row.kind,
                 "request": row.request,
+                "question": row.question,
                 "text": row.text,
                 "bad": row.bad,
             }
@@ -89,7 +91,12 @@ def show(
         ]
         about = {"session": known.code, "log": known.log, "endpoint": known.endpoint, "state": report.state.value}
         about["clock"] = off.text if off else ""
-        as_json("session", about | {"records": records, "actions": [_action(w) for w in transcript.works.values()]})
+        told = {
+            "records": records,
+            "actions": [_action(each) for each in transcript.works.values()],
+            "questions": [_question(transcript, each) for each in transcript.session.questions.values()],
+        }
+        as_json("session", about | told)
         return _status(report)
     data(f"{_heading(at, known, transcript, report)}; {clock.date}, times in {clock.zone}")
     if off is not None:
@@ -101,7 +108,7 @@ def show(
             if row.seq in last:
                 _output(last[row.seq], lines)
             continue
-        code = f"{row.request} " if row.request else ""
+        code = f"{row.request or row.question} " if row.request or row.question else ""
         data(f"{row.seq:>4}  {clock.second(row.received)}  {row.who:<{who}}  {row.kind:<17}  {code}{row.text}".rstrip())
     return _status(report)
 
@@ -141,6 +148,23 @@ def _action(work: Work) -> dict[str, Any]:
         "stderr": None if err is None else decode(err),
         "truncated": finished.truncated if finished else False,
     }
+
+
+def _question(transcript: Transcript, question: Question) -> dict[str, Any]:
+    """A question in JSON; texts as they were written, null where they are withheld."""
+    from caisey_cli import questions
+    from caisey_core.kinds import QuestionAnswered
+
+    def told(placed: Placed) -> dict[str, Any]:
+        return {"seq": placed.seq, "who": transcript.who(placed, you=True), "received": placed.received}
+
+    answers = []
+    for each in question.answers:
+        body = each.record.body
+        settles = body.settles if isinstance(body, QuestionAnswered) else None
+        answers.append(told(each) | {"text": questions.said(each), "settles": settles})
+    asked = {"question": questions.code(question), "text": questions.text(question), "staff": questions.staff(question)}
+    return asked | told(question.asking) | {"open": question.open, "answers": answers}
 
 
 def export(

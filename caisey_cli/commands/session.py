@@ -1,13 +1,13 @@
-"""`caisey run`, `request`, `check`, `note`, `find`, `close`: a technician at work in a session."""
+"""`caisey run`, `request`, `check`, `close`: a technician at work in a session."""
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from caisey_cli.commands import EndpointArgument, HomeOption, JsonOption, SessionOption
+from caisey_cli.commands.desks import at_desk, wrote
 from caisey_cli.commands.options import (
     AFTER,
     DirectoryOption,
@@ -26,11 +26,9 @@ from caisey_cli.commands.options import (
 from caisey_cli.completions import completes
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
-
+    from caisey_cli.command import Command
     from caisey_cli.desk import Desk, Verified
     from caisey_cli.happenings import End, Request
-    from caisey_cli.session import Command
     from caisey_core.ids import LogId
     from caisey_core.kinds import Expectation
 
@@ -40,8 +38,6 @@ def register(app: typer.Typer) -> None:
     app.command(cls=Trailing)(run)
     app.command(cls=Trailing)(request)
     app.command(cls=Trailing)(check)
-    app.command()(note)
-    app.command()(find)
     app.command()(close)
 
 
@@ -71,7 +67,7 @@ def run(
     """
     command = _command(ctx, script, directory, reason, timeout, max_output)
     asked = _Asked(command, endpoint, session, ticket, reason, yes, typed, not no_wait, json)
-    return _at_desk(home, asked.run, output=not json, patience=patience, endpoint=endpoint)
+    return at_desk(home, asked.run, output=not json, patience=patience, endpoint=endpoint)
 
 
 def request(
@@ -96,7 +92,7 @@ def request(
     """
     command = _command(ctx, script, directory, reason, timeout, max_output)
     asked = _Asked(command, endpoint, session, ticket, reason, yes, typed, False, json)
-    return _at_desk(home, asked.run, output=not json, patience=patience, endpoint=endpoint)
+    return at_desk(home, asked.run, output=not json, patience=patience, endpoint=endpoint)
 
 
 def check(
@@ -138,7 +134,7 @@ def check(
         raise UsageError("A check is either measured or attested; nothing was done.")
     if attest:
         asked = _Asked(None, endpoint, session, ticket, reason, yes, typed, True, json)
-        return _at_desk(
+        return at_desk(
             home,
             lambda desk: asked.attest(desk, attest),
             output=False,
@@ -149,7 +145,7 @@ def check(
     command = _command(ctx, script, directory, reason, timeout, max_output)
     asked = _Asked(command, endpoint, session, ticket, reason, yes, typed, True, json)
     expectation = Expectation(text=expect or None, exit=expect_exit)
-    return _at_desk(
+    return at_desk(
         home,
         lambda desk: asked.check(desk, expectation),
         output=False,
@@ -157,45 +153,6 @@ def check(
         endpoint=endpoint,
         session=session or ticket,
     )
-
-
-def note(
-    text: Annotated[str, typer.Argument(metavar="TEXT", help="What to write down.")],
-    staff: Annotated[bool, typer.Option("--staff", help="Only for the workspace's own people.")] = False,
-    session: SessionOption = "",
-    json: JsonOption = False,
-    home: HomeOption = None,
-) -> int:
-    """Add an annotation to a session.
-
-    Example: caisey note "Maria will be back at two"
-    """
-
-    async def work(desk: Desk) -> int:
-        log = await desk.join(session)
-        record = await desk.controller.note(log, text, staff=staff)
-        return _wrote(log, record.digest, "note", json)
-
-    return _at_desk(home, work, session=session)
-
-
-def find(
-    text: Annotated[str, typer.Argument(metavar="TEXT", help="What was found, or what the cause is.")],
-    session: SessionOption = "",
-    json: JsonOption = False,
-    home: HomeOption = None,
-) -> int:
-    """Mark a finding or the cause; the ticket note claims no other.
-
-    Example: caisey find "214 jobs, 3.1 GiB in /var/spool/cups"
-    """
-
-    async def work(desk: Desk) -> int:
-        log = await desk.join(session)
-        record = await desk.controller.find(log, text)
-        return _wrote(log, record.digest, "finding", json)
-
-    return _at_desk(home, work, session=session)
 
 
 def close(
@@ -219,7 +176,7 @@ def close(
     async def work(desk: Desk) -> int:
         return await _close(desk, session, outcome, unverified, yes, json)
 
-    return _at_desk(home, work, output=False, patience=patience, session=session)
+    return at_desk(home, work, output=False, patience=patience, session=session)
 
 
 # -- behind the commands ----------------------------------------------------------------------------------
@@ -260,7 +217,7 @@ class _Asked:
 
     async def run(self, desk: Desk) -> int:
         """An action, from entering the session to leaving it."""
-        from caisey_cli.session import fit
+        from caisey_cli.command import fit
         from caisey_core.errors import Refused
 
         assert self._command is not None  # noqa: S101  (only an attestation has none)
@@ -294,7 +251,7 @@ class _Asked:
 
     async def check(self, desk: Desk, expectation: Expectation) -> int:
         """A check; the session stays open, for it is to be repeated at the close."""
-        from caisey_cli.session import fit
+        from caisey_cli.command import fit
 
         assert self._command is not None  # noqa: S101  (only an attestation has none)
         fit(self._command)
@@ -312,22 +269,25 @@ class _Asked:
         """Somebody's word, put on record."""
         log, _opened = await self._enter(desk)
         record = await desk.controller.attest(log, text)
-        return _wrote(log, record.digest, "attestation", self._json)
+        return wrote(log, record.digest, "attestation", self._json)
 
 
 async def _close(desk: Desk, session: str, outcome: Ended | None, unverified: str, yes: bool, json: bool) -> int:
-    from caisey_cli import output
+    from caisey_cli import output, questions
     from caisey_cli.attend import Answers
     from caisey_core.kinds import Outcome
 
     log = await desk.join(session)
     desk.controller.closable(log)
+    if not (yes or json):
+        await _answer(desk, log)
     repeated = await desk.repeat_checks(log, Answers(yes=yes))
     for each in repeated:
         desk.front.say(_sentence(each))
     named, reason = desk.closing(log, Outcome(outcome) if outcome else None, unverified)
     closing = await desk.controller.close(log, named, reason)
     keys = await desk.controller.attested(log, closing)
+    still = [questions.code(each) for each in desk.controller.session(log).unanswered]
     by = _attestors(desk, log, keys)
     code = desk.outline(log).code
     if json:
@@ -335,11 +295,24 @@ async def _close(desk: Desk, session: str, outcome: Ended | None, unverified: st
             {"request": v.code, "expected": v.expected, "observed": v.observed, "passed": v.passed} for v in repeated
         ]
         value = {"session": code, "log": log, "outcome": named.value, "unverified": reason}
-        output.as_json("closed", value | {"attested": by, "checks": checks})
+        output.as_json("closed", value | {"attested": by, "checks": checks, "questions": still})
     else:
         attested = f"attested by {' and '.join(by)}" if by else "not attested yet: neither relay nor agent has said so"
         desk.front.say(f"Session {code} is closed: {named.value}; {attested}. The note: caisey export {code}")
+        if still:
+            desk.front.say(f"Left open: {', '.join(still)}. To answer it all the same: caisey answer CODE TEXT")
     return 0
+
+
+async def _answer(desk: Desk, log: LogId) -> None:
+    """Asks for the answers that are owed, where somebody sits there."""
+    from caisey_cli import questions, wording
+
+    for question in desk.controller.session(log).unanswered if desk.front.attended else []:
+        asked = wording.quoted(questions.text(question))
+        said = await desk.front.ask(f"{questions.code(question)} is open: {asked} Its answer (Enter leaves it open): ")
+        if said.strip():
+            await desk.controller.answer(log, question, said)
 
 
 def _attestors(desk: Desk, log: LogId, keys: set[str]) -> list[str]:
@@ -348,7 +321,7 @@ def _attestors(desk: Desk, log: LogId, keys: set[str]) -> list[str]:
 
 
 def _command(ctx: typer.Context, script: str, directory: str, reason: str, timeout: int, max_output: int) -> Command:
-    from caisey_cli.session import Command
+    from caisey_cli.command import Command
     from caisey_core.errors import UsageError
     from caisey_core.kinds import Limits
 
@@ -361,39 +334,6 @@ def _command(ctx: typer.Context, script: str, directory: str, reason: str, timeo
         )
     limits = Limits(seconds=timeout, output_bytes=max_output)
     return Command(argv=argv, script=script, directory=directory, limits=limits, reason=reason)
-
-
-def _at_desk(
-    home: Path | None,
-    work: Callable[[Desk], Awaitable[int]],
-    *,
-    output: bool = True,
-    patience: int = 60,
-    endpoint: str = "",
-    session: str = "",
-) -> int:
-    """Does it where the endpoint, else the session is; the exit status. Failures are the program's to say."""
-    import asyncio
-
-    from caisey_cli.commands import places
-    from caisey_cli.desk import at_desk
-    from caisey_cli.session import Pace
-    from caisey_cli.terminal import Terminal
-
-    front = Terminal(output=output)
-    place = places.of_endpoint(home, endpoint, front.say) if endpoint else places.of_session(home, session)
-    return asyncio.run(at_desk(place, front, work, pace=Pace(patience=patience)))
-
-
-def _wrote(log: LogId, digest: str, what: str, json: bool) -> int:
-    from caisey_cli import output
-    from caisey_core.ids import session_code
-
-    if json:
-        output.as_json(what, {"session": session_code(log), "log": log, "record": digest})
-    else:
-        output.say(f"On record in session {session_code(log)}.")
-    return 0
 
 
 def _sentence(verified: Verified) -> str:

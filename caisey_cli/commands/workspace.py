@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from caisey_cli.commands import HomeOption, JsonOption
-from caisey_cli.home import DEVICE, Home, Membership
+from caisey_cli.home import DEVICE, Home
 from caisey_cli.keeping import Keys, KeysOption, choose, kept, say_where
+from caisey_cli.membership import Membership
 from caisey_cli.output import as_json, data, say
 from caisey_cli.sanitize import inert
 from caisey_core.errors import RecordError, Refused, UsageError

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Final
 
 from caisey_cli.sanitize import inert, inert_block
 from caisey_cli.tui import opening, typed
-from caisey_cli.tui.cards import Sheet
 from caisey_cli.tui.deeds import Deed
 from caisey_cli.tui.going import Going
 from caisey_cli.tui.opening import Asked, Opening
@@ -33,6 +32,8 @@ class SessionApp(Going):
 
     def do_help(self, _rest: str) -> None:
         """Keys and commands."""
+        from caisey_cli.tui.cards import Sheet
+
         texts = [
             f"{each.keys:<8}{':' + each.command if each.command else '':<{HELP - 8}}"
             f"{each.usage + ': ' if each.usage else ''}{each.help}{_there(each)}"
@@ -47,6 +48,7 @@ class SessionApp(Going):
             "",
             "Whatever does not begin with a colon runs on the endpoint, in a shell of its own.",
             "Signs: ✓ ended well  ✗ failed  ▶ running  ◷ held  ⊘ denied, refused or expired  ↩ taken back  ? unknown",
+            "       ◇ open question  ◆ answered",
             "       │ standard output  ! standard error  [7] record number  \\u{1b} a character nobody can see",
         ]
         _ = self.push_screen(Sheet("Keys and commands", lambda width: _fit([*texts, *more], width, HELP)))
@@ -58,6 +60,8 @@ class SessionApp(Going):
 
     def do_guide(self, _rest: str) -> None:
         """Beside the work, or away; where there is no room for it there, on a sheet."""
+        from caisey_cli.tui.cards import Sheet
+
         side, text = self._rows("side"), self.asked.guide
         room = side.display and len(opening.guide(text, SIDE - 3)) <= side.size.height
         if room:
@@ -131,6 +135,15 @@ class SessionApp(Going):
         """A finding."""
         self._recorded(lambda: self.bench.controller.find(self.bench.session, typed.words(rest)))
 
+    def do_ask(self, rest: str) -> None:
+        """A question."""
+        self._recorded(lambda: self.bench.controller.ask(self.bench.session, typed.words(rest)))
+
+    def do_answer(self, rest: str) -> None:
+        """A word to a question."""
+        said = typed.answering(rest)
+        self._do("recording", lambda: self.bench.answer(said.code, said.text, settles=said.settles))
+
     def _recorded(self, write: Callable[[], Awaitable[object]]) -> None:
         async def work() -> str:
             await write()
@@ -156,18 +169,16 @@ class SessionApp(Going):
         """What waits, everywhere."""
 
         async def work() -> str:
-            found = await self.bench.approvals()
+            from caisey_cli.tui.cards import Sheet
+
+            found = await self.bench.others.waiting()
             if not found:
                 return "Nothing waits for approval."
+            own = "    your own: another member has to approve it"
             texts = [
                 line
-                for each in found
-                for line in (
-                    each.text(60),
-                    f"    :approve {each.code}   :deny {each.code} REASON"
-                    if not each.own
-                    else "    your own: another member has to approve it",
-                )
+                for text, code in found
+                for line in (text, f"    :approve {code}   :deny {code} REASON" if code else own)
             ]
             await self.push_screen(Sheet("Waiting for approval", lambda width: _fit(texts, width)))
             return ""
@@ -188,30 +199,19 @@ class SessionApp(Going):
         word = "Approve" if grant else "Deny"
 
         async def work() -> str:
-            from caisey_cli import approving
-            from caisey_cli.card import card
-            from caisey_core.lifecycle import Step
+            from caisey_cli.tui.cards import Sheet
 
-            desk, request, action = await self.bench.meant(code, grant=grant)
-            transcript = desk.transcript(request.log)
-            name = approving.to_type(desk, request) if grant else ""
+            case = await self.bench.others.case(code, lambda: self.bench.now, grant=grant)
 
             def answered(answer: str | None) -> None:
                 if answer is None:
                     self.say("Nothing was decided.")
                 else:
-                    self._do("deciding", lambda: self.bench.decide(desk, request, action, said, grant=grant))
+                    self._do("deciding", lambda: case.decide(said))
 
-            await self.push_screen(
-                Sheet(
-                    f"{word} {request.code}?",
-                    lambda width: card(transcript, request.action, self.bench.now, width=width).lines,
-                    ask=_deciding(word, name),
-                    name=name,
-                    over=lambda: desk.controller.session(request.log).actions[request.action].step is not Step.HELD,
-                ),
-                answered,
-            )
+            ask = _deciding(word, case.name)
+            title = f"{word} {case.code}?"
+            await self.push_screen(Sheet(title, case.lines, ask=ask, name=case.name, over=case.over), answered)
             return ""
 
         self._do(f"fetching {inert(code)}", work)

@@ -15,7 +15,7 @@ from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
 from textual.geometry import Region
 
-from caisey_cli import approving, wording
+from caisey_cli import approving, seconding, wording
 from caisey_cli.card import card
 from caisey_cli.connecting import Connect, over_websocket
 from caisey_cli.home import Home
@@ -27,7 +27,7 @@ from caisey_cli.tui.blocks import countdown
 from caisey_cli.tui.cards import Sheet
 from caisey_cli.tui.deciding import Card, Question
 from caisey_cli.tui.lines import Rows
-from caisey_cli.tui.style import CSS
+from caisey_cli.tui.style import BODIES, CSS
 from caisey_cli.tui.tone import Piece, Row, clipped, folded, plain, spread
 from caisey_cli.watching import FOREVER, Came, Change, Item, LeftOut, Over, Standing, Watch
 from caisey_core.errors import CaiseyError
@@ -80,6 +80,7 @@ class WatchApp(App[None]):
     ENABLE_COMMAND_PALETTE = False
     CSS = (
         CSS
+        + BODIES
         + """
     #waiting { height: 1fr; scrollbar-size-vertical: 1; }
     #past { height: auto; }
@@ -310,6 +311,9 @@ class WatchApp(App[None]):
             self.say("Nothing waits.")
             return
         self._new.discard(item.request.action)
+        if item.change is not None:
+            self._open_change(item)
+            return
         try:
             desk, action = self.waiting.ready(item, grant=False)
         except CaiseyError as error:
@@ -321,7 +325,7 @@ class WatchApp(App[None]):
             if answer == "a":
                 self._approve(item)
             elif answer == "d":
-                self._deny(item)
+                self._deny(item, lambda reason: self.waiting.decide(item, reason, grant=False))
             elif item.request.action in self.waiting.items:
                 self.say("Nothing was decided.")
 
@@ -332,6 +336,35 @@ class WatchApp(App[None]):
                 why_not=item.why_not,
                 code=item.row.code,
                 over=lambda: self._void(item, action),
+            ),
+            answered,
+        )
+
+    def _open_change(self, item: Item) -> None:
+        """The card of a change of the workspace."""
+        try:
+            desk, change = self.waiting.decidable(item, grant=False)
+            shown = seconding.what(desk.line.roster, change)
+        except CaiseyError as error:
+            self.say(inert(str(error)), "warn")
+            return
+        roster = desk.line.roster
+
+        def answered(answer: str | None) -> None:
+            if answer == "a":
+                self._do("approving", lambda: self.waiting.second(item, "", shown, grant=True))
+            elif answer == "d":
+                self._deny(item, lambda reason: self.waiting.second(item, reason, shown, grant=False))
+            elif item.request.action in self.waiting.items:
+                self.say("Nothing was decided.")
+
+        _ = self.push_screen(
+            Card(
+                f"{item.row.code}: a change of the workspace, asked by {item.row.requester}",
+                lambda width: seconding.card(roster, change, self.waiting.now, width).split("\n"),
+                why_not=item.why_not,
+                code=item.row.code,
+                over=lambda: item.request.action not in self.waiting.items,
             ),
             answered,
         )
@@ -374,12 +407,12 @@ class WatchApp(App[None]):
             typed,
         )
 
-    def _deny(self, item: Item) -> None:
+    def _deny(self, item: Item, deny: Callable[[str], Awaitable[str]]) -> None:
         def said(reason: str | None) -> None:
             if reason is None:
                 self.say("Nothing was decided.")
             else:
-                self._do("denying", lambda: self.waiting.decide(item, reason.strip(), grant=False))
+                self._do("denying", lambda: deny(reason.strip()))
 
         _ = self.push_screen(
             Question(

@@ -10,26 +10,29 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Callable
+from time import monotonic
 from typing import TYPE_CHECKING, Final, Protocol, TypeVar
 
-from caisey_cli import approving, local, resolve, wording
-from caisey_cli.approving import Waiting
+from caisey_cli import local, questions, resolve, wording
 from caisey_cli.attend import Answers, Interrupts
+from caisey_cli.command import Command
 from caisey_cli.connecting import PAGE, Connect, Line, over_websocket
 from caisey_cli.desk import Desk, Verified
 from caisey_cli.evidence import attestor
+from caisey_cli.folded import Turns, kept_for_good
 from caisey_cli.happenings import Request
 from caisey_cli.home import Home
 from caisey_cli.sanitize import inert
-from caisey_cli.session import Command, Pace, SessionController
+from caisey_cli.session import Pace, SessionController
 from caisey_cli.tui import history
 from caisey_cli.tui.model import Model
 from caisey_cli.tui.opening import Asked
+from caisey_cli.tui.others import Others
 from caisey_cli.tui.pulse import EVERY, Pulse
 from caisey_cli.tui.standing import PROBE, State
 from caisey_core.errors import CaiseyError, Refused, Unreachable, UsageError
 from caisey_core.frames import Entry, read_checkpoint
-from caisey_core.ids import Digest, LogId, request_code, session_code, spoken
+from caisey_core.ids import LogId, request_code, session_code, spoken
 from caisey_core.journal import Journal
 from caisey_core.kinds import Expectation, Outcome
 from caisey_core.lifecycle import Action, Step
@@ -42,6 +45,10 @@ FOREVER: Final = Pace(patience=30 * 24 * 3600.0)
 """A view waits for its relay for as long as it is open."""
 AGAIN: Final = 5.0
 """Seconds between two tries to reach a relay that has not been there yet."""
+MANY: Final = 200
+"""Records that are still to be taken, from which on the view says so instead of keeping everything up to date."""
+NEWS: Final = 0.05
+"""Seconds between two paints at the least while records come one upon the other."""
 T = TypeVar("T")
 STOPPED: Final = "interrupted by the technician"
 
@@ -54,6 +61,9 @@ class Shown(Protocol):
 
     def news(self) -> None:
         """The model has changed."""
+
+    def reading(self, done: int, total: int) -> None:
+        """Records come one upon the other: so many of those that are known have been taken."""
 
 
 class _Front:
@@ -99,13 +109,14 @@ class Bench:
         self.model: Model | None = None
         self.log: LogId | None = None
         self._entered = False
+        self._news = 0.0
         self._shown = shown
         self._connect = connect
         self._pace = pace
         self._pulse = Pulse(connect)
         self._line: Line | None = None
         self._journal: Journal | None = None
-        self._others: list[tuple[str, str]] = []
+        self.others = Others(lambda: self.desk, self._ask)
         self._controller: SessionController | None = None
         self._membership = home.membership()
         self._key = home.key()
@@ -116,7 +127,7 @@ class Bench:
         """Follows the session until it is cancelled. Raises what ended it before there was anything to show."""
         with self.home.journal() as journal:
             self._journal = journal
-            self._read(journal)
+            await self._read(journal)
             while True:
                 try:
                     await self._online(journal)
@@ -137,14 +148,14 @@ class Bench:
         self._line = self._controller = None
         self._shown.news()
 
-    def _read(self, journal: Journal) -> None:
+    async def _read(self, journal: Journal) -> None:
         """What the journal holds of the session is shown before the relay has answered."""
         with contextlib.suppress(CaiseyError):
             roster = self.home.roster(journal)
             known = self._known(journal, roster)
             if known is not None:
                 self._begin(known, roster)
-                self._catch_up(journal)
+                await self._catch_up(journal)
 
     def _known(self, journal: Journal, roster: Roster) -> LogId | None:
         known, me = resolve.sessions(journal, roster), self._membership.member
@@ -167,12 +178,25 @@ class Bench:
             self.log, self.model = log, Model.of(roster, self._key.public)
         self.model.transcript.roster = roster
 
-    def _catch_up(self, journal: Journal) -> None:
-        assert self.model is not None  # noqa: S101
-        while page := journal.entries(self.log or "", self.model.seq, PAGE):
-            for entry in page:
-                self.model.take(entry)
+    async def _catch_up(self, journal: Journal) -> None:
+        model = self.model
+        assert model is not None  # noqa: S101
+        turns, total = Turns(), journal.length(self.log or "")
+        with kept_for_good():
+            while page := journal.entries(self.log or "", model.seq, PAGE):
+                await self._take(model, page, turns, total)
         self._shown.news()
+
+    async def _take(self, model: Model, page: list[Entry], turns: Turns, total: int) -> None:
+        """Takes records in turns, however many there are: keys are done in between, and what has come is shown."""
+        for entry in page:
+            model.take(entry)
+            if turns.over and total - model.seq > MANY:
+                self._shown.reading(model.seq, total)
+            elif turns.over and monotonic() - self._news >= NEWS:
+                self._shown.news()
+                self._news = monotonic()
+            await turns.end()
 
     async def _online(self, journal: Journal) -> None:
         keep = local.keeper(self.home)
@@ -244,19 +268,28 @@ class Bench:
             )
         return LogId(found[0])
 
+    def _ask(self, what: Callable[[Lists], T]) -> T:
+        """Something the relay is asked by HTTP, in the thread this is called in."""
+        from caisey_cli.tui.lists import Lists
+
+        with Lists(self._membership.relay, plain_text_on=self._membership.plain_text_on) as relay:
+            relay.log_in(self._membership.workspace, self._key)
+            return what(relay)
+
     async def _follow(self, line: Line) -> None:
         log = self.log
         assert log is not None  # noqa: S101
+        turns, fresh = Turns(), False
         while True:
             model = self.model
             assert model is not None  # noqa: S101
-            page = line.entries(log, model.seq)
-            for number, entry in enumerate(page):
-                model.take(entry)
-                if number % 4 == 3:
-                    self._shown.news()
-                    await asyncio.sleep(0)
-            if page:
+            if page := line.entries(log, model.seq):
+                await self._take(model, page, turns, line.logs[log].length)
+                fresh = True
+                if len(page) == PAGE:
+                    continue
+            if fresh:
+                fresh = False
                 self._shown.news()
                 await asyncio.sleep(0)
                 continue
@@ -301,7 +334,12 @@ class Bench:
         """Requests that wait, as far as they are known here: this session's, and those that were last listed."""
         waiting = self.model.waiting() if self.model is not None else []
         mine = [(request_code(each.action.digest), wording.command(each, 40)) for each in waiting]
-        return [*mine, *(each for each in self._others if each[0] not in dict(mine))]
+        return [*mine, *(each for each in self.others.codes if each[0] not in dict(mine))]
+
+    def asked_open(self) -> list[tuple[str, str]]:
+        """This session's open questions: code, words."""
+        found = self.model.transcript.session.unanswered if self.model is not None else []
+        return [(questions.code(each), wording.quoted(questions.text(each), 40)) for each in found]
 
     def checks(self) -> list[str]:
         """This session's checks, as they are typed after `:check`."""
@@ -405,6 +443,19 @@ class Bench:
             raise Refused(f"The check {request.code} has no end; nothing was verified.")
         return await desk.verify(request, end, expectation)
 
+    async def answer(self, code: str, text: str, *, settles: bool) -> str:
+        """Answers a question by its code, the only open one without; a sentence."""
+        log, controller = self.session, self.controller
+        still = controller.session(log).unanswered
+        if not code and len(still) != 1:
+            raise UsageError(
+                f"{'Several questions are' if still else 'No question is'} open; nothing was recorded.",
+                hint=f"Name one: {', '.join(map(questions.code, still))}" if still else "",
+            )
+        question = controller.question(log, code) if code else still[0]
+        await controller.answer(log, question, text, settles=settles)
+        return "" if settles else f"{questions.code(question)} stays open; the note says why."
+
     async def confirm(self, action: Action, typed: str = "") -> None:
         """Says yes to one's own action."""
         if action.hold is None:
@@ -437,40 +488,3 @@ class Bench:
         words = f"attested by {' and '.join(by)}" if by else "not attested yet by relay or endpoint"
         code = session_code(log)
         return f"Session {code} is closed: {named.value}; {words}. The note: caisey export {code}"
-
-    # -- other members' requests --------------------------------------------------------------------------
-
-    def _ask(self, what: Callable[[Lists], T]) -> T:
-        from caisey_cli.tui.lists import Lists
-
-        with Lists(self._membership.relay, plain_text_on=self._membership.plain_text_on) as relay:
-            relay.log_in(self._membership.workspace, self._key)
-            return what(relay)
-
-    async def pending(self) -> list[Request]:
-        """What the relay says waits; a hint where to look."""
-        found = await asyncio.to_thread(self._ask, lambda relay: relay.pending())
-        return [Request(LogId(each.log), Digest(each.action)) for each in found]
-
-    async def approvals(self) -> list[Waiting]:
-        """What really waits."""
-        desk = self.desk
-        found = await approving.waiting(desk, await self.pending())
-        self._others = [(each.code, each.command) for each in found]
-        return found
-
-    async def meant(self, code: str, *, grant: bool) -> tuple[Desk, Request, Action]:
-        """Somebody's request that may be decided."""
-        desk = self.desk
-        request = await approving.meant(desk, await self.pending(), code)
-        action = (desk.controller.approvable if grant else desk.controller.answerable)(request)
-        return desk, request, action
-
-    async def decide(self, desk: Desk, request: Request, action: Action, said: str, *, grant: bool) -> str:
-        """Approves or denies it; what became of it."""
-        if grant:
-            await desk.controller.approve(request, said)
-        else:
-            await desk.controller.deny(request, said)
-        became, _status = await approving.afterwards(desk, request, action.hold.seq if action.hold else 0, 10.0)
-        return became

@@ -6,11 +6,11 @@ A block's head is made from the fold; under it stand the lines of its output. Ev
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
+from caisey_cli import questions, wording
 from caisey_cli import rows as listed
-from caisey_cli import wording
 from caisey_cli.card import about
 from caisey_cli.checks import Run
 from caisey_cli.sanitize import inert, inert_block
@@ -19,8 +19,8 @@ from caisey_cli.tui.stream import STDERR, Lines
 from caisey_cli.tui.tone import Row, folded, spread
 from caisey_cli.wording import Clock
 from caisey_core.ids import Digest, request_code
-from caisey_core.kinds import ActionProposed, Class, How, OutcomeVerified
-from caisey_core.lifecycle import Placed, Step
+from caisey_core.kinds import ActionProposed, Class, How, OutcomeVerified, QuestionAnswered
+from caisey_core.lifecycle import Placed, Question, Step
 
 SHORT: Final = 10
 """Rows of output that stay unfolded when the next action begins."""
@@ -44,6 +44,7 @@ _SAID: Final = {
     "note.added": ("✎", "note"),
     "directory.changed": ("→", "cd"),
     "finding.marked": ("★", "found"),
+    "question.answered": ("◆", "answer"),
     "outcome.verified": ("✓", "verified"),
     "session.closed": ("■", "closed"),
 }
@@ -102,12 +103,18 @@ def head(block: Block, transcript: Transcript, clock: Clock, now: int, width: in
 
 
 def _said(placed: Placed, transcript: Transcript, clock: Clock, width: int) -> list[Row]:
+    question = transcript.session.question_of(placed.record)
+    if question is not None and question.asking.seq == placed.seq:
+        return _asked(question, transcript, clock, width)
     sign, word = _SAID.get(placed.record.head.kind, ("·", inert(placed.record.head.kind)))
     told = listed.row(transcript, placed, clock)
     body = placed.record.body
     tone = "bad" if isinstance(body, OutcomeVerified) and not body.passed else "dim"
     if isinstance(body, OutcomeVerified) and not body.passed:
         sign = "✗"
+    if isinstance(body, QuestionAnswered):
+        sign, word = ("◆", "answer") if body.settles else ("◇", "open")
+        told = replace(told, text=f"{told.question} {wording.quoted(body.text)}")
     who = "" if placed.record.head.kind == "endpoint.observed" else f"{told.who}: "
     row = (
         (f"{clock.minute(placed.received)} ", "dim"),
@@ -117,6 +124,23 @@ def _said(placed: Placed, transcript: Transcript, clock: Clock, width: int) -> l
         (told.text, ""),
     )
     return folded(row, width, INDENT)
+
+
+def _asked(question: Question, transcript: Transcript, clock: Clock, width: int) -> list[Row]:
+    """A question, and where it stands."""
+    asking, code, still = question.asking, questions.code(question), question.open
+    first: Row = (
+        (f"{clock.minute(asking.received)} ", "dim"),
+        ("◇ " if still else "◆ ", "warn" if still else "dim"),
+        ("asked  ", "warn" if still else "dim"),
+        (f"{wording.member(transcript.who(asking, you=True))}: ", "dim"),
+        (wording.quoted(questions.text(question)), ""),
+    )
+    if not still:
+        return folded((*first, (f" {code} answered [{question.answers[-1].seq}]", "dim")), width, INDENT)
+    state = questions.state(transcript, question, clock, you=True)
+    below: Row = ((" " * (INDENT - 2), ""), (state, "warn"), (f" · :answer {code} TEXT", "dim"))
+    return [*folded(first, width, INDENT), *folded(below, width, INDENT)]
 
 
 def _command(block: Block, work: Work, failed: bool, clock: Clock, width: int) -> Iterator[Row]:

@@ -16,6 +16,7 @@ from textual.widgets import Input
 
 from caisey_cli.tui.lines import Rows
 from caisey_cli.tui.ordered import Ordered
+from caisey_cli.tui.style import SHEETS
 from caisey_cli.tui.tone import Row, folded
 
 CALM: Final = 0.4
@@ -32,6 +33,7 @@ class Sheet(ModalScreen[str | None]):
     whether the question is void.
     """
 
+    CSS = SHEETS
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "no", "No"),
         Binding("pageup", "page(-1)", "Up", priority=True),

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, ClassVar, Final
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Container, VerticalScroll
+from textual.geometry import Region
 from textual.screen import Screen
 from textual.widgets import Input
 
-from caisey_cli import wording
+from caisey_cli import questions, wording
 from caisey_cli.evidence import examine
 from caisey_cli.note import text, write_note
 from caisey_cli.sanitize import inert
@@ -22,10 +23,12 @@ from caisey_cli.tui import typed as taken
 from caisey_cli.tui.lines import Rows
 from caisey_cli.tui.ordered import Ordered
 from caisey_cli.tui.owing import Owed, owed
+from caisey_cli.tui.style import CLOSING
 from caisey_cli.tui.tone import Row, folded, spread, width_of
 from caisey_core.chain import Report
 from caisey_core.errors import CaiseyError
 from caisey_core.kinds import Outcome
+from caisey_core.lifecycle import Question
 
 if TYPE_CHECKING:
     from caisey_cli.tui.bench import Bench
@@ -37,6 +40,8 @@ _PROMPTS: Final = {
     "attest": "who reported what ",
     "reason": "why it is left unverified ",
     "finding": "found, or the cause ",
+    "answer": "the answer ",
+    "leave": "why it stays open ",
 }
 
 
@@ -45,6 +50,7 @@ class CloseOut(Screen[str]):
 
     AUTO_FOCUS = ""
 
+    CSS = CLOSING
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "do_it", "Mend what is marked, or close"),
         Binding("up", "move(-1)", "Up"),
@@ -54,6 +60,8 @@ class CloseOut(Screen[str]):
         Binding("k", "type('check')", "A new check"),
         Binding("a", "type('attest')", "What somebody reported"),
         Binding("f", "type('finding')", "Mark a finding"),
+        Binding("q", "type('answer')", "Answer a question"),
+        Binding("l", "type('leave')", "Leave a question open, and say why"),
         Binding("u", "type('reason')", "Why it is left unverified"),
         Binding("o", "outcome", "Name the outcome"),
         Binding("w", "stop", "Stop or take back"),
@@ -67,10 +75,12 @@ class CloseOut(Screen[str]):
         self._outcome = outcome
         self._reason = reason
         self._asked = ""
+        self._question: Question | None = None
         self._busy = ""
         self._since = 0.0
         self._owed: list[Owed] = []
         self._at: int | None = None
+        self._in_view = (-1, -1)
         self._said: Row = ()
         self._seq = -1
         self._note: tuple[int, list[str]] = (0, [])
@@ -107,6 +117,18 @@ class CloseOut(Screen[str]):
         self.set_class(self.size.width >= BESIDE, "beside")
         for each in self.query(Rows):
             each.update()
+        if self._in_view != (self.at, len(self._owed)):
+            self._in_view = self.at, len(self._owed)
+            self.call_after_refresh(self._bring_into_view)
+
+    def _bring_into_view(self) -> None:
+        """What is marked is on the screen, however many points there are."""
+        pane, points = self.query_one("#close-open", VerticalScroll), self.query_one("#close-points", Rows)
+        rows = [y for y, (number, _) in enumerate(self._points(points.size.width)) if number == self.at]
+        if rows:
+            pane.scroll_to_region(
+                Region(0, rows[0], 1, len(rows)), animate=False, force=True, immediate=True, x_axis=False
+            )
 
     @property
     def at(self) -> int:
@@ -169,8 +191,10 @@ class CloseOut(Screen[str]):
         elif self._said:
             rows += folded(((" ", ""), *self._said), width, 1)[:3]
         if self._asked:
-            return [*rows, ((f" {_PROMPTS[self._asked]}", "key"), ("(Enter does it, Esc goes back)", "dim"))]
+            code = f" {questions.code(self._question)}:" if self._question is not None else ""
+            return [*rows, ((f"{code} {_PROMPTS[self._asked]}", "key"), ("(Enter does it, Esc goes back)", "dim"))]
         keys = [("↑↓ Enter", "mend or close"), ("r", "checks again"), ("k", "check"), ("a", "attest"), ("f", "finding")]
+        keys += [("q", "answer")] if any(each.question for each in self._owed) else []
         keys += [("u", "unverified"), ("o", "outcome"), ("w", "stop"), ("F8", "close"), ("Esc", "back")]
         row: Row = ((" ", ""),)
         for key, word in keys:
@@ -236,6 +260,8 @@ class CloseOut(Screen[str]):
                 self.action_type("check")
             case "f":
                 self.action_type("finding")
+            case "q":
+                self.action_type("answer")
             case _:
                 self.action_type("reason")
 
@@ -283,7 +309,15 @@ class CloseOut(Screen[str]):
         self.keep_up()
 
     def action_type(self, what: str) -> None:
-        """Something is to be typed."""
+        """Something is to be typed; about a question: the one that is marked, else the first."""
+        self._question = None
+        if what in {"answer", "leave"}:
+            marked = [each.question for each in self._owed[self.at : self.at + 1] if each.question is not None]
+            found = [*marked, *(each.question for each in self._owed if each.question is not None)]
+            if not found:
+                self.say("No question is open.")
+                return
+            self._question = found[0]
         self._asked = what
         entry = self.query_one("#close-input", Input)
         entry.value, entry.display = "", True
@@ -297,7 +331,7 @@ class CloseOut(Screen[str]):
         self._put_away()
         if not typed:
             return
-        controller, log = self._bench.controller, self._bench.log_id
+        controller, log, question = self._bench.controller, self._bench.log_id, self._question
 
         async def work() -> str:
             match what:
@@ -309,6 +343,8 @@ class CloseOut(Screen[str]):
                     await controller.attest(log, typed)
                 case "finding":
                     await controller.find(log, typed)
+                case "answer" | "leave" if question is not None:
+                    await controller.answer(log, question, typed, settles=what == "answer")
                 case _:
                     pass
             return "On record."

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import ClassVar, Final
+from typing import TYPE_CHECKING, ClassVar, Final
 
 from textual.binding import Binding, BindingType
 from textual.events import Paste
 from textual.message import Message
 from textual.suggester import Suggester
 
-from caisey_cli.tui.completing import Candidate, Known, candidates, common
 from caisey_cli.tui.ordered import Ordered
+
+if TYPE_CHECKING:
+    from caisey_cli.tui.completing import Candidate, Known
 
 LONG: Final = 300
 """Characters that are pasted into the line itself; what is longer could not be read there before it is sent."""
@@ -26,6 +28,8 @@ class _Likely(Suggester):
 
     async def get_suggestion(self, value: str) -> str | None:
         """None where there is nothing to add."""
+        from caisey_cli.tui.completing import candidates
+
         return next((each.line for each in candidates(value, self._known()) if value and each.line != value), None)
 
 
@@ -128,6 +132,8 @@ class CommandLine(Ordered):
 
     def action_complete(self, step: int) -> None:
         """Completes what is typed; an empty line gives the keys to the transcript."""
+        from caisey_cli.tui.completing import candidates, common
+
         if not self.value.strip() or self.searching:
             _ = self.screen.focus_next() if step > 0 else self.screen.focus_previous()
             return

@@ -18,12 +18,16 @@ _OPTIONS: Final = {"check": ("--expect ",), "close": (*(f"{each} " for each in O
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What there is to choose from. `codes`: requests with what they are; `checks`: what was typed after `:check`."""
+    """What there is to choose from. `codes`: requests with what they are; `questions`: open ones, the same way.
+
+    `checks`: what was typed after `:check`.
+    """
 
     deeds: Sequence[Deed]
     history: Sequence[str] = ()
     codes: Sequence[tuple[str, str]] = ()
     checks: Sequence[str] = ()
+    questions: Sequence[tuple[str, str]] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +57,10 @@ def _arguments(word: str, rest: str, known: Known) -> list[Candidate]:
         case "approve" | "deny" if " " not in rest:
             return [
                 Candidate(f"{head}{code} ", f"{code} {what}") for code, what in known.codes if code.startswith(rest)
+            ]
+        case "answer" if " " not in rest:
+            return [
+                Candidate(f"{head}{code} ", f"{code} {what}") for code, what in known.questions if code.startswith(rest)
             ]
         case "check":
             typed = [each for each in known.checks if each.startswith(rest)]

@@ -5,13 +5,10 @@ A deed is done by the view's method `do_NAME`, which gets what was typed after t
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from difflib import get_close_matches
-from typing import Final
+from typing import Final, NamedTuple
 
 
-@dataclass(frozen=True, slots=True)
-class Deed:
+class Deed(NamedTuple):
     """`key` as Textual names it, `shown` as people do; `footer` is its word there, empty where it has none.
 
     `back` is the key that does it in the other direction. `there`: a key that does it while the transcript has the
@@ -136,6 +133,24 @@ TABLE: Final = (
         writes=True,
     ),
     Deed(
+        "ask",
+        "Ask what somebody has to answer yet; the note tells of it.",
+        command="ask",
+        usage="TEXT",
+        needs=True,
+        writes=True,
+        absent="You are watching. In another terminal: caisey ask -s SESSION TEXT",
+    ),
+    Deed(
+        "answer",
+        "Answer a question (without its code: the only one), or say why it stays open.",
+        command="answer",
+        usage="[CODE] TEXT | [CODE] --open REASON",
+        needs=True,
+        writes=True,
+        absent="You are watching. In another terminal: caisey answer CODE TEXT",
+    ),
+    Deed(
         "cd",
         "Set the directory of the actions that follow in this view; without one, back to the agent's own.",
         command="cd",
@@ -167,5 +182,7 @@ def meant(word: str, deeds: tuple[Deed, ...]) -> Deed | str:
         return known[word]
     if word in COMMANDS:
         return COMMANDS[word].absent or f"You are watching: :{word} is for the session's technician."
+    from difflib import get_close_matches
+
     close = get_close_matches(word, known, n=1)
     return f"There is no command :{word}. " + (f"Did you mean :{close[0]}?" if close else "F1 lists those there are.")

@@ -20,13 +20,10 @@ from textual.css.query import NoMatches
 
 from caisey_cli.sanitize import inert
 from caisey_cli.tui import opening, typed
-from caisey_cli.tui.cards import Sheet
 from caisey_cli.tui.command_line import CommandLine
-from caisey_cli.tui.completing import Known
 from caisey_cli.tui.deeds import TABLE, WATCHING, Deed, meant
 from caisey_cli.tui.lines import Rows
 from caisey_cli.tui.opening import Asked, Opening
-from caisey_cli.tui.palette import Palette
 from caisey_cli.tui.scroll import TranscriptView
 from caisey_cli.tui.style import CSS
 from caisey_cli.tui.tone import Piece, Row, clipped, folded, width_of
@@ -38,6 +35,7 @@ if TYPE_CHECKING:
     from caisey_cli.home import Home
     from caisey_cli.session import Pace
     from caisey_cli.tui.bench import Bench
+    from caisey_cli.tui.completing import Known
     from caisey_core.ids import Digest
     from caisey_core.lifecycle import Action
 
@@ -49,10 +47,16 @@ _NARROW: Final = 76
 """Below so many columns the side panel is hidden until it is asked for."""
 
 
+def _palette() -> type[Provider]:
+    from caisey_cli.tui.palette import Palette
+
+    return Palette
+
+
 class Frame(App[None]):
     """See the module."""
 
-    COMMANDS: ClassVar[set[type[Provider] | Callable[[], type[Provider]]]] = {Palette}
+    COMMANDS: ClassVar[set[type[Provider] | Callable[[], type[Provider]]]] = {_palette}
     TITLE = "caisey"
     CSS = CSS
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -88,6 +92,7 @@ class Frame(App[None]):
         self._remembered = False
         self._word = ""
         self._of_state = False
+        self._read: tuple[int, int] | None = None
 
     def compose(self) -> ComposeResult:
         """Header, transcript and side panel, message, command line, footer."""
@@ -189,6 +194,9 @@ class Frame(App[None]):
     def _messages(self, width: int) -> list[Row]:
         now = monotonic()
         slow = {what: now - since for what, since in self._doing.items() if now - since > _LATER}
+        if self._read is not None:
+            done, total = self._read
+            return [clipped(((f" reading {done:,} of {total:,} records ...", "busy"),), width)]
         if slow:
             from caisey_cli import wording
 
@@ -254,13 +262,23 @@ class Frame(App[None]):
 
     def news(self) -> None:
         """Records have come."""
+        self._read = None
         with suppress(*_LEFT):  # when the view is left its widgets go one by one
             self.transcript.show(self.bench.model)
             self._cards_now()
             for name in ("header", "side", "prompt", "message"):
                 self._rows(name).update()
 
+    def reading(self, done: int, total: int) -> None:
+        """So many of the records that are known have been taken; the rest of the view follows once it is all."""
+        self._read = done, total
+        with suppress(*_LEFT):
+            self.transcript.show(self.bench.model)
+
     def _tick(self) -> None:
+        if self._read is not None:
+            self._rows("message").update()
+            return
         if self.bench.model is not None:
             self.bench.model.touch_moving()
         self.news()
@@ -274,8 +292,10 @@ class Frame(App[None]):
 
     def _known(self) -> Known:
         """What TAB can choose from."""
+        from caisey_cli.tui.completing import Known
+
         self._remember()
-        return Known(self.deeds, self.line.history, self.bench.codes(), self.bench.checks())
+        return Known(self.deeds, self.line.history, self.bench.codes(), self.bench.checks(), self.bench.asked_open())
 
     def on_command_line_offered(self, event: CommandLine.Offered) -> None:
         """TAB has several to choose from: they are shown, the chosen one marked."""
@@ -300,7 +320,11 @@ class Frame(App[None]):
 
     def _cards_now(self) -> None:
         """What waits for the technician alone is put before them at once."""
-        if self.asked.watching or self.bench.why_not() or isinstance(self.screen, Sheet):
+        if self.asked.watching or self.bench.why_not():
+            return
+        from caisey_cli.tui.cards import Sheet
+
+        if isinstance(self.screen, Sheet):
             return
         for work in self.bench.model.waiting() if self.bench.model else []:
             held = work.action.held
@@ -309,30 +333,13 @@ class Frame(App[None]):
                 return
 
     def _card(self, action: Action) -> None:
-        from caisey_cli import resolve
-        from caisey_cli.card import card
+        from caisey_cli.tui.confirming import confirm
         from caisey_core.lifecycle import Step
 
         self._cards.add(action.digest)
-        model, held = self.bench.model, action.held
-        if model is None or held is None:
+        model, held, bench = self.bench.model, action.held, self.bench
+        if model is None or held is None or isinstance(bench, Opening):
             return
-        transcript = model.transcript
-        name = resolve.short(self.bench.controller.endpoint(self.bench.log_id).name) if held.solo else ""
-        ask: Row = (
-            ("y", "key"),
-            (" run it   ", ""),
-            ("n", "key"),
-            (" or ", "dim"),
-            ("Esc", "key"),
-            (" take it back", ""),
-        )
-        if held.solo:
-            ask = (
-                (f"Nobody else can approve it. Type the endpoint's name ({inert(name)}) to run it; ", ""),
-                ("Esc", "key"),
-                (" takes it back", ""),
-            )
 
         def answered(answer: str | None) -> None:
             if action.step is not Step.HELD:
@@ -345,16 +352,7 @@ class Frame(App[None]):
                     lambda: _silently(self.bench.confirm(action, "" if answer == "y" and not held.solo else answer)),
                 )
 
-        _ = self.push_screen(
-            Sheet(
-                f"Run {request_code(action.digest)}? It is {held.verdict.risk}.",
-                lambda width: card(transcript, action.digest, self.bench.now, width=width).lines,
-                ask=ask,
-                name=name,
-                over=lambda: action.step is not Step.HELD,
-            ),
-            answered,
-        )
+        _ = self.push_screen(confirm(bench, model, action, held), answered)
 
     # -- what is typed ------------------------------------------------------------------------------------
 

@@ -6,7 +6,7 @@ import gc
 from typing import TYPE_CHECKING
 
 from caisey_cli.connecting import over_websocket
-from caisey_cli.tui import closing, panel  # noqa: F401  (what the view imports when it gets there is there by then)
+from caisey_cli.tui import cards, closing, completing, confirming, palette, panel  # noqa: F401  (what the view imports when it gets there is there by then)
 from caisey_cli.tui.bench import FOREVER, Bench, Shown
 
 if TYPE_CHECKING:

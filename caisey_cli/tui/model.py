@@ -59,6 +59,9 @@ class Model:
         session = self.transcript.session
         action = session.actions.get(placed.record.digest) or session.action_of(placed.record)
         if action is None:
+            question = session.question_of(placed.record)
+            if question is not None:  # what was asked says what became of it
+                self.touch(self._of.setdefault(question.digest, len(self.blocks)))
             self._append(Block(placed.seq, placed=placed))
             return
         if action.digest not in self._of:
@@ -104,7 +107,7 @@ class Model:
         return self.transcript.works.get(action) if action is not None else None
 
     def block_of(self, action: Digest) -> int | None:
-        """Where an action stands."""
+        """Where an action or a question stands."""
         return self._of.get(action)
 
     def beside(self, at: int, step: int, wanted: Callable[[Work], bool]) -> int | None:
@@ -162,4 +165,5 @@ class Model:
 
     def waiting(self) -> list[Work]:
         """Actions that are held, the first first."""
-        return [each for each in self.transcript.works.values() if each.action.step is Step.HELD]
+        held = [each.digest for each in self.transcript.session.active if each.step is Step.HELD]
+        return [self.transcript.works[each] for each in held]

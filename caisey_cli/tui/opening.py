@@ -69,6 +69,10 @@ class Opening:
         """Nothing has been read yet."""
         return []
 
+    def asked_open(self) -> list[tuple[str, str]]:
+        """Nothing is asked yet."""
+        return []
+
     def codes(self) -> list[tuple[str, str]]:
         """None is known."""
         return []

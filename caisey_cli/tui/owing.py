@@ -4,27 +4,30 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from caisey_cli import verifying, wording
+from caisey_cli import questions, verifying, wording
 from caisey_cli.transcript import Transcript
 from caisey_core.ids import request_code
 from caisey_core.kinds import Outcome
-from caisey_core.lifecycle import Step
+from caisey_core.lifecycle import Question, Step
 
 
 @dataclass(frozen=True, slots=True)
 class Owed:
     """Something unanswered. `keys`: how it can be mended, the best way first, each a key and what it does.
 
-    `stops`: the session cannot be closed like this.
+    `stops`: the session cannot be closed like this. `question`: the one that is not answered.
     """
 
     what: str
     keys: tuple[tuple[str, str], ...] = ()
     stops: bool = False
+    question: Question | None = None
 
 
 CHECK = ("k", "check it")
 AGAIN = ("r", "run it again")
+ANSWER = ("q", "answer it")
+LEAVE = ("l", "leave it open")
 
 
 def owed(transcript: Transcript, reason: str, outcome: Outcome | None) -> list[Owed]:
@@ -34,7 +37,7 @@ def owed(transcript: Transcript, reason: str, outcome: Outcome | None) -> list[O
         found.append(
             Owed("Not everything is verified, so the outcome has to be named.", (("o", "name the outcome"),), True)
         )
-    found += [*_unknown(transcript), *_unshown(transcript)]
+    found += [*_asked(transcript), *_unknown(transcript), *_unshown(transcript)]
     if transcript.first_change is not None and not transcript.findings:
         found.append(Owed("Something was changed, and no finding or cause is marked.", (("f", "mark it"),)))
     return sorted(found, key=lambda each: not each.stops)
@@ -68,6 +71,19 @@ def _failed(transcript: Transcript) -> list[Owed]:
 
 def _unsettled(transcript: Transcript) -> bool:
     return transcript.unverified_change or any(each.passed is not True for each in transcript.checks if each.runs)
+
+
+def _asked(transcript: Transcript) -> list[Owed]:
+    """Open questions; of one that somebody has left open with a word, that word."""
+    found = []
+    for each in transcript.session.unanswered:
+        code, asked = questions.code(each), wording.quoted(questions.text(each), 80)
+        if each.answers:
+            word = wording.quoted(questions.said(each.answers[-1]), 80)
+            found.append(Owed(f"{code} stays open: {asked}: {word}", (ANSWER,), question=each))
+        else:
+            found.append(Owed(f"{code} is not answered: {asked}", (ANSWER, LEAVE), question=each))
+    return found
 
 
 def _unknown(transcript: Transcript) -> list[Owed]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from caisey_cli import observing, resolve, verifying, wording
+from caisey_cli import observing, questions, resolve, verifying, wording
 from caisey_cli.observing import Mark
 from caisey_cli.sanitize import inert
 from caisey_cli.transcript import Transcript
@@ -66,7 +66,12 @@ def panel(model: Model, now: int, width: int) -> list[Row]:
         return side()
     transcript = model.transcript
     rows = [row for label, text, tone in answers(model) for row in _labelled(label, text, tone, width)]
-    for part in (_waiting(model, now, width), _checks(transcript, width), _facts(model, width)):
+    for part in (
+        _waiting(model, now, width),
+        _asked(transcript, width),
+        _checks(transcript, width),
+        _facts(model, width),
+    ):
         rows += [((("─" * width), "rule"),), *part] if part else []
     return rows
 
@@ -141,6 +146,16 @@ def _waiting(model: Model, now: int, width: int) -> list[Row]:
         rows.append(clipped(((" ", ""), (script(proposed)[0], "")), width))
         rows += _cut(folded(((f" {whom}", "dim"),), width, 1), 2, width)
     return rows
+
+
+def _asked(transcript: Transcript, width: int) -> list[Row]:
+    """Open questions, the first first."""
+    still = transcript.session.unanswered
+    rows: list[Row] = []
+    for each in still[:3]:
+        row: Row = (("◇ open ", "warn"), (f"{questions.code(each)} ", ""), (wording.prose(questions.text(each)), ""))
+        rows += _cut(folded(row, width, 2), 2, width)
+    return rows + ([((f"  and {len(still) - 3} more", "dim"),)] if len(still) > 3 else [])
 
 
 def _checks(transcript: Transcript, width: int) -> list[Row]:

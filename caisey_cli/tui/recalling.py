@@ -14,6 +14,7 @@ from textual.widgets import Input
 from caisey_cli.sanitize import inert
 from caisey_cli.tui.lines import Rows
 from caisey_cli.tui.ordered import Ordered
+from caisey_cli.tui.style import SHEETS
 from caisey_cli.tui.tone import Row, clipped
 
 
@@ -27,6 +28,7 @@ def matching(history: Sequence[str], text: str) -> list[str]:
 class Recall(ModalScreen[str | None]):
     """See the module. Dismissed with a line, or None."""
 
+    CSS = SHEETS
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "no", "Back", priority=True),
         Binding("up,ctrl+r", "move(1)", "An older one", priority=True),

@@ -12,6 +12,7 @@ from textual.screen import ModalScreen
 
 from caisey_cli.asis import TEXT, Sheet
 from caisey_cli.tui.lines import Rows
+from caisey_cli.tui.style import SHEETS
 from caisey_cli.tui.tone import Row, chopped, clipped, folded, spread
 
 LABEL: Final = 12
@@ -23,6 +24,7 @@ class RecordSheet(ModalScreen[int]):
     `beside` gives the number of the record before (-1) or after (1), of the same action where that is asked for.
     """
 
+    CSS = SHEETS
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,enter,q", "leave", "Back"),
         Binding("left,p", "step(-1)", "The record before"),

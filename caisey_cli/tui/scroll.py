@@ -58,6 +58,7 @@ class TranscriptView(ScrollView, can_focus=True):
         self._now = now
         self._heads: list[list[Row]] = []
         self._ends: list[int] = []
+        self._laid = 0
 
     # -- keeping up ---------------------------------------------------------------------------------------
 
@@ -80,7 +81,7 @@ class TranscriptView(ScrollView, can_focus=True):
     def _lay_out(self, model: Model, first: int) -> None:
         from caisey_cli.tui.blocks import head
 
-        now = self._now()
+        now, self._laid = self._now(), self._width
         del self._heads[first:]
         del self._ends[first:]
         end = self._ends[-1] if self._ends else 0
@@ -104,11 +105,13 @@ class TranscriptView(ScrollView, can_focus=True):
         return max(8, self._width - 9)
 
     def on_resize(self, event: Resize) -> None:
-        """Everything is laid out anew."""
+        """In another width everything is laid out anew; in another height only the end may have moved."""
         del event
-        if self.model is not None:
+        if self.model is not None and self._laid != self._width:
             self.model.fit(self._room)
             self.show(self.model)
+        elif self.following:
+            self._to(self.max_scroll_y)
 
     def watch_scroll_y(self, old_value: float, new_value: float) -> None:
         """At the end, new rows push the old ones up; elsewhere nothing moves."""

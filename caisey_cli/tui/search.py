@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from caisey_cli.tui.tone import Row
 
@@ -12,8 +11,7 @@ if TYPE_CHECKING:
     from caisey_cli.tui.blocks import Block
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Hit:
+class Hit(NamedTuple):
     """A row of a block: of its head, or (`output`) of what it wrote."""
 
     block: int
@@ -21,14 +19,14 @@ class Hit:
     row: int
 
 
-@dataclass(slots=True)
 class Search:
     """What is looked for, where it was found, and which place is shown. Places are found anew when records come."""
 
-    text: str = ""
-    hits: list[Hit] = field(default_factory=list)
-    at: int | None = None
-    seq: int = -1
+    def __init__(self, text: str = "") -> None:
+        self.text = text
+        self.hits: list[Hit] = []
+        self.at: int | None = None
+        self.seq = -1
 
     def look(self, blocks: Sequence[Block], heads: Sequence[list[Row]], seq: int) -> None:
         """Finds all places; stays where it was."""

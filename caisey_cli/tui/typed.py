@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import posixpath
 import re
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from caisey_core.errors import UsageError
 
 if TYPE_CHECKING:
     from caisey_core.kinds import Outcome
 
-_EXPECT = re.compile(r"""--expect(?:\s+|=)(?:"([^"]*)"|'([^']*)'|(\S+))\s*(.*)""", re.DOTALL)
+_EXPECT: Final = r"""--expect(?:\s+|=)(?:"([^"]*)"|'([^']*)'|(\S+))\s*(.*)"""
 
 
-@dataclass(frozen=True, slots=True)
-class Checking:
+class Checking(NamedTuple):
     """A check: its command, and the text that has to be in its output; None: exit 0."""
 
     command: str
@@ -25,7 +23,7 @@ class Checking:
 
 def checking(text: str) -> Checking:
     """`[--expect TEXT] [--] COMMAND`. Raises `UsageError`."""
-    found = _EXPECT.fullmatch(text.strip())
+    found = re.fullmatch(_EXPECT, text.strip(), re.DOTALL)
     if found is None and re.match(r"--", text.strip()):
         raise UsageError("Nothing was checked.", hint='Type: :check [--expect "TEXT"] COMMAND')
     expect = next((each for each in found.groups()[:3] if each is not None), "") if found else None
@@ -33,6 +31,24 @@ def checking(text: str) -> Checking:
     if not command or expect == "":
         raise UsageError("The check has no command or no text; nothing was checked.")
     return Checking(command, expect)
+
+
+class Answering(NamedTuple):
+    """An answer: the question's code (empty: the only one), its words, and whether they settle it."""
+
+    code: str
+    text: str
+    settles: bool
+
+
+def answering(text: str) -> Answering:
+    """`[CODE] TEXT` or `[CODE] --open REASON`. Raises `UsageError`."""
+    code, rest = re.fullmatch(r"(q[3-9a-z]{6}(?=\s|$))?\s*(.*)", text.strip(), re.DOTALL | re.IGNORECASE).groups()  # type: ignore[union-attr]
+    open_ = re.fullmatch(r"--open(?:\s+|=|$)(.*)", rest, re.DOTALL)
+    said = words(open_[1] if open_ else rest)
+    if not said:
+        raise UsageError("There are no words; nothing was recorded.", hint="Type: :answer CODE TEXT")
+    return Answering(code or "", said, open_ is None)
 
 
 def closing(text: str) -> tuple[Outcome | None, str]:

@@ -51,6 +51,8 @@ from caisey_core.kinds.outcomes import (
     Mode,
     NoteAdded,
     OutcomeVerified,
+    QuestionAnswered,
+    QuestionAsked,
     SessionClosed,
 )
 from caisey_core.kinds.words import Audience, Body, Class, Decision, How, Namespace, Outcome, Part, Role
@@ -139,6 +141,8 @@ __all__ = [
     "PolicyPublished",
     "Previous",
     "Process",
+    "QuestionAnswered",
+    "QuestionAsked",
     "Quorum",
     "RelayAdded",
     "Role",
@@ -263,6 +267,8 @@ KINDS: Final[dict[str, Kind]] = (
         Signer.MEMBER,
         Namespace.RECORD,
         _row("note.added", NoteAdded),
+        _row("question.asked", QuestionAsked),
+        _row("question.answered", QuestionAnswered, ("question",)),
     )
     | _kinds(
         Signer.ENDPOINT,

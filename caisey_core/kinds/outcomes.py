@@ -1,4 +1,4 @@
-"""Verifications, findings, notes, and the end of a session."""
+"""Verifications, findings, notes, questions, and the end of a session."""
 
 from __future__ import annotations
 
@@ -33,6 +33,19 @@ class NoteAdded(Body, frozen=True):
     """An annotation."""
 
     text: str
+
+
+class QuestionAsked(Body, frozen=True):
+    """What somebody wants to know before the session's work counts as done, or leaves to whoever takes it up next."""
+
+    text: str
+
+
+class QuestionAnswered(Body, frozen=True):
+    """A word to a question; the last one counts. `settles`: it answers it; else it stays open, and `text` says why."""
+
+    text: str
+    settles: bool
 
 
 class DirectoryChanged(Body, frozen=True):

@@ -12,7 +12,8 @@ from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from time import monotonic
 
-from caisey_cli.home import Home, Membership
+from caisey_cli.home import Home
+from caisey_cli.membership import Membership
 from caisey_core import frames, keys
 from caisey_core.frames import Checkpoint, CheckpointStatement
 from caisey_core.ids import LogId

@@ -8,8 +8,9 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from caisey_cli.attend import Answers
+from caisey_cli.command import Command
 from caisey_cli.desk import Desk
-from caisey_cli.session import Command, Pace
+from caisey_cli.session import Pace
 from caisey_core.errors import (
     CaiseyError,
     Refused,

@@ -66,6 +66,8 @@ from caisey_core.kinds import (
     NoteAdded,
     Outcome,
     OutcomeVerified,
+    QuestionAnswered,
+    QuestionAsked,
     Quorum,
     RelayAdded,
     Role,
@@ -440,6 +442,15 @@ class Story:
     def note(self, said: str, by: str = "ana") -> Record:
         """An annotation."""
         return self.write("note.added", NoteAdded(text=said), by)
+
+    def ask(self, said: str, by: str = "ana", *, withheld: bool = False) -> Record:
+        """A question."""
+        return self.write("question.asked", QuestionAsked(text=said), by, withheld=withheld)
+
+    def answer(self, question: Record, said: str, by: str = "sam", *, settles: bool = True) -> Record:
+        """A word to it."""
+        body = QuestionAnswered(text=said, settles=settles)
+        return self.write("question.answered", body, by, {"question": question.digest})
 
     def close(self, outcome: Outcome = Outcome.RESOLVED, *, unverified: str = "", attested: bool = True) -> Record:
         """The end; relay and agent attest it."""

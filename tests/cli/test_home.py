@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from caisey_cli.home import DEVICE, ROOT, Home, Membership
+from caisey_cli.home import DEVICE, ROOT, Home
 from caisey_cli.known import VARIABLE
+from caisey_cli.membership import Membership
 from caisey_core import keys
 from caisey_core.errors import JournalError, NotJoined, RecordError, UsageError
 from caisey_core.journal import Journal

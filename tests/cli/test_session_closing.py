@@ -7,8 +7,8 @@ import asyncio
 import pytest
 
 from caisey_cli.attend import Answers
+from caisey_cli.command import Command, fit
 from caisey_cli.desk import Desk
-from caisey_cli.session import Command, fit
 from caisey_core.errors import (
     Refused,
     UsageError,

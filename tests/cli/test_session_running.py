@@ -8,10 +8,10 @@ import pytest
 
 from caisey_cli.approving import meant
 from caisey_cli.attend import CANCELLED, NOT_STARTED, TIMED_OUT, Answers
+from caisey_cli.command import Command
 from caisey_cli.desk import Desk
 from caisey_cli.happenings import Request
 from caisey_cli.resolve import sessions
-from caisey_cli.session import Command
 from caisey_core.errors import (
     Exit,
     Refused,

@@ -64,6 +64,8 @@ from caisey_core.kinds import (
     PolicyPublished,
     Previous,
     Process,
+    QuestionAnswered,
+    QuestionAsked,
     Quorum,
     RelayAdded,
     Role,
@@ -158,6 +160,8 @@ BODIES: dict[str, Body | bytes] = {
     "approval.granted": ApprovalGranted(roster=7, card="caisey.card.1", comment="go"),
     "approval.denied": ApprovalDenied(roster=7, card="caisey.card.1", reason="would delete the directory"),
     "note.added": NoteAdded(text="Maria reports a printed page"),
+    "question.asked": QuestionAsked(text="Who else prints through this machine?"),
+    "question.answered": QuestionAnswered(text="Only the front desk, says Maria", settles=True),
     "endpoint.observed": EndpointObserved(
         facts=_FACTS, previous=Previous(session="cd" * 32, seq=61, head="ef" * 32), instance="i", agent="caisey-agent 0"
     ),

@@ -23,6 +23,7 @@ from caisey_core.kinds import (
     DirectoryChanged,
     MemberRemoved,
     Outcome,
+    QuestionAnswered,
     Role,
     SessionClosed,
     Signer,
@@ -308,7 +309,10 @@ def test_only_what_runs_has_output_and_an_end(before: str, word: str) -> None:
     assert story.fault
 
 
-@pytest.mark.parametrize("kind", sorted(name for name, kind in KINDS.items() if set(kind.re) & {"action", "hold"}))
+_SPEAKING = {"action", "hold", "question"}
+
+
+@pytest.mark.parametrize("kind", sorted(name for name, kind in KINDS.items() if set(kind.re) & _SPEAKING))
 @pytest.mark.parametrize("to", ["nothing", "another kind"])
 def test_an_answer_to_nothing_is_a_fault(kind: str, to: str) -> None:
     story = Story()
@@ -347,6 +351,66 @@ def test_a_closed_session_takes_words_but_no_actions() -> None:
         story.say(by, kind, BODIES[kind])
     assert story.faults[2:] == ["the session was closed before"] * 2 + [""]
     assert story.session.closed == closing
+
+
+# -- questions ------------------------------------------------------------------------------------------------
+
+
+def answer(story: Story, question: Record, by: str = "sam", *, settles: bool = True) -> Record:
+    body = QuestionAnswered(text="because", settles=settles)
+    return story.say(by, "question.answered", body, {"question": str(question.digest)})
+
+
+@pytest.mark.parametrize(
+    ("words", "still"),
+    [
+        ((), True),
+        ((True,), False),
+        ((False,), True),
+        ((False, True), False),
+        ((True, False), True),
+        ((True, True), False),
+    ],
+)
+def test_the_last_word_to_a_question_counts(words: tuple[bool, ...], still: bool) -> None:
+    story = Story()
+    question = story.say("sam", "question.asked", BODIES["question.asked"])
+    other = story.say("ana", "question.asked", BODIES["question.asked"])
+    said = [answer(story, question, settles=each) for each in words]
+    assert not any(story.faults)
+    found = story.session.questions[question.digest]
+    assert found.open is still
+    assert [each.record.digest for each in found.answers] == [each.digest for each in said]
+    assert [each.digest for each in story.session.unanswered] == [question.digest] * still + [other.digest]
+
+
+def test_questions_and_answers_may_stand_after_the_closing() -> None:
+    """Whoever asks or answers cannot know of a closing that crosses it: no honest record is ever a fault for that."""
+    story = Story()
+    before = story.say("sam", "question.asked", BODIES["question.asked"])
+    story.say("ana", "session.closed", SessionClosed(outcome=Outcome.RESOLVED, unverified=""))
+    answer(story, before)
+    after = story.say("amy", "question.asked", BODIES["question.asked"])
+    assert not any(story.faults)
+    assert [each.digest for each in story.session.unanswered] == [after.digest]
+
+
+def test_an_answer_answers_questions_only() -> None:
+    story = Story()
+    action = story.propose()
+    answer(story, action)
+    assert story.fault == "it refers to nothing in this session"
+    answer(story, answer(story, story.say("ana", "question.asked", BODIES["question.asked"])))
+    assert story.fault == "it refers to nothing in this session"
+
+
+def test_a_withheld_answer_counts_as_one() -> None:
+    story = Story()
+    question = story.say("ana", "question.asked", BODIES["question.asked"])
+    body = QuestionAnswered(text="", settles=False)
+    record = story.write("sam", "question.answered", body, {"question": str(question.digest)})
+    story.place(parse(Sealed(record.sealed.head, record.sealed.sig, None, None)))
+    assert not story.session.unanswered
 
 
 def change(story: Story, risk: Class = Class.REVERSIBLE) -> Record:

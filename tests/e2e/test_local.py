@@ -14,10 +14,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
+from caisey_cli.home import Home
 from caisey_cli.local import holder
+from caisey_core import logs
 from tests.e2e.world import BIN, World, until
 
 pytestmark = pytest.mark.timeout(180)
@@ -475,16 +478,32 @@ def test_a_disk_that_takes_no_more_is_one_sentence_and_heals(machine: Machine, b
     assert len(machine.shape("endpoints")["endpoints"]) == 1
 
 
-def test_logs_stay_small(machine: Machine) -> None:
+def test_logs_stay_small_while_they_run(machine: Machine) -> None:
+    """Nobody has to look: a relay that has something to say again and again keeps the end of it."""
     machine.ok("run", "local", "--", "true")
-    for name in ("relay.log", "agent.log"):
-        with (machine.local / name).open("ab") as log:
-            log.write(b"x" * 300_000 + b"\nthe end\n")
+    machine.ok("local", "stop")
+    log = machine.local / "relay.log"
+    log.write_bytes(b"x" * (logs.LIMIT - 10) + b"\n")
     machine.ok("run", "local", "--", "true")
-    for name in ("relay.log", "agent.log"):
-        text = (machine.local / name).read_bytes()
-        assert len(text) < 64 * 1024
-        assert text.endswith(b"the end\n")
+    relay = Home(machine.local).membership().relay
+    host, port = urlsplit(relay).hostname, urlsplit(relay).port
+    for _ in range(3):
+        with socket.create_connection((host, port)) as peer:
+            peer.sendall(b"no such protocol\r\n\r\n")
+            while peer.recv(4096):
+                pass
+    until(lambda: (machine.local / "relay.log.1").exists() and log.exists())
+    assert log.stat().st_size < 4096
+    assert "no such" not in (machine.local / "relay.start.log").read_text()
+
+
+def test_what_is_said_at_a_start_is_there_anew_each_time(machine: Machine) -> None:
+    machine.ok("run", "local", "--", "true")
+    machine.ok("local", "stop")
+    begun = machine.local / "relay.start.log"
+    begun.write_bytes(b"x" * 300_000)
+    machine.ok("run", "local", "--", "true")
+    assert begun.stat().st_size < 1024
 
 
 def test_sessions_are_never_thrown_away(machine: Machine) -> None:

@@ -11,7 +11,9 @@ import pytest
 
 from tests.e2e.running import console
 from tests.e2e.telling import REFUSED, USAGE, told
-from tests.e2e.world import World
+from tests.e2e.test_watching import bells, decide, lines, tmux, watcher
+from tests.e2e.windows import Window
+from tests.e2e.world import World, until
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -138,3 +140,53 @@ def test_a_lone_admin_without_the_root_key_lets_nobody_in(world: World) -> None:
     words = ("invite", "member", "--name", "kim", "--role", "technician", "--clients", "all")
     told(world.caisey("sam", *words), USAGE, "root key is not here, and there is no second admin", "nobody was invited")
     told(world.caisey("sam", "remove", "sam", "--yes"), REFUSED, "sam is the only admin; nobody was removed")
+
+
+@tmux
+def test_a_watch_rings_for_changes_and_decides_on_their_card(admins: World, tmp_path: Path) -> None:
+    with watcher(admins, tmp_path) as window:
+        made = invite(admins, "lea", "pat")
+        window.shows("invite pat as technician for ACME")
+        until(lambda: bells(window.raw))
+        decide(window, "a")
+        window.shows("approved by you; it counts")
+        assert bells(window.raw) == 1
+    admins.ok("pat", "join", made["invitation"])
+
+
+def test_a_watch_in_a_pipe_tells_of_changes(admins: World) -> None:
+    with lines(admins) as told_of:
+        mine, theirs = invite(admins, "sam", "rex", "technician", "ACME", "--second"), invite(admins, "lea", "ron")
+        new = told_of.change("new", theirs["request"])
+        assert (new["endpoint"], new["class"], new["session"], new["yours"]) == ("workspace", "govern", "", True)
+        assert new["command"] == "invite ron as technician for ACME"
+        own = told_of.change("new", mine["request"])
+        assert (own["yours"], own["own"]) == (False, True)
+        admins.ok("lea", "deny", theirs["request"], "--yes")
+        assert told_of.change("over", theirs["request"])["became"] == "taken back by lea"
+        admins.ok("lea", "deny", mine["request"], "--yes")
+        assert told_of.change("over", mine["request"])["became"] == "denied by lea"
+
+
+@tmux
+def test_the_view_of_a_session_decides_on_changes_too(admins: World, tmp_path: Path) -> None:
+    made = invite(admins, "lea", "zoe")
+    window = Window(admins, tmp_path / "tmux", "sam", "connect", "box")
+    try:
+        window.shows("live")
+        window.type(":approvals")
+        window.shows(f":approve {made['request']}")
+        window.escape("Waiting for approval")
+        window.type(f":approve {made['request']}")
+        window.shows("one-use key")
+        until(lambda: _decided(window), every=0.7)
+    finally:
+        window.end()
+    admins.ok("zoe", "join", made["invitation"])
+
+
+def _decided(window: Window) -> bool:
+    """A card that has only just been drawn takes no key yet."""
+    if "one-use key" in window.screen:
+        window.press("y")
+    return "is approved and counts now" in window.screen

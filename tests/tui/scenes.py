@@ -197,12 +197,15 @@ def owing() -> Story:
     story = denied()
     story.at("10:10").change("find /var/spool/cups -name 'd*' -mtime +30 -delete", approve="sam", after=81)
     story.at("10:13").change("systemctl restart cups")
+    story.at("10:14").ask("who filled the spool?", by="sam")
     return story
 
 
 def closed() -> Story:
     """All of it, verified and closed."""
     story = owing()
+    asked = parse(story.entries[-1].sealed)
+    story.at("10:14").answer(asked, "a test page in a loop", by="ana")
     story.at("10:14").check("lpstat -p reception", expect="is idle", out="printer reception is idle\n")
     story.at("10:15").close()
     return story

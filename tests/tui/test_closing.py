@@ -8,6 +8,7 @@ from caisey_cli.tui.closing import CloseOut
 from caisey_cli.tui.owing import owed
 from caisey_core.kinds import Outcome, SessionClosed
 from tests.cli.conftest import Office
+from tests.tui import pictures
 from tests.tui.conftest import Seat, seated
 from tests.tui.test_view import changed, said
 
@@ -116,3 +117,26 @@ async def test_an_unverified_close_takes_more_keys_than_a_verified_one(office: O
         await seat.until(lambda: "session.closed" in seat.kinds)
         closed = said(office, "session.closed")[0].says(SessionClosed)
         assert closed.unverified == "printer is off"
+
+
+async def test_what_is_marked_is_in_view_however_many_points_there_are(office: Office) -> None:
+    async with seated(office, size=(80, 24)) as seat:
+        await changed(seat)
+        for n in range(8):
+            await seat.type(f":ask question {n}?")
+            await seat.until(lambda n=n: seat.kinds.count("question.asked") == n + 1)  # type: ignore[misc]
+        close = await open_close_out(seat)
+        pane = close.query_one("#close-open")
+
+        def visible() -> list[str]:
+            return [row for row in pictures.text(seat.app).splitlines()[12:22] if "▌" in row]
+
+        await seat.until(lambda: len(close._owed) == 11)
+        for _ in range(11):
+            await seat.press("down")
+        await seat.until(lambda: any("Close the session" in each for each in visible()))
+        assert pane.scroll_y > 0
+        for _ in range(11):
+            await seat.press("up")
+        await seat.until(lambda: any("no check has" in each for each in visible()))
+        assert pane.scroll_y <= 1

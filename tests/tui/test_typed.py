@@ -6,7 +6,7 @@ import pytest
 
 from caisey_cli.tui import typed
 from caisey_cli.tui.deeds import COMMANDS, TABLE, WATCHING, meant
-from caisey_cli.tui.typed import Checking
+from caisey_cli.tui.typed import Answering, Checking
 from caisey_core.errors import UsageError
 from caisey_core.kinds import Outcome
 
@@ -28,6 +28,28 @@ def test_checks(text: str, found: Checking) -> None:
 def test_checks_that_are_none(text: str) -> None:
     with pytest.raises(UsageError):
         typed.checking(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("q7f3kqa only Maria", Answering("q7f3kqa", "only Maria", True)),
+        ("Q7F3KQA  'only Maria'", Answering("Q7F3KQA", "only Maria", True)),
+        ("only Maria", Answering("", "only Maria", True)),
+        ("q7f3kqa --open on Monday", Answering("q7f3kqa", "on Monday", False)),
+        ('--open "on Monday"', Answering("", "on Monday", False)),
+        ("q7f3kqab is not a code", Answering("", "q7f3kqab is not a code", True)),
+        ("--opened by Maria", Answering("", "--opened by Maria", True)),
+    ],
+)
+def test_answers(text: str, found: Answering) -> None:
+    assert typed.answering(text) == found
+
+
+@pytest.mark.parametrize("text", ["", "q7f3kqa", "q7f3kqa --open", "--open  "])
+def test_answers_without_words(text: str) -> None:
+    with pytest.raises(UsageError, match="nothing was recorded"):
+        typed.answering(text)
 
 
 def test_closings() -> None:

@@ -33,7 +33,14 @@ def sample(name: str) -> Record:
     body = BODIES[name]
     own = writer(f"writer of {name}", None if first else _LOG)
     seen = None if first else Seen(INCARNATION, 17, "7c" * 32)
-    staff = {"client.added", "endpoint.invited", "endpoints.invited", "endpoint.enrolled", "note.added"}
+    staff = {
+        "client.added",
+        "endpoint.invited",
+        "endpoints.invited",
+        "endpoint.enrolled",
+        "note.added",
+        "question.asked",
+    }
     audience = Audience.STAFF if name in staff else Audience.ALL
     type_ = "stderr" if isinstance(body, bytes) else JSON
     if not first:
