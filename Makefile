@@ -45,8 +45,8 @@ format: venv ## format, and mend what the linter can mend
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
 
-bench: venv ## measure against floors and peers; prints one table each
-	@$(BIN)/python -m benchmarks
+bench: venv ## measure against floors and peers; ARGS="relay commands" measures only those
+	@$(BIN)/python -m benchmarks $(ARGS)
 
 load: venv ## idle endpoints, live sessions, a storm of reconnections and a soak on one relay; ARGS="--help" tells more
 	@$(BIN)/python -m benchmarks.load $(ARGS)

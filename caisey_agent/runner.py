@@ -46,6 +46,8 @@ __all__ = ["Chunk", "Command", "Ended", "How", "Run", "prepare", "start"]
 How = Literal["exited", "signalled", "timed_out", "cancelled", "not_started", "lost"]
 """How it ended. `lost`: the keeper vanished or fell silent; it ran or may have run, and nobody knows how it ended."""
 
+PIPE_BYTES: Final = 1024 * 1024
+"""What a command can write before somebody reads."""
 _SLACK: Final = reaper.GRACE + reaper.GIVE_UP + 5
 """Seconds a keeper may take longer than the command before it counts as lost."""
 
@@ -360,6 +362,9 @@ class _Supervisor:
                 undo.callback(os.close, reading)
                 here.callback(os.close, write)
                 os.set_blocking(reading, False)
+                with suppress(AttributeError, OSError):
+                    # A command goes on writing while what it wrote before is being kept. Refused where there are many.
+                    fcntl.fcntl(reading, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
                 pipes[stream] = reading
                 writing.append(write)
             self._send(writing)

@@ -13,6 +13,7 @@ from typing import Final, Protocol
 from caisey_agent import machine
 from caisey_agent.machine import Machine
 from caisey_agent.runner import Chunk, Command, Ended, Run, start
+from caisey_agent.tally import CHUNK_BYTES
 from caisey_core.ids import Digest
 from caisey_core.journal import Journal
 from caisey_core.kinds import (
@@ -28,7 +29,7 @@ from caisey_core.kinds import (
 )
 
 AHEAD: Final = 4 * 1024 * 1024
-_BATCH: Final = 8
+_BATCH: Final = 16
 
 
 class Pen(Protocol):
@@ -123,6 +124,10 @@ async def _gather(chunks: asyncio.Queue[Chunk | None]) -> tuple[list[Chunk], boo
     chunk = await chunks.get()
     while chunk is not None:
         batch.append(chunk)
+        if len(batch) < _BATCH and len(chunk.data) == CHUNK_BYTES:
+            # More lies in the pipe: whoever reads it gets its turn, and one batch is kept at the price of one commit.
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
         if len(batch) >= _BATCH or chunks.empty():
             return batch, True
         chunk = chunks.get_nowait()

@@ -18,7 +18,7 @@ from caisey_core.frames import Checkpoint, Entry
 from caisey_core.ids import PublicKey
 from caisey_core.kinds import BATCHED, Namespace, SessionOpened
 from caisey_core.lifecycle import first_fault
-from caisey_core.record import parse
+from caisey_core.record import Read, parse
 from caisey_core.roster import Endpoint, Roster
 from caisey_core.signing import armored
 
@@ -36,7 +36,7 @@ class SignatureFiles:
     signature: str
 
 
-def examine(entries: Sequence[Entry], checkpoints: Iterable[Checkpoint], roster: Roster) -> Report:
+def examine(entries: Sequence[Entry], checkpoints: Iterable[Checkpoint], roster: Roster, read: Read = parse) -> Report:
     """Whether a session's log holds: bytes, series, receipts, checkpoints, and who may say what in which order.
 
     The first bad record is the first by number, whichever of these finds it. Checkpoints count by the workspace's
@@ -44,8 +44,8 @@ def examine(entries: Sequence[Entry], checkpoints: Iterable[Checkpoint], roster:
     """
     opened = _opened(entries)
     endpoint = [opened.endpoint.key] if opened else []
-    report = chain.check(entries, checkpoints, [*roster.relays, *endpoint])
-    fault = first_fault(entries, roster)
+    report = chain.check(entries, checkpoints, [*roster.relays, *endpoint], read)
+    fault = first_fault(entries, roster, read)
     named = _misnamed(opened, roster)
     if named:
         fault = (1, named)

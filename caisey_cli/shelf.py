@@ -70,6 +70,16 @@ class Shelf:
 
         return examine(entries, self.journal.checkpoints(log), self.roster)
 
+    def both(self, log: str, entries: Sequence[Entry]) -> tuple[Transcript, Report]:
+        """The two of them, each record read once."""
+        from caisey_cli.evidence import examine
+        from caisey_cli.transcript import Transcript
+        from caisey_core.record import Once
+
+        read = Once()
+        transcript = Transcript.of(entries, self.roster, self.key, read)
+        return transcript, examine(entries, self.journal.checkpoints(log), self.roster, read)
+
     def scope(self) -> list[Endpoint]:
         """The endpoints I may work on."""
         from caisey_cli import resolve

@@ -25,7 +25,7 @@ from caisey_core.kinds import (
     OutcomeVerified,
 )
 from caisey_core.lifecycle import Placed, Session, Step
-from caisey_core.record import parse
+from caisey_core.record import Read, parse
 from caisey_core.roster import Roster
 from caisey_core.signing import fingerprint
 
@@ -69,11 +69,11 @@ class Transcript:
     _checks: tuple[int, list[Check]] | None = field(default=None, repr=False)
 
     @classmethod
-    def of(cls, entries: Iterable[Entry], roster: Roster, me: str = "") -> Transcript:
+    def of(cls, entries: Iterable[Entry], roster: Roster, me: str = "", read: Read = parse) -> Transcript:
         """The transcript of a log's entries in order."""
         transcript = cls(roster, me)
         for entry in entries:
-            transcript.add(entry)
+            transcript.add(entry, read)
         return transcript
 
     def before(self, seq: int) -> Transcript:
@@ -82,12 +82,12 @@ class Transcript:
         before.bad = seq
         return before
 
-    def add(self, entry: Entry) -> Placed | None:
+    def add(self, entry: Entry, read: Read = parse) -> Placed | None:
         """Takes the next entry; None if it may not stand there."""
         self.entries.append(entry)
         seq, received = entry.receipt.seq, entry.receipt.received
         try:
-            record = parse(entry.sealed)
+            record = read(entry.sealed)
         except BadRecord as bad:
             self.faults.append((seq, str(bad)))
             return None

@@ -19,7 +19,7 @@ from enum import StrEnum
 from caisey_core.errors import BadRecord
 from caisey_core.frames import Checkpoint, Entry, Receipt, read_checkpoint
 from caisey_core.kinds import BATCHED, Namespace
-from caisey_core.record import LAST_TIME, Record, Seen, parse
+from caisey_core.record import LAST_TIME, Read, Record, Seen, parse
 from caisey_core.signing import verify
 
 _START = b"caisey.chain.0\0"
@@ -179,7 +179,9 @@ class Report:
     superseded: int = 0
 
 
-def check(entries: Sequence[Entry], checkpoints: Iterable[Checkpoint], attestors: Iterable[str]) -> Report:
+def check(
+    entries: Sequence[Entry], checkpoints: Iterable[Checkpoint], attestors: Iterable[str], read: Read = parse
+) -> Report:
     """Checks a log from its bytes. `attestors`: keys whose checkpoints count (the workspace's relays, the endpoint).
 
     *intact*: closed, signed, and covered to its end by a checkpoint of every attestor that ever made one; *open*: all
@@ -190,7 +192,7 @@ def check(entries: Sequence[Entry], checkpoints: Iterable[Checkpoint], attestors
     log = ""
     for number, entry in enumerate(entries, start=1):
         try:
-            record = parse(entry.sealed)
+            record = read(entry.sealed)
             log = log or record.log
             if record.log != log:
                 raise BadRecord("it belongs to another log")

@@ -13,12 +13,11 @@ from __future__ import annotations
 
 import fcntl
 import os
-import re
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cache
+from itertools import chain
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self
@@ -27,11 +26,12 @@ from caisey_core.errors import BadRecord, JournalError
 from caisey_core.frames import Checkpoint, Entry, Receipt, read_checkpoint
 from caisey_core.ids import Digest, LogId
 from caisey_core.record import Record, Sealed
+from caisey_core.rows import packed, runs, several, unpacked, values
 
 if TYPE_CHECKING:
     from sqlite_utils import Database, Migrations
 
-FORMAT: Final = 2
+FORMAT: Final = 3
 """The version of the format, in `PRAGMA user_version`."""
 
 _INSERT_RECORD = """
@@ -39,12 +39,14 @@ _INSERT_RECORD = """
         (log, digest, key, series, n, kind, time, head, sig, "commit", incarnation, seq, received, chain)
     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 """
-_INSERT_BODY = 'INSERT INTO bodies ("commit", salt, body) VALUES (?, ?, ?) ON CONFLICT DO NOTHING'
-_VALUES = re.compile(r"VALUES (\([?, ]+\))")
-_LENGTHS: Final = (16, 8, 4, 2, 1)
+_INSERT_BODY = 'INSERT INTO bodies ("commit", salt, body, size) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING'
 _SET = "INSERT OR REPLACE INTO settings (name, value) VALUES (?, ?)"
+_BODY: Final = "unpacked(bodies.body, bodies.size)"
+_PACKS: Final = 3
+"""The first format that packs bodies. An older journal that is only read has them as they are."""
 _SELECT = """
-    SELECT records.head, records.sig, bodies.salt, bodies.body, incarnation, seq, received, chain, pos
+    SELECT records.head, records.sig, bodies.salt, unpacked(bodies.body, bodies.size),
+           incarnation, seq, received, chain, pos
     FROM records LEFT JOIN bodies ON bodies."commit" = records."commit"
 """
 
@@ -89,6 +91,10 @@ def _migrations() -> Migrations:
             ) STRICT""")
         db.conn.execute("CREATE INDEX displaced_digest ON displaced (digest)")
 
+    @migrations()
+    def packed(db: Database) -> None:
+        db.conn.execute("ALTER TABLE bodies ADD COLUMN size INTEGER NOT NULL DEFAULT 0")
+
     return migrations
 
 
@@ -124,6 +130,8 @@ class Journal:
         self.path = path
         self.connection = connection
         self._lock = lock
+        self._packs = True
+        connection.create_function("unpacked", 2, unpacked, deterministic=True)
 
     @classmethod
     def open(cls, path: Path, *, migrations: Sequence[Migrations] = ()) -> Journal:
@@ -152,7 +160,7 @@ class Journal:
             )
             journal = cls(path, connection, None)
             try:
-                journal._version()
+                journal._packs = journal._version() >= _PACKS
                 connection.execute("SELECT pos FROM records LIMIT 1").fetchone()
             except BaseException:
                 journal.close()
@@ -325,7 +333,7 @@ class Journal:
         """One's own records that never had a receipt, in the order they were written."""
         never = " AND digest NOT IN (SELECT digest FROM displaced)" if self._displaces() else ""
         rows = self._all(
-            f"""SELECT log, records.head, records.sig, bodies.salt, bodies.body
+            f"""SELECT log, records.head, records.sig, bodies.salt, unpacked(bodies.body, bodies.size)
                FROM records LEFT JOIN bodies ON bodies."commit" = records."commit"
                WHERE seq IS NULL AND (? IS NULL OR log = ?){never} ORDER BY pos""",  # noqa: S608  (words of this file)
             log,
@@ -338,7 +346,7 @@ class Journal:
         if not self._displaces():
             return []
         rows = self._all(
-            """SELECT records.log, records.head, records.sig, bodies.salt, bodies.body
+            """SELECT records.log, records.head, records.sig, bodies.salt, unpacked(bodies.body, bodies.size)
                FROM records LEFT JOIN bodies ON bodies."commit" = records."commit"
                JOIN (SELECT digest, max(rowid) AS last FROM displaced GROUP BY digest) AS lost
                  ON lost.digest = records.digest
@@ -405,7 +413,10 @@ class Journal:
 
     def _all(self, sql: str, *values: object) -> list[tuple[Any, ...]]:
         with translated(self.path):
-            return self.connection.execute(sql, values).fetchall()
+            return self.connection.execute(self._spoken(sql), values).fetchall()
+
+    def _spoken(self, sql: str) -> str:
+        return sql if self._packs else sql.replace(_BODY, "bodies.body")
 
     def close(self) -> None:
         """Closes the journal and gives the checkpoint lock back."""
@@ -429,49 +440,24 @@ def insert(connection: sqlite3.Connection, placed: Sequence[tuple[Record, Receip
     Several rows a statement: each statement lets the interpreter go, and waits until it gets it back.
     """
     first = 0
-    for start, many in _runs(len(placed)):
-        part = placed[start : start + many]
-        rows = connection.execute(_several(_INSERT_RECORD, many), [each for pair in part for each in _row(*pair)])
-        first = first or (rows.lastrowid or 0) - many + 1
+    for start, many in runs(len(placed)):
+        rows = [values(*pair) for pair in placed[start : start + many]]
+        done = connection.execute(several(_INSERT_RECORD, many), list(chain(*rows)))
+        first = first or (done.lastrowid or 0) - many + 1
     bodies = [record for record, _ in placed if record.sealed.body is not None and record.sealed.salt is not None]
-    for start, many in _runs(len(bodies)):
-        part_ = [(each.head.body.commit, each.sealed.salt, each.sealed.body) for each in bodies[start : start + many]]
-        connection.execute(_several(_INSERT_BODY, many), [value for row in part_ for value in row])
+    for start, many in runs(len(bodies)):
+        kept = [_body(record) for record in bodies[start : start + many]]
+        connection.execute(several(_INSERT_BODY, many), list(chain(*kept)))
     return first
 
 
-def _row(record: Record, receipt: Receipt | None) -> tuple[object, ...]:
-    head, sealed = record.head, record.sealed
-    place_ = (None,) * 4 if receipt is None else (receipt.incarnation, receipt.seq, receipt.received, receipt.chain)
-    return (
-        record.log,
-        record.digest,
-        head.key,
-        head.series,
-        head.n,
-        head.kind,
-        head.time,
-        sealed.head,
-        sealed.sig,
-        head.body.commit,
-        *place_,
-    )
+def insert_body(connection: sqlite3.Connection, record: Record) -> None:
+    """The body of a record that is there already."""
+    connection.execute(_INSERT_BODY, _body(record))
 
 
-def _runs(count: int) -> Iterator[tuple[int, int]]:
-    """Cuts so many rows into runs of a few lengths, so that their statements are prepared once: where, how many."""
-    start = 0
-    for many in _LENGTHS:
-        while count - start >= many:
-            yield start, many
-            start += many
-
-
-@cache
-def _several(sql: str, many: int) -> str:
-    """The same statement for many rows."""
-    head, values, tail = _VALUES.split(sql)
-    return f"{head}VALUES {', '.join([values] * many)}{tail}"
+def _body(record: Record) -> tuple[object, ...]:
+    return record.head.body.commit, record.sealed.salt, *packed(record.sealed.body or b"")
 
 
 def note(connection: sqlite3.Connection, name: str, value: str) -> None:

@@ -38,7 +38,7 @@ from caisey_core.kinds import (
     SessionOpened,
     Signer,
 )
-from caisey_core.record import Record, parse
+from caisey_core.record import Read, Record, parse
 from caisey_core.roster import Member, Roster
 
 
@@ -336,12 +336,12 @@ def fold(entries: Iterable[Entry]) -> Session:
     return session
 
 
-def first_fault(entries: Iterable[Entry], roster: Roster) -> tuple[int, str] | None:
+def first_fault(entries: Iterable[Entry], roster: Roster, read: Read = parse) -> tuple[int, str] | None:
     """The first record that may not stand where it does, and why."""
     session = Session()
     for entry in entries:
         try:
-            record = parse(entry.sealed)
+            record = read(entry.sealed)
         except BadRecord as bad:
             return entry.receipt.seq, str(bad)
         fault = session.writer_fault(record, entry.receipt.received, roster) or session.order_fault(record)

@@ -29,6 +29,8 @@ _BODY_TAG: Final = b"caisey.body.1\0"
 B = TypeVar("B", bound=Body)
 _HEX: Final = re.compile("[0-9a-f]*").fullmatch
 _AUDIENCES: Final = frozenset(Audience)
+_ROLES: Final = {name: (frozenset(kind.re), frozenset({*kind.re, *kind.optional})) for name, kind in KINDS.items()}
+"""The roles that each kind has to name, and those it may."""
 _OF_RECORDS: Final = (Namespace.RECORD, Namespace.APPROVAL, Namespace.ROSTER)
 LAST_TIME: Final = 253_402_300_799_999
 """The end of the year 9999: what no calendar shows is no time, and larger numbers fit into no journal."""
@@ -171,12 +173,14 @@ def _check_head(head: Head) -> str:
         return "the time, or what its writer had seen, is malformed"
     if not 0 <= head.body.size <= BODY_LIMIT or not _is_hex(head.body.commit, 64):
         return "the commitment is malformed"
-    if not all(_is_hex(value, 64) for value in head.re.values()):
-        return "a reference is malformed"
+    for value in head.re.values():
+        if not _is_hex(value, 64):
+            return "a reference is malformed"
     if kind is None:
         return ""
-    roles = set(head.re)
-    if not set(kind.re) <= roles <= {*kind.re, *kind.optional}:
+    roles = head.re.keys()
+    needed, known = _ROLES[head.kind]
+    if not needed <= roles <= known:
         return f"{head.kind} refers to {sorted(roles)} instead of {sorted(kind.re)}"
     types = (JSON,) if kind.body is not None else STREAMS
     return "" if head.body.type in types else "the body's type does not fit its kind"
@@ -222,6 +226,23 @@ def parse(sealed: Sealed) -> Record:
     head = _read_head(sealed.head)
     body = _read_body(head, sealed.salt, sealed.body)
     return Record(sealed=sealed, head=head, digest=digest(sealed.head), body=body)
+
+
+Read = Callable[[Sealed], Record]
+"""`parse`, or a `Once`."""
+
+
+class Once:
+    """Reads each record once, however many go through the same log. Raises as `parse` does."""
+
+    def __init__(self) -> None:
+        self._known: dict[int, Record] = {}
+
+    def __call__(self, sealed: Sealed) -> Record:
+        known = self._known.get(id(sealed))
+        if known is None:  # what is known holds its bytes, so nothing else can lie where they do
+            known = self._known[id(sealed)] = parse(sealed)
+        return known
 
 
 class Writer:

@@ -152,9 +152,9 @@ class Roster:
     """Endpoints that belong no more, by id; also those whose names are withheld here."""
     about: dict[Digest, str] = field(default_factory=dict)
     """Records that speak of one client, by digest: its id. Who does not serve it need not have their bodies."""
-    keyed: dict[str, Endpoint] = field(default_factory=dict, repr=False)
-    """Endpoints by key, and by name in small letters below: a large fleet is not gone through for each newcomer."""
-    called: dict[str, Endpoint] = field(default_factory=dict, repr=False)
+    keyed: dict[str, Digest] = field(default_factory=dict, repr=False)
+    """Endpoints' ids by key, and below by name in small letters: a fleet is not gone through for each newcomer."""
+    called: dict[str, Digest] = field(default_factory=dict, repr=False)
 
     def copy(self) -> Roster:
         """Another one that stands where this one does; what it takes does not change this one."""
@@ -196,7 +196,8 @@ class Roster:
 
     def endpoint(self, key: str) -> Endpoint | None:
         """The endpoint that holds a key, or held it before it was removed."""
-        return self.keyed.get(key)
+        id_ = self.keyed.get(key)
+        return None if id_ is None else self.endpoints[id_]
 
     def grant(self, key: str) -> Grant | None:
         """The grant of a one-use key."""
@@ -338,7 +339,7 @@ class Roster:
                 self.removed.add(id_)
                 if (endpoint := self.endpoints.get(Digest(id_))) is not None:
                     gone = replace(endpoint, removed=received)
-                    self.endpoints[gone.id] = self.keyed[gone.key] = gone
+                    self.endpoints[gone.id] = gone
                     del self.called[gone.name.casefold()]
             case EndpointRemoved():
                 raise BadRecord("An endpoint is removed that does not belong.")
@@ -428,13 +429,14 @@ class Roster:
         full = f"{self.clients.get(client, client)}/{name}"
         if self.endpoint(key) or self.member(key) or self.named(client, name):
             raise BadRecord(f"The endpoint {full} belongs already.")
-        placed = Endpoint(digest, key, client, full)
-        self.endpoints[digest] = self.keyed[key] = self.called[full.casefold()] = placed
+        self.endpoints[digest] = Endpoint(digest, key, client, full)
+        self.keyed[key] = self.called[full.casefold()] = digest
         self.about[digest] = client
 
     def named(self, client: str, name: str) -> Endpoint | None:
         """The endpoint of a client (by id) that has a name, letters' case aside."""
-        return self.called.get(f"{self.clients.get(client, client)}/{name}".casefold())
+        id_ = self.called.get(f"{self.clients.get(client, client)}/{name}".casefold())
+        return None if id_ is None else self.endpoints[id_]
 
 
 def beyond(admin: Member, body: object) -> str:

@@ -148,7 +148,7 @@ def rebuild(connection: sqlite3.Connection) -> None:
         connection.execute(f"DELETE FROM {table}")  # noqa: S608  (four words of this file)
     roster = Roster()
     rows = connection.execute(
-        """SELECT head, sig, salt, body, incarnation, seq, received, chain
+        """SELECT head, sig, salt, unpacked(bodies.body, bodies.size), incarnation, seq, received, chain
            FROM records LEFT JOIN bodies ON bodies."commit" = records."commit" ORDER BY pos"""
     )
     for row in rows:

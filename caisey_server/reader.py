@@ -30,8 +30,8 @@ _WINDOW: Final = 4096
 _MARKS: Final = 256
 
 _COLUMNS: Final = """
-    SELECT pos, records.log, coalesce(sessions.endpoint, ''), head, sig, salt, body, incarnation, records.seq,
-           received, chain
+    SELECT pos, records.log, coalesce(sessions.endpoint, ''), head, sig, salt, unpacked(bodies.body, bodies.size),
+           incarnation, records.seq, received, chain
     FROM records LEFT JOIN sessions ON sessions.log = records.log
                  LEFT JOIN bodies ON bodies."commit" = records."commit"
 """

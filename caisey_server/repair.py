@@ -18,7 +18,7 @@ from caisey_core.chain import Chain, Extent, Series, Tail
 from caisey_core.errors import BadRecord
 from caisey_core.frames import Checkpoint, CheckpointStatement, Receipt, read_checkpoint
 from caisey_core.ids import Digest
-from caisey_core.journal import Journal
+from caisey_core.journal import Journal, insert_body
 from caisey_core.kinds import Audience, Namespace, SessionOpened
 from caisey_core.record import Record, Seen
 from caisey_core.roster import Roster
@@ -308,9 +308,6 @@ def fill(connection: sqlite3.Connection, log: str, placed: Sequence[Placed]) -> 
             continue
         gone = connection.execute("DELETE FROM lacking WHERE log = ? AND seq = ?", (log, receipt.seq))
         if gone.rowcount:
-            connection.execute(
-                'INSERT INTO bodies ("commit", salt, body) VALUES (?, ?, ?) ON CONFLICT DO NOTHING',
-                (record.head.body.commit, sealed.salt, sealed.body),
-            )
+            insert_body(connection, record)
             filled = True
     return filled

@@ -71,7 +71,7 @@ def show(
 
     with shelf.finding(home, session, journal) as (at, known):
         entries = at.journal.entries(known.log)
-        transcript, report = at.transcript(entries), at.report(known.log, entries)
+        transcript, report = at.both(known.log, entries)
     clock = Clock(_begun(transcript), _zone(transcript, utc))
     listed, off = rows(transcript, clock), disagreement(transcript, clock)
     if json:
@@ -190,7 +190,7 @@ def export(
 
     with shelf.finding(home, session, journal) as (at, known):
         entries = at.journal.entries(known.log)
-        transcript, report = at.transcript(entries), at.report(known.log, entries)
+        transcript, report = at.both(known.log, entries)
         if evidence is not None:
             _evidence(at, entries, transcript, evidence)
     written = note.write_note(transcript, report, _zone(transcript, utc), log=known.log)
@@ -264,7 +264,7 @@ def verify(
 
     with shelf.finding(home, session, journal) as (at, known):
         entries = at.journal.entries(known.log)
-        transcript, report = at.transcript(entries), at.report(known.log, entries)
+        transcript, report = at.both(known.log, entries)
         unsent, displaced = len(at.journal.unsent(known.log)), len(at.journal.displaced(known.log))
     reference = transcript.session.endpoint
     names = attestor(at.roster, reference.key if reference else "")

@@ -8,16 +8,20 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from caisey_core.errors import BadRecord, JournalError
 from caisey_core.frames import Checkpoint, Receipt
 from caisey_core.ids import Digest
 from caisey_core.journal import FORMAT, Journal
 from caisey_core.record import Record, Sealed, parse
+from caisey_core.rows import packed, unpacked
 from tests.core.golden import session
 from tests.core.world import NOW, ZERO, Book, note, public, writer
 
@@ -478,6 +482,23 @@ def test_a_journal_of_the_version_before_is_read_and_brought_up_to_date(path: Pa
         assert len(journal.unsent()) == 1
 
 
+def test_a_journal_that_does_not_pack_is_read_and_packs_from_then_on(path: Path) -> None:
+    long = writer("ana", LOG).write(*note("again and again " * 200), time=NOW)
+    with Journal.open(path) as journal:
+        journal.put([long])
+        (kept,) = journal.connection.execute("SELECT length(body) FROM bodies").fetchone()
+        assert kept < long.head.body.size / 3
+        journal.connection.execute("UPDATE bodies SET body = ?, size = 0", (long.sealed.body,))
+        journal.connection.execute("ALTER TABLE bodies DROP COLUMN size")
+        journal.connection.execute("DELETE FROM _sqlite_migrations WHERE name = 'packed'")
+        journal.connection.execute("PRAGMA user_version = 2")
+    with Journal.read(path) as journal:
+        assert journal.unsent() == [(LOG, long.sealed)]
+    with Journal.open(path) as journal:
+        journal.place(placed([long]))
+        assert [entry.sealed for entry in journal.entries(LOG)] == [long.sealed]
+
+
 def test_where_a_log_is_and_what_was_attested_last(path: Path) -> None:
     records = [parse(entry.sealed) for entry in session().entries]
     book = Book()
@@ -493,3 +514,25 @@ def test_where_a_log_is_and_what_was_attested_last(path: Path) -> None:
             journal.keep_checkpoint(book.checkpoint(by, seq=seq))
         assert journal.newest_checkpoint(public("relay")) == book.checkpoint("relay", seq=3)
         assert journal.newest_checkpoint(public("eve")) is None
+
+
+# -- packed bodies ------------------------------------------------------------------------------------------
+
+
+@given(st.binary(max_size=4096) | st.text(max_size=4096).map(str.encode))
+def test_a_body_comes_back_as_it_was(body: bytes) -> None:
+    assert unpacked(*packed(body)) == body
+
+
+def test_what_repeats_itself_is_kept_in_a_third_and_read_by_any_sqlite_shell(tmp_path: Path) -> None:
+    lines = b"".join(b"Nov 26 16:02:%02d web-03 nginx[811]: GET /index.html 200 %d\n" % (n % 60, n) for n in range(900))
+    smaller, size = packed(lines)
+    assert size == len(lines)
+    assert len(smaller) < len(lines) / 3
+    assert zlib.decompress(smaller) == lines
+
+
+def test_a_damaged_body_is_no_fault_of_the_journals() -> None:
+    smaller, size = packed(b"again and again " * 100)
+    assert unpacked(smaller[:5] + b"\xff" + smaller[6:], size) != b"again and again " * 100
+    assert unpacked(None, None) is None

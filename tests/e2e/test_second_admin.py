@@ -170,7 +170,7 @@ def test_a_watch_in_a_pipe_tells_of_changes(admins: World) -> None:
 
 @tmux
 def test_the_view_of_a_session_decides_on_changes_too(admins: World, tmp_path: Path) -> None:
-    made = invite(admins, "lea", "zoe")
+    made = invite(admins, "lea", "una")
     window = Window(admins, tmp_path / "tmux", "sam", "connect", "box")
     try:
         window.shows("live")
@@ -182,7 +182,7 @@ def test_the_view_of_a_session_decides_on_changes_too(admins: World, tmp_path: P
         until(lambda: _decided(window), every=0.7)
     finally:
         window.end()
-    admins.ok("zoe", "join", made["invitation"])
+    admins.ok("una", "join", made["invitation"])
 
 
 def _decided(window: Window) -> bool:

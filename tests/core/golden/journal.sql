@@ -1,6 +1,6 @@
-PRAGMA user_version = 2;
+PRAGMA user_version = 3;
 CREATE TABLE "_sqlite_migrations" ( "id" INTEGER PRIMARY KEY, "migration_set" TEXT, "name" TEXT, "applied_at" TEXT );
-CREATE TABLE bodies ("commit" TEXT PRIMARY KEY, salt BLOB NOT NULL, body BLOB NOT NULL) STRICT;
+CREATE TABLE bodies ("commit" TEXT PRIMARY KEY, salt BLOB NOT NULL, body BLOB NOT NULL, size INTEGER NOT NULL DEFAULT 0) STRICT;
 CREATE TABLE checkpoints ( log TEXT NOT NULL, key TEXT NOT NULL, seq INTEGER NOT NULL, statement BLOB NOT NULL, sig BLOB NOT NULL, PRIMARY KEY (log, key, seq, statement) ) STRICT;
 CREATE TABLE displaced ( log TEXT NOT NULL, digest TEXT NOT NULL, incarnation TEXT NOT NULL, seq INTEGER NOT NULL, received INTEGER NOT NULL, chain TEXT NOT NULL, PRIMARY KEY (log, incarnation, seq, digest) ) STRICT;
 CREATE INDEX displaced_digest ON displaced (digest);
