@@ -322,7 +322,7 @@ class Journal:
             yield from (
                 (LogId(row[0]), Sealed(*row[1:5]), int(row[5]))
                 for row in self.connection.execute(
-                    """SELECT log, records.head, records.sig, bodies.salt, bodies.body, received
+                    """SELECT log, records.head, records.sig, bodies.salt, unpacked(bodies.body, bodies.size), received
                        FROM records LEFT JOIN bodies ON bodies."commit" = records."commit"
                        WHERE kind = ? AND received >= ? ORDER BY received, log, seq""",
                     (kind, since),

@@ -65,11 +65,8 @@ def migrations() -> Migrations:
     @relay()
     def said(db: Database) -> None:
         db.conn.execute("CREATE TABLE said (key TEXT PRIMARY KEY, digest TEXT NOT NULL) STRICT")
-        rows = db.conn.execute(
-            'SELECT head, sig, salt, body FROM records LEFT JOIN bodies USING ("commit") ORDER BY pos'
-        )
-        for row in rows:
-            _say(db.conn, parse(Sealed(*row)))
+        for head, sig in db.conn.execute("SELECT head, sig FROM records ORDER BY pos").fetchall():
+            _say(db.conn, parse(Sealed(head, sig, None, None)))
 
     return relay
 

@@ -88,7 +88,8 @@ class Reader:
         """What the relay has said of endpoints whose key several machines use."""
         with translated(self._path):
             rows = self._journal.connection.execute(
-                """SELECT head, sig, salt, body FROM records JOIN bodies ON bodies."commit" = records."commit"
+                """SELECT head, sig, salt, unpacked(body, bodies.size)
+                   FROM records JOIN bodies ON bodies."commit" = records."commit"
                    WHERE kind = 'endpoint.cloned' ORDER BY pos"""
             )
             said = [parse(Sealed(*row)).body for row in rows]

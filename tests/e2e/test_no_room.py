@@ -76,7 +76,7 @@ def test_a_relay_that_cannot_write_gives_no_receipt_reads_on_and_goes_on(world: 
     with full(world.relay.process.pid):
         refused = world.caisey("ana", "note", "there is no room for this")
         assert refused.returncode == 251, refused.stderr
-        assert re.search(r"the relay cannot write its journal.*Nothing was done\.", refused.stderr), refused.stderr
+        assert re.search(r"the relay cannot write its journal\.", refused.stderr), refused.stderr
         assert health(world) == (503, "the relay cannot write its journal")
         count = len(journals.heads(world, log, "relay"))
         # Reading goes on: whoever comes gets all there is.

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from caisey_cli.tui.cards import MOMENT
 from tests.e2e.world import BIN, World, until
 
 LOOK = 0.05
@@ -83,9 +82,9 @@ class Window:
             raise AssertionError(f"{words!r} is not in\n{self.screen}") from None
 
     def decide(self, key: str, words: str) -> None:
-        """A key on the card with these words, once it counts."""
+        """A key on the card with these words, once its question names it: from then on it counts."""
         self.shows(words)
-        until(lambda: MOMENT not in self.screen, every=LOOK, why=self.screen)
+        self.shows(rf"│ ─+ │\n(│[^─]*\n)*│ ([^─]* )?{key} [^─]*│\n(│[^─]*\n)*[└╰]")
         self.press(key)
 
     def escape(self, words: str) -> None:
