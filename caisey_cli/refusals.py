@@ -26,10 +26,13 @@ def denied(rejected: Rejected, what: str, *, kept: bool = False) -> CaiseyError:
     """What a relay's refusal means to who asked. `kept`: it lies in the journal, and is offered again if that helps."""
     reason = DENIALS.get(rejected.code, "it was refused")
     said = f" ({rejected.why.rstrip('.')})" if rejected.why and rejected.why != reason else ""
-    again = kept and rejected.code in AGAIN
+    # What is missing before it is kept here as well: the relay could not take that either.
+    again = kept and (rejected.code in AGAIN or rejected.code == "gap")
     done = "It is kept here and offered again by the next command that connects." if again else "Nothing was done."
     sentence = f"The relay did not take {what}: {reason}{said}. {done}"
     match rejected.code:
+        case _ if again:
+            return Unreachable(sentence, hint="Try again in a moment.")
         case "scope":
             return Forbidden(sentence)
         case "kind":

@@ -93,17 +93,17 @@ class Presence:
             older = self._here.get(endpoint)
             if older is None:
                 return None
-            self._next += 1
+            self._next = number = self._next + 1
             answer: asyncio.Future[frames.Alive | None] = asyncio.get_running_loop().create_future()
-            self._living[self._next] = (older, answer)
-            older.post(frames.Probe(id=self._next, endpoint=endpoint))
+            self._living[number] = (older, answer)
+            older.post(frames.Probe(id=number, endpoint=endpoint))
             try:
                 async with asyncio.timeout(_LIVING_SECONDS):
                     alive = await answer
             except TimeoutError:
                 alive = None
             finally:
-                del self._living[self._next]
+                del self._living[number]
             return None if alive is None else (older, alive)
 
     def depart(self, endpoint: str, follower: Follower) -> None:

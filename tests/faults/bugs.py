@@ -24,11 +24,9 @@ from caisey_cli.connecting import Line
 from caisey_core.errors import JournalError
 from caisey_core.frames import Entry
 from caisey_core.ids import Digest, LogId
-from caisey_core.journal import Journal
 from caisey_core.kinds import ActionFinished, ActionStarted, How
 from caisey_core.lifecycle import Action
 from caisey_core.link import Link, Ready
-from caisey_core.policy import POLICY
 from caisey_core.record import Record
 from caisey_server.fanout import Follower
 from caisey_server.log import EmbeddedLog
@@ -122,10 +120,14 @@ def lose_a_wake_up() -> None:
             await self._answer()
             due, self._due = list(self._due), {}
             for line in due:
-                while out := await line.next(self._source, self.standing):
+                out = await line.next(self._source, self.standing)
+                for _ in range(3):
                     for frame in out:
                         await self._send(caisey_core.frames.encode(frame))
+                    await asyncio.sleep(0.005)
+                    out = await line.next(self._source, self.standing) if out else out
             await self._answer()
+            self._due.clear()
             self._wake.clear()
 
     Follower.run = run  # type: ignore[method-assign]
@@ -174,7 +176,7 @@ async def endpoint_start(command: Command) -> Run:
 
 @_bug("truth", "hang")
 def spend_after_start() -> None:
-    async def do(self: Work, verdict: Any, decisions: Any, roster: int, own: Any) -> None:
+    async def do(self: Work, verdict: Any, decisions: Any, policy: str, roster: int, own: Any) -> None:
         re = {"action": str(self.action)}
         async with await endpoint_start(works._command(self._proposed)) as run:
             self._run = run
@@ -184,7 +186,7 @@ def spend_after_start() -> None:
                 verdict=verdict,
                 decisions=decisions,
                 account=own.account,
-                policy=POLICY,
+                policy=policy,
                 roster=roster,
                 instance=own.instance,
             )
@@ -195,27 +197,13 @@ def spend_after_start() -> None:
     Work.do = do  # type: ignore[method-assign]
 
 
-@_bug("truth", "hang")
-def remember_what_is_spent_in_memory() -> None:
-    known: dict[int, set[Digest]] = {}
-
-    def spend(self: Journal, action: Digest, at: int) -> bool:
-        mine = known.setdefault(id(self), set())
-        fresh = action not in mine
-        mine.add(action)
-        return fresh
-
-    Journal.spend = spend  # type: ignore[method-assign]
-    Journal.is_spent = lambda self, action: False  # type: ignore[method-assign]
-
-
 @_bug("once")
 def start_again_after_a_restart() -> None:
     give_up = Room._give_up
 
-    def again(self: Room, action: Action) -> None:
+    def again(self: Room, action: Action, *, restored: bool) -> None:
         if not self._journal.is_spent(action.digest) or action.proposed is None:
-            give_up(self, action)
+            give_up(self, action, restored=restored)
             return
         proposed = action.proposed
 
@@ -233,9 +221,9 @@ def start_again_after_a_restart() -> None:
 def claim_finished_when_killed() -> None:
     give_up = Room._give_up
 
-    def claimed(self: Room, action: Action) -> None:
+    def claimed(self: Room, action: Action, *, restored: bool) -> None:
         if action.start is None:
-            give_up(self, action)
+            give_up(self, action, restored=restored)
             return
         body = ActionFinished(
             how=How.EXITED,
@@ -323,7 +311,7 @@ def hold_for_ever() -> None:
 @_bug("truth", "order")
 def start_what_was_taken_back() -> None:
     async def do(self: Room, action: Action, work: Work, run: Any) -> None:
-        await work.do(run.verdict, run.decisions, self._roster().version, self._own)
+        await work.do(run.verdict, run.decisions, self._policy().label, self._roster().version, self._own)
 
     Room._do = do  # type: ignore[method-assign]
 

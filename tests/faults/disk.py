@@ -7,7 +7,7 @@ production code on SQLite.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -94,13 +94,14 @@ def wrap() -> None:
             process, written = DISKS[-1].committing()
         DISKS[-1].committed(process, written)
 
-    def inserted(connection: sqlite3.Connection, record: Record, receipt: Receipt | None) -> int:
-        DISKS[-1].note(record.head.kind, record.digest)
-        return insert(connection, record, receipt)
+    def inserted(connection: sqlite3.Connection, placed: Sequence[tuple[Record, Receipt | None]]) -> int:
+        for record, _ in placed:
+            DISKS[-1].note(record.head.kind, record.digest)
+        return insert(connection, placed)
 
-    def placed(connection: sqlite3.Connection, record: Record, receipt: Receipt) -> None:
+    def put(connection: sqlite3.Connection, record: Record, receipt: Receipt) -> bool:
         DISKS[-1].note(record.head.kind, record.digest)
-        place(connection, record, receipt)
+        return place(connection, record, receipt)
 
     def spent(self: Journal, action: Digest, at: int) -> bool:
         SPENDING.append(action)
@@ -130,7 +131,7 @@ def wrap() -> None:
     Journal.spend = spent  # type: ignore[method-assign]
     Journal.open = classmethod(opened)  # type: ignore[assignment]
     Journal.read = classmethod(reading)  # type: ignore[assignment]
-    journals.insert, journals.place = inserted, placed
+    journals.insert, journals.place = inserted, put
 
 
 SPENDING: list[str] = []

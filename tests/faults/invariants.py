@@ -49,6 +49,11 @@ def violations(world: World) -> list[str]:
         found += [f"crash: {message} {error!r}" for message, error in world.loop.faults]
         found += [f"order: {each}" for each in world.disorder]
         found += list(_refused(world))
+        found += [
+            f"hang: everything is right again, and '{each.what}' ended with {each.became}"
+            for each in world.typed
+            if each.what == "sync" and each.became != "done"
+        ]
         found += list(_files(journals))
         for log in [world.template.log, *world.logs]:
             entries = {host: journal.entries(log) for host, journal in journals.items()}

@@ -19,6 +19,7 @@ from typing import Any, Final
 
 import caisey_agent.agent
 import caisey_agent.room
+import caisey_agent.serving
 import caisey_agent.work
 import caisey_core.chain
 import caisey_core.connection
@@ -80,7 +81,9 @@ async def _start(command: runner.Command) -> Run:
 
 
 def _machine() -> machine.Machine:
-    return machine.Machine(boot=DICE[-1].machine.boot, account="root", home="/root", platform="Linux")
+    return machine.Machine(
+        boot=DICE[-1].machine.boot, account="root", home="/root", platform="Linux", host="desk", machine="0" * 12
+    )
 
 
 def _entropy(size: int) -> bytes:
@@ -103,6 +106,7 @@ def apply() -> None:
     _put(runner, prepare=lambda: None)
     _put(caisey_agent.room, observe=_observe)
     _put(caisey_agent.agent, Machine=_machine)
+    _put(caisey_agent.serving, Machine=_machine)
 
 
 def _clocks() -> None:
@@ -112,6 +116,7 @@ def _clocks() -> None:
             module.monotonic = _loop_time  # type: ignore[attr-defined]
     time.time = _wall
     time.time_ns = lambda: int(_wall() * 1000) * 1_000_000
+    time.clock_gettime = lambda _clock: _global_time() + 10_000
     time.clock_gettime_ns = lambda _clock: int((_global_time() + 10_000) * 1000) * 1_000_000
 
 

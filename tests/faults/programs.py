@@ -9,15 +9,18 @@ import asyncio
 import queue
 import random
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from caisey_agent.agent import Agent
 from caisey_agent.home import AgentHome
+from caisey_agent.notify import Manager
+from caisey_agent.serving import serve
 from caisey_cli.attend import Answers, Interrupts
+from caisey_cli.command import Command
 from caisey_cli.connecting import Line
 from caisey_cli.desk import Desk
 from caisey_cli.happenings import Request
-from caisey_cli.session import Command, SessionController
+from caisey_cli.session import SessionController
 from caisey_core.journal import Journal
 from caisey_core.kinds import Outcome
 from caisey_core.lifecycle import Step
@@ -42,9 +45,12 @@ class Home(AgentHome):
 
     template: Template
 
-    def __init__(self, template: Template) -> None:
-        object.__setattr__(self, "path", template.path)
+    def __init__(self, template: Template, path: Path) -> None:
+        object.__setattr__(self, "path", path)
         object.__setattr__(self, "template", template)
+
+    def journal(self) -> Journal:
+        return Journal.open(self.path / "agent.db")
 
     def membership(self) -> Any:
         return self.template.agent
@@ -59,6 +65,7 @@ class Stepped:
     def __init__(self, log: EmbeddedLog, sequencer: Sequencer, chance: random.Random) -> None:
         self._log, self._sequencer, self._chance = log, sequencer, chance
         self._waiting: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        self._looking = False
 
     def is_alive(self) -> bool:
         return True
@@ -67,15 +74,23 @@ class Stepped:
         self._waiting.put(item)
         asyncio.get_running_loop().call_later(self._chance.uniform(0.0001, 0.005), self._commit)
 
-    def get(self) -> Any:
+    def get(self, timeout: float | None = None) -> Any:
         return self._waiting.get_nowait()
 
     def empty(self) -> bool:
         return self._waiting.empty()
 
     def _commit(self) -> None:
-        if not self.empty():
+        if not self.empty() or self._sequencer.trouble:
             self._log._commit(self._sequencer)
+        if self._sequencer.trouble and not self._looking:
+            self._looking = True
+            asyncio.get_running_loop().call_later(2.0, self._look)
+
+    def _look(self) -> None:
+        """What the queue's timeout does: whether a journal in trouble takes writes again."""
+        self._looking = False
+        self._commit()
 
 
 @dataclass
@@ -147,8 +162,7 @@ async def relay(world: World) -> str:
 
 
 async def agent(world: World) -> str:
-    with Journal.open(world.path / "agent.db") as journal:
-        await Agent(Home(world.template), journal, on_ready=lambda: None).run()
+    await serve(Home(world.template, world.path), Manager(), on_ready=lambda: None)
     return "done"
 
 

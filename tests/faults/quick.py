@@ -61,7 +61,10 @@ def main(words: list[str]) -> None:
 
 
 def _tell(name: str, outcome: Outcome) -> None:
-    sys.stdout.write(json.dumps({"run": name, "violations": outcome.violations, "digest": outcome.digest}) + "\n")
+    sys.stdout.write(
+        json.dumps({"run": name, "violations": outcome.violations, "digest": outcome.digest, "became": outcome.became})
+        + "\n"
+    )
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import tests.server.world
 from caisey_agent.home import Membership as AgentMembership
-from caisey_cli.home import Membership
+from caisey_cli.membership import Membership
 from caisey_core.ids import Digest, LogId
 from caisey_core.journal import Journal
 from caisey_core.record import Sealed, parse

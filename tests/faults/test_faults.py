@@ -13,19 +13,18 @@ from tests.faults.bugs import BUGS
 SEEDS = {
     "acknowledge-before-commit": 5,
     "publish-before-commit": 80,
-    "lose-a-wake-up": 1,
+    "lose-a-wake-up": 13,
     "let-the-clock-go-back": 102,
-    "forget-a-resend": 2,
+    "forget-a-resend": 6,
     "forget-what-was-followed": 0,
     "merge-two-series": 1,
     "spend-after-start": 2,
-    "remember-what-is-spent-in-memory": 51,
-    "start-again-after-a-restart": 2,
+    "start-again-after-a-restart": 51,
     "claim-finished-when-killed": 51,
     "drop-output-while-away": 15,
     "write-output-again-on-reconnect": 38,
     "go-on-without-a-journal": 2,
-    "send-before-it-is-kept": 1,
+    "send-before-it-is-kept": 0,
     "hold-for-ever": 8,
     "start-what-was-taken-back": 0,
     "look-up-a-hold-that-is-gone": 31,
@@ -53,6 +52,8 @@ def test_everything_holds_in_the_first_runs() -> None:
     found = played("0-59")
     assert len(found) == 60
     bad = {each["run"]: each["violations"] for each in found if each["violations"]}
+    ended = sum("end: Finished" in each["became"] for each in found)
+    assert ended > 20, "most of what is typed has to run, or nothing is tested"
     assert not bad, "make faults ARGS='--seed N' plays one of these again, step by step"
 
 

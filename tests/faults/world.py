@@ -48,7 +48,7 @@ class Ledger(logging.Handler):
         self.world.trace(f"{name} logs: {text}")
         if process is not None and not process.alive:
             return
-        if record.exc_info and isinstance(record.exc_info[1], BaseException):
+        if record.exc_info and not isinstance(record.exc_info[1], CaiseyError | None):
             self.world.crashes.append(f"{name}: {text} {record.exc_info[1]!r}")
 
 
@@ -132,12 +132,10 @@ class World:
     def equal(self) -> bool:
         found, owes = [], False
         for host in (RELAY, AGENT, TECHNICIAN):
-            journal = next(iter(self.disks.open.get(self.running[host], [])), None) if host in self.running else None
-            own = journal or Journal.read(self.path / f"{host}.db")
+            own = Journal.read(self.path / f"{host}.db")
             found.append([(log, own.length(log), *_attestors(own, log)) for log in self.logs])
             owes = owes or bool(own.unsent())
-            if journal is None:
-                own.close()
+            own.close()
         attested = all(len(each) == 4 for each in found[0])
         return attested and not owes and found[0] == found[1] == found[2]
 
@@ -230,12 +228,12 @@ class World:
     def _starts(self, started: Started) -> None:
         """A command is started: it has to be spent and recorded as started already."""
         self.trace(f"{started.job} is started")
-        known = next(iter(self.disks.open[started.process]))
+        known = self.disks.open[started.process][-1]
         rows = known.connection.execute(
             """SELECT 1 FROM records JOIN spent ON spent.action = json_extract(records.head, '$.re.action')
                WHERE records.kind = 'action.started' AND spent.action IN (
                  SELECT digest FROM records JOIN bodies ON bodies."commit" = records."commit"
-                 WHERE kind = 'action.proposed' AND instr(CAST(body AS TEXT), ?))""",
+                 WHERE kind = 'action.proposed' AND instr(CAST(unpacked(bodies.body, bodies.size) AS TEXT), ?))""",
             (f'{started.job}"',),
         ).fetchall()
         if not rows:
@@ -246,7 +244,7 @@ class World:
                JOIN records AS proposed ON proposed.digest = json_extract(back.head, '$.re.action')
                JOIN bodies ON bodies."commit" = proposed."commit"
                WHERE back.kind = 'action.withdrawn' AND started.kind = 'action.started' AND back.pos < started.pos
-                 AND instr(CAST(body AS TEXT), ?)""",
+                 AND instr(CAST(unpacked(bodies.body, bodies.size) AS TEXT), ?)""",
             (f'{started.job}"',),
         ).fetchall()
         if back:

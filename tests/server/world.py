@@ -52,6 +52,7 @@ from caisey_core.kinds import (
     Verdict,
     WorkspaceFounded,
 )
+from caisey_core.policy import POLICY
 from caisey_core.record import Record, Writer, canonical
 from caisey_core.roster import EVERY_CLIENT, Roster, possession
 from caisey_core.signing import SigningKey, fingerprint
@@ -96,7 +97,7 @@ class World:
     def __post_init__(self) -> None:
         self._root = Writer(self.root, None)
         founded = WorkspaceFounded(
-            name="Example", root=self.root.public, solo=False, policy="default", expires=FAR, nonce="00"
+            name="Example", root=self.root.public, solo=False, policy=POLICY, expires=FAR, nonce="00"
         )
         self.add(self._root.write("workspace.founded", founded, time=1))
         self._admin = Writer(self.ana, self.log)
