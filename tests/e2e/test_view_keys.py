@@ -17,7 +17,14 @@ from textual.binding import Binding
 from caisey_cli.tui.closing import CloseOut
 from caisey_cli.tui.deeds import TABLE
 from caisey_cli.tui.scroll import TranscriptView
-from caisey_core.kinds import ActionProposed, FindingMarked, NoteAdded, OutcomeVerified
+from caisey_core.kinds import (
+    ActionProposed,
+    FindingMarked,
+    NoteAdded,
+    OutcomeVerified,
+    QuestionAnswered,
+    QuestionAsked,
+)
 from tests.e2e import journals
 from tests.e2e.running import Running
 from tests.e2e.windows import Window, needs_tmux
@@ -244,7 +251,7 @@ def test_the_palette_offers_every_deed_and_begins_the_chosen_one(stage: Stage) -
 # -- commands of the table ----------------------------------------------------------------------------------
 
 
-def _texts(stage: Stage, kind: type[NoteAdded | FindingMarked]) -> list[str]:
+def _texts(stage: Stage, kind: type[NoteAdded | FindingMarked | QuestionAsked]) -> list[str]:
     return [each.body.text for each in journals.records(stage.world, stage.log) if isinstance(each.body, kind)]
 
 
@@ -263,6 +270,27 @@ def _find(stage: Stage, window: Window) -> None:
     window.type(":find the spool is full")
     until(lambda: "the spool is full" in _texts(stage, FindingMarked))
     window.shows("★ found.*the spool is full")
+
+
+def _answers(stage: Stage) -> list[tuple[str, bool]]:
+    records = journals.records(stage.world, stage.log)
+    return [(each.body.text, each.body.settles) for each in records if isinstance(each.body, QuestionAnswered)]
+
+
+def _ask(stage: Stage, window: Window) -> None:
+    window.type(":ask who owns the spool?")
+    until(lambda: "who owns the spool?" in _texts(stage, QuestionAsked))
+    code = re.search(r":answer (q\w+) TEXT", window.shows("◇ asked.*who owns the spool"))
+    assert code
+    stage.world.ok("ana", "answer", code[1], "Maria does")  # another test finds none that is open
+    window.shows("answer.*Maria does")
+
+
+def _answer(stage: Stage, window: Window) -> None:
+    stage.world.ok("ana", "ask", "-s", "keys", "which tray?")
+    window.shows("◇ asked.*which tray")
+    window.type(":answer the lower one")
+    until(lambda: ("the lower one", True) in _answers(stage))
 
 
 def _attest(stage: Stage, window: Window) -> None:
@@ -355,6 +383,8 @@ COMMANDS: dict[str, Callable[[Stage, Window], None]] = {
     "attest": _attest,
     "note": _note,
     "find": _find,
+    "ask": _ask,
+    "answer": _answer,
     "cd": _cd,
     "approvals": _approvals,
     "approve": _approve,
@@ -453,6 +483,9 @@ def test_every_key_of_the_close_out_mends_something_until_it_is_closed(stage: St
         assert code
         world.approve("sam", code[1])
         until(lambda: own.says("action.finished"))
+        for question in ("which driver?", "and where?"):
+            window.type(f":ask {question}")
+            until(lambda question=question: question in _texts(own, QuestionAsked))  # type: ignore[misc]
         window.type("sleep 60")
         until(lambda: len(own.says("action.started")) == 2)
         press(window, "f8")
@@ -468,6 +501,12 @@ def test_every_key_of_the_close_out_mends_something_until_it_is_closed(stage: St
         does("f", "found, or the cause")
         window.type("the canary was missing")
         until(lambda: _texts(own, FindingMarked) == ["the canary was missing"])
+        does("q", "q[a-z0-9]{6}:")
+        window.type("the blue one")
+        until(lambda: ("the blue one", True) in _answers(own))
+        does("l", "q[a-z0-9]{6}:")
+        window.type("on Monday")
+        until(lambda: ("on Monday", False) in _answers(own))
         does("a", "who reported what")
         window.type("Maria sees it")
         until(lambda: ("Maria sees it", True) in _verified(own))
@@ -481,7 +520,8 @@ def test_every_key_of_the_close_out_mends_something_until_it_is_closed(stage: St
         does("pagedown", "Closing session")
         does("escape", "still open")
         press(window, "f8")
-        window.shows("Nothing is open")
+        window.shows("Still open: 1 point")
+        window.shows("stays open: .and where.. .on Monday.")
         does("enter", "is closed: resolved; attested by")
         until(lambda: own.says("session.closed"))
     until(lambda: journals.agree(world, own.log))
