@@ -328,6 +328,9 @@ class CloseOut(Screen[str]):
         """It was."""
         event.stop()
         what, typed = self._asked, event.value.strip()
+        if self._busy and typed and what != "reason":
+            self.say(f"One thing at a time: {self._busy} first; then Enter again.", "warn")
+            return
         self._put_away()
         if not typed:
             return
