@@ -157,7 +157,7 @@ def test_without_either_it_is_refused_and_the_way_out_is_named(world: World) -> 
     world.start_relay("--restored")
     world.start_agent()
     world.ok("ana", "note", "again")
-    until(lambda: same(world, log), why="not given back")
+    until(lambda: caught_up(world, log), why="not given back")
     assert receipts(world, log, "ana")[: len(held)] == held
     close(world)
     until(lambda: same(world, log))
