@@ -127,6 +127,7 @@ class Line:
         self.logs: dict[LogId, Followed] = {}
         self.instances: dict[Digest, str] = {}
         self.offset_ms = 0
+        self.written = 0
         self._notice = notice
         self._patience = patience
         self._keep = keep
@@ -325,6 +326,7 @@ class Line:
         seen = self._link.chain(log).seen if log else None
         record = writer.write(kind, body, time=_wall(), re=re, seen=seen, audience=audience)
         self.journal.put([record])
+        self.written += 1
         self._writers[record.log] = writer
         request = self._link.append(record.log, [record.sealed])
         self._sent[request] = (record.log, record.digest)

@@ -223,15 +223,24 @@ def _tampered(play: Play) -> tuple[str, int]:
     original, copy = play.stage.scratch / "ana" / "journal.db", play.stage.scratch / "copy.db"
     with closing(sqlite3.connect(original)) as source, closing(sqlite3.connect(copy)) as target:
         source.backup(target)
-    data = bytearray(copy.read_bytes())
-    proposed = data.find(b'"shell":"","argv":["find"')
-    at = data.find(b'"d*"', proposed)
-    if proposed < 0 or at < 0:
-        raise Failed("The approved command is not in the journal.")
-    data[at + 1] = ord("x")
-    copy.write_bytes(data)
+        with target:
+            change_a_byte(target)
     play.stage.tell(f"(in {copy.name}, a copy of ana's journal, one byte is changed: -name 'd*' becomes -name 'x*')")
     return str(copy), int(bad)
+
+
+def change_a_byte(journal: sqlite3.Connection) -> None:
+    """In the approved command 'd*' becomes 'x*', however its body is kept. Raises `Failed` where it is not there."""
+    from caisey_core.rows import unpacked
+
+    proposals = 'SELECT "commit", body, size FROM records JOIN bodies USING ("commit") WHERE kind = \'action.proposed\''
+    for commit, body, size in journal.execute(proposals).fetchall():
+        whole = unpacked(body, size) or b""
+        if b'"argv":["find"' in whole and b'"d*"' in whole:
+            other = whole.replace(b'"d*"', b'"x*"', 1)
+            journal.execute('UPDATE bodies SET body = ?, size = 0 WHERE "commit" = ?', (other, commit))
+            return
+    raise Failed("The approved command is not in the journal.")
 
 
 def _quiet(play: Play, line: str) -> str:

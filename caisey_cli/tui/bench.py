@@ -372,6 +372,11 @@ class Bench:
         return self._controller is not None and self.log is not None
 
     @property
+    def written(self) -> int:
+        """How many records were written from here over this line to the relay."""
+        return self._line.written if self._line is not None else 0
+
+    @property
     def log_id(self) -> LogId:
         """The session's log. Raises `Unreachable` before there is one."""
         if self.log is None:

@@ -88,6 +88,7 @@ class Frame(App[None]):
         self._doing: dict[str, float] = {}
         self._searching = False
         self._draft = ""
+        self._typed = ""
         self._cards: set[Digest] = set()
         self._remembered = False
         self._word = ""
@@ -384,7 +385,11 @@ class Frame(App[None]):
             self.say(why, "warn", passing=True)
             self.line.give_back(text)
         else:
-            self.do(deed, rest.strip())
+            self._typed = text
+            try:
+                self.do(deed, rest.strip())
+            finally:
+                self._typed = ""
 
     def on_command_line_pasted(self, event: CommandLine.Pasted) -> None:
         """More than the line shows was pasted: shown as one action before anything is sent."""
@@ -414,12 +419,17 @@ class Frame(App[None]):
         if hint := typed.without_effect(script):
             self.say(hint, "warn")
         self.transcript.action_tail()
-        self._do("sending", lambda: _silently(self.bench.run_command(script)))
+        self._do("sending", lambda: _silently(self.bench.run_command(script)), script)
 
-    def _do(self, what: str, work: Callable[[], Awaitable[str]]) -> None:
-        """Does something beside the view; says what came of it, and how long it takes where that is long."""
+    def _do(self, what: str, work: Callable[[], Awaitable[str]], typed: str = "") -> None:
+        """Does something beside the view; says what came of it, and how long it takes where that is long.
+
+        What was `typed` for it stands in the line again where nothing was written.
+        """
+        typed = typed or self._typed
 
         async def doing() -> None:
+            written = self.bench.written
             name = what
             while name in self._doing:
                 name += " "
@@ -429,6 +439,8 @@ class Frame(App[None]):
                     self.say(said)
             except CaiseyError as error:
                 self.say(inert(f"{error} {error.hint}".strip()), "bad")
+                if typed and self.bench.written == written:
+                    self.line.give_back(typed)
             except Exception as error:  # noqa: BLE001  (told as a sentence; the session goes on)
                 self.say(inert(f"Something went wrong that should not: {type(error).__name__}: {error}"), "bad")
             finally:
@@ -466,12 +478,19 @@ class Frame(App[None]):
             self.say(why, "warn", passing=True)
         elif deed.needs and not rest:
             self.say(f"Type: :{deed.command} {deed.usage}", "warn")
+            self._give_back()
         else:
             self._message = ()
             try:
                 getattr(self, f"do_{deed.name}{'_back' if back else ''}")(rest)
             except CaiseyError as error:
                 self.say(inert(f"{error} {error.hint}".strip()), "bad")
+                self._give_back()
+
+    def _give_back(self) -> None:
+        """The `:` command that is refused stands in the line again, to be mended there."""
+        if self._typed:
+            self.line.give_back(self._typed)
 
     def action_page(self, step: int) -> None:
         """Scrolls the transcript."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from caisey_cli.sanitize import inert
 from caisey_cli.tui.frame import Frame
+from caisey_core.errors import UsageError
 
 if TYPE_CHECKING:
     from caisey_cli.asis import Sheet as Shown
@@ -142,7 +143,7 @@ class Going(Frame):
         if number in {"1", "2", "3", "4", "5", "6"}:
             self.action_question(int(number))
         else:
-            self.say("Type: :question 1 (to 6)", "warn")
+            raise UsageError(f"There is no question {number!r}.", hint="Type: :question 1 (to 6)")
 
     def action_question(self, number: int) -> None:
         """Says the first answer and goes where it stands."""
@@ -173,8 +174,7 @@ class Going(Frame):
             return
         text, marked = rest.strip(" []"), self.transcript.marked
         if text and not (text.isdecimal() and 1 <= int(text) <= model.seq):
-            self.say(f"There is no record {inert(text)}; the last one is {model.seq}.", "warn")
-            return
+            raise UsageError(f"There is no record {text}; the last one is {model.seq}.")
         self.open_record(int(text) if text else model.blocks[marked].seq if marked is not None else model.seq)
 
     def on_transcript_view_opened(self, event: TranscriptView.Opened) -> None:

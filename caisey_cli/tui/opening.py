@@ -49,6 +49,7 @@ class Opening:
     directory = ""
     ready = False
     closed = False
+    written = 0
     place = ("", "")
     state = State("connecting", "busy")
 

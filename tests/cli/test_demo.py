@@ -19,7 +19,14 @@ from pathlib import Path
 
 import pytest
 
+from caisey_cli.demo.plan import change_a_byte
+from caisey_cli.demo.stage import Failed
+from caisey_core.errors import BadRecord
+from caisey_core.ids import LogId
+from caisey_core.journal import Journal
+from caisey_core.record import parse
 from tests.cli.readme import normal, part
+from tests.cli.story import Story
 from tests.e2e.world import until
 
 BIN = Path(sys.executable).parent
@@ -208,3 +215,23 @@ def test_interrupted_it_leaves_nothing(tmp_path: Path, number: signal.Signals) -
     assert process.returncode == 130
     assert "Traceback" not in err
     until(lambda: nothing_left(tmp_path), why=str(running(tmp_path)))
+
+
+@pytest.mark.parametrize("place", ["/t/spool", f"/{'long' * 100}/spool"])
+def test_the_changed_byte_is_found_however_the_journal_keeps_it(place: str, tmp_path: Path) -> None:
+    story = Story()
+    story.observe()
+    story.propose("du -sh /t/spool")
+    asked = story.propose(f"find {place} -name 'd*' -delete")
+    with Journal.open(tmp_path / "journal.db") as journal:
+        journal.place([(parse(each.sealed), each.receipt) for each in story.entries])
+        change_a_byte(journal.connection)
+        changed = []
+        for each in journal.entries(LogId(story.session or "")):
+            try:
+                parse(each.sealed)
+            except BadRecord:
+                changed.append(each.receipt.seq)
+        assert changed == [next(e.receipt.seq for e in story.entries if parse(e.sealed).digest == asked.digest)]
+        with pytest.raises(Failed):
+            change_a_byte(journal.connection)

@@ -166,5 +166,41 @@ async def test_what_cannot_be_sent_stands_in_the_line_again(office: Office) -> N
         assert seat.app.line.value == "ls /x"
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        ":answer Maria does",
+        ":answer qnbqcjy",
+        ":check --expect",
+        ":ask",
+        ":record 99",
+        ":record x",
+        ":question 9",
+        ":approve anobody",
+        ":close nonsense",
+        ":attest",
+    ],
+)
+async def test_a_command_that_is_refused_stands_in_the_line_again(office: Office, line: str) -> None:
+    async with seated(office) as seat:
+        written = len(seat.kinds)
+        await seat.type(line)
+        await seat.until(lambda: seat.app.line.value == line)
+        assert seat.app.last
+        assert len(seat.kinds) == written
+
+
+async def test_what_was_written_does_not_come_back(office: Office) -> None:
+    """A check that is denied has been proposed: its line may not appear under what is typed meanwhile."""
+    async with seated(office) as seat:
+        await seat.type(":check rm -rf /x")
+        await seat.until(lambda: "action.held" in seat.kinds)
+        work = seat.app.bench.model.waiting()[0]  # type: ignore[union-attr]
+        await seat.press("ctrl+c")
+        await seat.until(lambda: "action.withdrawn" in seat.kinds)
+        await seat.until(lambda: work.action.step.over and not seat.app._doing)
+        assert seat.app.line.value == ""
+
+
 def test_the_outcomes_offered_are_those_there_are() -> None:
     assert list(OUTCOMES) == [each.value for each in Outcome]
