@@ -522,7 +522,7 @@ def test_every_key_of_the_close_out_mends_something_until_it_is_closed(stage: St
         does("escape", "still open")
         press(window, "f8")
         window.shows("Still open: 1 point")
-        window.shows("stays open: .and where.. .on Monday.")
+        window.shows(r'stays open: "and where\?": "on Monday"')
         does("enter", "is closed: resolved; attested by")
         until(lambda: own.says("session.closed"))
     until(lambda: journals.agree(world, own.log))
