@@ -153,6 +153,8 @@ class Play:
                             break
                         time.sleep(0.02)
                         _signal(self._pid(blow.host), signal.SIGKILL)
+                    # Undone in reverse: what could not be emptied meanwhile is, once that can be written.
+                    undo.callback(stage.empty, blow.host, None)
                     undo.callback(stage.read_only, blow.host, on=False)
                 case "cut" if proxy is not None:
                     proxy.cut()
