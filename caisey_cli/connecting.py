@@ -455,7 +455,7 @@ class Line:
             case Received(log=log, records=records) if log == self._home_log:
                 self._take_roster(records)
             case Received(log=log, records=records) if log in self.logs:
-                new = self.journal.place(records)
+                new = self.journal.place(records, sync=False)
                 self._strange += sum(record.head.key == self.key.public for record, _ in new)
                 for record, receipt in records:
                     self.logs[log].take(record, receipt, self.roster)
