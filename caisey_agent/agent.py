@@ -243,7 +243,8 @@ class Agent:
             return
         room = self._room(event.log)
         try:
-            new = self._journal.place(event.records, cursor)
+            # What is decided on the strength of these is written durably, and they with it.
+            new = self._journal.place(event.records, cursor, sync=False)
         except BadRecord as bad:
             # Only a relay that makes records up comes here; the next connection starts from what is kept.
             _say.error("session.contradicted", str(bad), session=event.log)

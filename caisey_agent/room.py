@@ -19,6 +19,7 @@ from caisey_agent.observe import observe
 from caisey_agent.tally import Chunk
 from caisey_agent.work import AHEAD, Work
 from caisey_core import __version__
+from caisey_core.errors import RecordError
 from caisey_core.frames import Checkpoint, CheckpointStatement, Receipt
 from caisey_core.ids import Digest, LogId
 from caisey_core.journal import Journal
@@ -284,7 +285,7 @@ class Room:
     def _start(self, action: Action, run: gate.Run) -> None:
         if action.proposed is None:
             return
-        work = Work(action.digest, action.proposed, self._journal, self)
+        work = Work(action.digest, action.proposed, self)
         self._work[action.digest] = work
         task = asyncio.create_task(self._do(action, work, run))
         task.add_done_callback(lambda _task: self._work.pop(action.digest, None))
@@ -355,9 +356,20 @@ class Room:
         self._write(kind, body, re)
 
     def _write(self, kind: str, body: Body, re: dict[str, str]) -> None:
-        record = self._writer.write(kind, body, time=machine.now(), re=re, seen=self._link.chain(self.log).seen)
-        self._send([record])
+        self._send([self._record(kind, body, re)])
         _say.info(kind, session=self.log, **re)
+
+    def spend(self, action: Digest, kind: str, body: Body) -> bool:
+        """Uses an action up, and says by what, in one transaction; False if it was used up before."""
+        if self._journal.is_spent(action):
+            return False
+        re = {"action": str(action)}
+        self._send([self._record(kind, body, re)], spends=action)
+        _say.info(kind, session=self.log, **re)
+        return True
+
+    def _record(self, kind: str, body: Body, re: dict[str, str]) -> Record:
+        return self._writer.write(kind, body, time=machine.now(), re=re, seen=self._link.chain(self.log).seen)
 
     def write_output(self, action: Digest, chunks: list[Chunk]) -> None:
         """One batch of output: kept, then sent; the last record's signature covers all of it."""
@@ -377,8 +389,9 @@ class Room:
             ]
         )
 
-    def _send(self, records: list[Record]) -> None:
-        self._journal.put(records)
+    def _send(self, records: list[Record], spends: Digest | None = None) -> None:
+        if not self._journal.put(records, spends=spends, at=machine.now()):
+            raise RecordError("Another process has spent what this one was about to start. It has ended.")
         self._link.append(self.log, [record.sealed for record in records])
         self._wake()
 

@@ -10,12 +10,10 @@ import asyncio
 from contextlib import suppress
 from typing import Final, Protocol
 
-from caisey_agent import machine
 from caisey_agent.machine import Machine
 from caisey_agent.runner import Chunk, Command, Ended, Run, start
 from caisey_agent.tally import CHUNK_BYTES
 from caisey_core.ids import Digest
-from caisey_core.journal import Journal
 from caisey_core.kinds import (
     CHUNK_LIMIT,
     ActionFinished,
@@ -38,6 +36,9 @@ class Pen(Protocol):
     def write(self, kind: str, body: Body, re: dict[str, str]) -> None:
         """One statement."""
 
+    def spend(self, action: Digest, kind: str, body: Body) -> bool:
+        """Uses an action up and says by what, both or neither; False if it was used up before."""
+
     def write_output(self, action: Digest, chunks: list[Chunk]) -> None:
         """One batch of output, signed as a whole."""
 
@@ -48,10 +49,9 @@ class Pen(Protocol):
 class Work:
     """An action that was allowed."""
 
-    def __init__(self, action: Digest, proposed: ActionProposed, journal: Journal, pen: Pen) -> None:
+    def __init__(self, action: Digest, proposed: ActionProposed, pen: Pen) -> None:
         self.action = action
         self._proposed = proposed
-        self._journal = journal
         self._pen = pen
         self._run: Run | None = None
         self._cancelled = False
@@ -68,21 +68,17 @@ class Work:
         Raises `JournalError` before anything was started, or with the process tree ended.
         """
         re = {"action": str(self.action)}
-        if not self._journal.spend(self.action, machine.now()):
+        body = ActionStarted(
+            verdict=verdict,
+            decisions=decisions,
+            account=own.account,
+            policy=policy,
+            roster=roster,
+            instance=own.instance,
+        )
+        if not self._pen.spend(self.action, "action.started", body):
             self._pen.write("action.refused", ActionRefused(code="spent", why="It was used up before."), re)
             return
-        self._pen.write(
-            "action.started",
-            ActionStarted(
-                verdict=verdict,
-                decisions=decisions,
-                account=own.account,
-                policy=policy,
-                roster=roster,
-                instance=own.instance,
-            ),
-            re,
-        )
         async with await start(_command(self._proposed)) as run:
             self._run = run
             if self._cancelled:

@@ -214,13 +214,14 @@ class Line:
 
     async def _catch_up(self) -> None:
         """Gets what this key has said, by the relay's word, and its journal does not know."""
-        lacking = await asyncio.to_thread(missed.logs, self.membership, self.key, self.journal.path, self._said)
+        if missed.nothing(self.journal, self._said):
+            return
+        lacking = await asyncio.to_thread(missed.logs, self.membership, self.key, self.journal.path)
         before = self._strange
-        for log in lacking or ():
+        for log in lacking:
             await self.follow(log)
-        if lacking is not None:
-            missed.settle(self.journal, self._said)
-            self._notice(missed.told(self.member.name, self._strange - before, len(lacking)))
+        missed.settle(self.journal, self._said)
+        self._notice(missed.told(self.member.name, self._strange - before, len(lacking)))
 
     def _caught_up(self) -> bool:
         """The roster is current, and so is every session in which records have to find their new places."""
@@ -457,7 +458,7 @@ class Line:
             case Received(log=log, records=records) if log == self._home_log:
                 self._take_roster(records)
             case Received(log=log, records=records) if log in self.logs:
-                new = self.journal.place(records)
+                new = self.journal.place(records, sync=False)
                 self._strange += sum(record.head.key == self.key.public for record, _ in new)
                 for record, receipt in records:
                     self.logs[log].take(record, receipt, self.roster)

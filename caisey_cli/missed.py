@@ -20,16 +20,16 @@ _SETTLED: Final = "caught-up"
 """The journal's setting for what was said last when it had been caught up with, though it lies out of scope now."""
 
 
-def logs(membership: Membership, key: SigningKey, path: Path, said: str) -> list[LogId] | None:
-    """The sessions of a key that the relay has more of than the journal, the oldest first; None if nothing is missed.
+def nothing(journal: Journal, said: str) -> bool:
+    """Whether the journal knows what its key has said last, by the relay's word: `said` is its digest."""
+    return not said or journal.knows(said) or journal.setting(_SETTLED) == said
 
-    `said`: the digest of what the key has said last, by the relay's word. Raises `Unreachable`.
-    """
+
+def logs(membership: Membership, key: SigningKey, path: Path) -> list[LogId]:
+    """The sessions of a key that the relay has more of than the journal, the oldest first. Raises `Unreachable`."""
     from caisey_cli.relay import Relay
 
     with Journal.read(path) as journal:
-        if not said or journal.knows(said) or journal.setting(_SETTLED) == said:
-            return None
         with Relay(membership.relay, plain_text_on=membership.plain_text_on) as relay:
             relay.log_in(membership.workspace, key)
             known = relay.sessions()

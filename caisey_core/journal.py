@@ -3,7 +3,8 @@
 Records are rows of bytes, never updated but for their place, the relay's receipt. A receipt that no longer counts,
 because the relay was restored from a backup and went on without it, moves to `displaced` and stays there as evidence.
 Bodies stand apart, by commitment, so that one can be deleted and the chain still holds. Every write is one
-transaction, durable when the call returns (WAL, `synchronous=FULL`). Whoever opens a journal keeps it on one thread.
+transaction, durable when the call returns (WAL, `synchronous=FULL`); only what the relay has anyway may become durable
+with the next write (`place`). Whoever opens a journal keeps it on one thread.
 
 Two processes must not checkpoint one WAL at the same time (SQLite before 3.51.3 can lose pages); the process that
 holds the lock file beside the journal does, the others leave the WAL alone.
@@ -27,12 +28,10 @@ from caisey_core.frames import Checkpoint, Entry, Receipt, read_checkpoint
 from caisey_core.ids import Digest, LogId
 from caisey_core.record import Record, Sealed
 from caisey_core.rows import packed, runs, several, unpacked, values
+from caisey_core.schema import FORMAT, tables
 
 if TYPE_CHECKING:
-    from sqlite_utils import Database, Migrations
-
-FORMAT: Final = 3
-"""The version of the format, in `PRAGMA user_version`."""
+    from sqlite_utils import Migrations
 
 _INSERT_RECORD = """
     INSERT INTO records
@@ -49,53 +48,6 @@ _SELECT = """
            incarnation, seq, received, chain, pos
     FROM records LEFT JOIN bodies ON bodies."commit" = records."commit"
 """
-
-
-def _migrations() -> Migrations:
-    from sqlite_utils import Migrations
-
-    migrations = Migrations("journal")
-
-    @migrations()
-    def records(db: Database) -> None:
-        db.conn.execute("""
-            CREATE TABLE records (
-                pos INTEGER PRIMARY KEY AUTOINCREMENT,
-                log TEXT NOT NULL, digest TEXT NOT NULL UNIQUE,
-                key TEXT NOT NULL, series TEXT NOT NULL, n INTEGER NOT NULL,
-                kind TEXT NOT NULL, time INTEGER NOT NULL,
-                head BLOB NOT NULL, sig BLOB, "commit" TEXT NOT NULL,
-                incarnation TEXT, seq INTEGER, received INTEGER, chain TEXT,
-                UNIQUE (log, seq), UNIQUE (log, key, series, n)
-            ) STRICT""")
-        db.conn.execute("CREATE INDEX records_kind ON records (kind, log)")
-        db.conn.execute("CREATE INDEX records_unsent ON records (log, pos) WHERE seq IS NULL")
-        db.conn.execute(
-            'CREATE TABLE bodies ("commit" TEXT PRIMARY KEY, salt BLOB NOT NULL, body BLOB NOT NULL) STRICT'
-        )
-        db.conn.execute("""
-            CREATE TABLE checkpoints (
-                log TEXT NOT NULL, key TEXT NOT NULL, seq INTEGER NOT NULL, statement BLOB NOT NULL, sig BLOB NOT NULL,
-                PRIMARY KEY (log, key, seq, statement)
-            ) STRICT""")
-        db.conn.execute("CREATE TABLE spent (action TEXT PRIMARY KEY, at INTEGER NOT NULL) STRICT")
-        db.conn.execute("CREATE TABLE settings (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT")
-
-    @migrations()
-    def displaced(db: Database) -> None:
-        db.conn.execute("""
-            CREATE TABLE displaced (
-                log TEXT NOT NULL, digest TEXT NOT NULL, incarnation TEXT NOT NULL, seq INTEGER NOT NULL,
-                received INTEGER NOT NULL, chain TEXT NOT NULL,
-                PRIMARY KEY (log, incarnation, seq, digest)
-            ) STRICT""")
-        db.conn.execute("CREATE INDEX displaced_digest ON displaced (digest)")
-
-    @migrations()
-    def packed(db: Database) -> None:
-        db.conn.execute("ALTER TABLE bodies ADD COLUMN size INTEGER NOT NULL DEFAULT 0")
-
-    return migrations
 
 
 @contextmanager
@@ -209,7 +161,7 @@ class Journal:
         from sqlite_utils import Database
 
         database = Database(self.connection, execute_plugins=False)
-        for each in [_migrations(), *migrations]:
+        for each in [tables(), *migrations]:
             each.apply(database)
         self.connection.execute(f"PRAGMA user_version={FORMAT}")
 
@@ -227,23 +179,41 @@ class Journal:
                     self.connection.execute("ROLLBACK")
                 raise
 
+    @contextmanager
+    def _unsynced(self) -> Iterator[sqlite3.Connection]:
+        """A transaction that outlives this program, and outlives the machine's power from the next durable one on."""
+        with translated(self.path):
+            self.connection.execute("PRAGMA synchronous=NORMAL")
+            try:
+                with self.transaction() as connection:
+                    yield connection
+            finally:
+                self.connection.execute("PRAGMA synchronous=FULL")
+
     # -- writing ------------------------------------------------------------------------------------------
 
-    def put(self, records: Iterable[Record]) -> None:
-        """Keeps one's own records before they are sent. Raises `JournalError`; none is kept then."""
+    def put(self, records: Iterable[Record], *, spends: Digest | None = None, at: int = 0) -> bool:
+        """Keeps one's own records before they are sent. Raises `JournalError`; none is kept then.
+
+        `spends`: an action that is used up `at` that time by what they say. False, and none is kept, if it was already.
+        """
         with self.transaction() as connection:
+            if spends is not None and not spend(connection, spends, at):
+                return False
             insert(connection, [(record, None) for record in records])
+            return True
 
     def place(
-        self, entries: Iterable[tuple[Record, Receipt]], settings: Mapping[str, str] | None = None
+        self, entries: Iterable[tuple[Record, Receipt]], settings: Mapping[str, str] | None = None, *, sync: bool = True
     ) -> list[tuple[Record, Receipt]]:
         """Keeps records in their place; own ones get their receipt, what is known already stays as it is.
 
         Gives those that were not known. Raises `BadRecord`, and keeps none, where one contradicts what is kept.
 
-        `settings` (a cursor) are kept in the same transaction.
+        `settings` (a cursor) are kept in the same transaction. `sync=False`: the disk is not waited for, because the
+        relay has them and would give them again; whatever is written durably later makes them so as well.
         """
-        with self.transaction() as connection:
+        with self.transaction() if sync else self._unsynced() as connection:
             new = [(record, receipt) for record, receipt in entries if place(connection, record, receipt)]
             for name, value in (settings or {}).items():
                 connection.execute(_SET, (name, value))
@@ -261,10 +231,7 @@ class Journal:
     def spend(self, action: Digest, at: int) -> bool:
         """Writes down, durably, that an action is used up; False if it was already."""
         with self.transaction() as connection:
-            done = connection.execute(
-                "INSERT INTO spent (action, at) VALUES (?, ?) ON CONFLICT DO NOTHING", (action, at)
-            )
-            return done.rowcount == 1
+            return spend(connection, action, at)
 
     def set(self, name: str, value: str) -> None:
         """Keeps a setting."""
@@ -471,6 +438,12 @@ def _body(record: Record) -> tuple[object, ...]:
 def note(connection: sqlite3.Connection, name: str, value: str) -> None:
     """A setting, in a transaction of the caller's."""
     connection.execute(_SET, (name, value))
+
+
+def spend(connection: sqlite3.Connection, action: Digest, at: int) -> bool:
+    """Uses an action up, in a transaction of the caller's; False if it was already."""
+    done = connection.execute("INSERT INTO spent (action, at) VALUES (?, ?) ON CONFLICT DO NOTHING", (action, at))
+    return done.rowcount == 1
 
 
 def place(connection: sqlite3.Connection, record: Record, receipt: Receipt) -> bool:

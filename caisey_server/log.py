@@ -184,8 +184,9 @@ class EmbeddedLog:
         try:
             batch = [self._queue.get(timeout=_AGAIN_SECONDS if sequencer.trouble else None)]
         except queue.Empty:
-            sequencer.mend()
-            self._loop.call_soon_threadsafe(self._publish, [], [], None, sequencer.trouble, 0)
+            # Nobody asks for anything now: whether it takes writes again is not to be found out by the next append.
+            _, committed = sequencer.commit([Beat()])
+            self._loop.call_soon_threadsafe(self._publish, [], [], committed, sequencer.trouble, 0)
             return True
         while len(batch) < _TOGETHER and not self._queue.empty():
             batch.append(self._queue.get())

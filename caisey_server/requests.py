@@ -47,7 +47,7 @@ class Tell:
 
 @dataclass(frozen=True, slots=True)
 class Beat:
-    """Writes down that the journal takes writes, and nothing else."""
+    """Finds out whether the journal takes writes by writing, and changes nothing else: the one way to find it out."""
 
 
 @dataclass(frozen=True, slots=True)

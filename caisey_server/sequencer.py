@@ -93,27 +93,20 @@ class Sequencer:
         self._scribe: Writer | None = None
         self._tails: dict[str, chain.Chain] = {}
         self.life = repair.life(journal)
-        self._try()
+        self._begin()
         self.directory = Directory.of(projections.roster_of(journal))
         if restored:
             with journal.transaction() as connection:
                 self.life = repair.anew(connection, self.life)
 
-    def _try(self) -> None:
-        """Whether the journal takes writes is not to be found out by the next append. Raises for one that is new."""
+    def _begin(self) -> None:
+        """Writes this life down. Where that fails the relay is there all the same, and reads. Raises for a new one."""
         try:
             self.journal.set("incarnation", self.life.incarnation)
         except JournalError as error:
             if not self.journal.setting("incarnation"):
                 raise
             self.trouble = str(error)
-        else:
-            self.trouble = ""
-
-    def mend(self) -> None:
-        """Looks whether the journal takes writes again, if it did not; `trouble` says."""
-        if self.trouble:
-            self._try()
 
     @classmethod
     def open(cls, path: Path, key: SigningKey, clock: Callable[[], int], *, restored: bool = False) -> Sequencer:

@@ -77,19 +77,23 @@ class Relay:
         assert self._process is not None
         return Cost.of(psutil.Process(self._process.pid))
 
-    def metric(self, name: str) -> float:
-        """One of its metrics, without labels."""
+    def metrics(self, name: str) -> dict[str, float]:
+        """Those of its metrics whose name begins so, by the rest of it."""
         lines = (self._home.parent / f"{self._home.name}.log").read_text().splitlines()
         said = [json.loads(line)["message"] for line in lines if "metrics.listening" in line]
         with urllib.request.urlopen(said[-1].removeprefix("metrics on "), timeout=10) as answer:  # noqa: S310  (ours)
-            for line in answer.read().decode().splitlines():
-                if line.startswith(f"caisey_relay_{name} "):
-                    return float(line.split()[1])
-        raise KeyError(name)
+            found = [line.rpartition(" ") for line in answer.read().decode().splitlines()]
+        start = f"caisey_relay_{name}"
+        return {said.removeprefix(start): float(value) for said, _, value in found if said.startswith(start)}
+
+    def receipts(self) -> dict[float, float]:
+        """How many appends have had their receipt within so many milliseconds, on the relay's own clock."""
+        found = self.metrics("receipt_seconds_bucket")
+        return {1000 * float(bound.split('"')[1]): many for bound, many in found.items()}
 
     def tasks(self) -> int:
         """Tasks of its event loop."""
-        return int(self.metric("tasks"))
+        return int(self.metrics("tasks")[""])
 
     def quiet(self) -> None:
         """Waits until nobody is connected any more."""

@@ -15,13 +15,15 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import structs
 
 from caisey_core.errors import BadRecord, JournalError
 from caisey_core.frames import Checkpoint, Receipt
 from caisey_core.ids import Digest
-from caisey_core.journal import FORMAT, Journal
+from caisey_core.journal import Journal
 from caisey_core.record import Record, Sealed, parse
 from caisey_core.rows import packed, unpacked
+from caisey_core.schema import FORMAT
 from tests.core.golden import session
 from tests.core.world import NOW, ZERO, Book, note, public, writer
 
@@ -149,6 +151,39 @@ def test_an_action_is_spent_once(path: Path) -> None:
         assert journal.spent() == [one, other]
         assert journal.is_spent(one)
         assert not journal.spend(one, NOW)
+
+
+def test_what_spends_an_action_is_kept_with_it_or_not_at_all(path: Path) -> None:
+    first, second = notes(2)
+    with Journal.open(path) as journal:
+        assert journal.put([first], spends=Digest("ab" * 32), at=NOW)
+        assert not journal.put([second], spends=Digest("ab" * 32), at=NOW)
+    with Journal.open(path) as journal:
+        assert journal.spent() == [Digest("ab" * 32)]
+        assert journal.knows(first.digest)
+        assert not journal.knows(second.digest)
+
+
+def test_only_what_the_relay_has_may_wait_for_the_disk(path: Path) -> None:
+    levels: list[tuple[str, int]] = []
+
+    def level(journal: Journal) -> int:
+        (found,) = journal.connection.execute("PRAGMA synchronous").fetchone()
+        return int(found)
+
+    with Journal.open(path) as journal:
+        journal.connection.set_trace_callback(
+            lambda sql: levels.append((sql, level(journal))) if sql == "COMMIT" else None
+        )
+        entries = [(parse(each.sealed), each.receipt) for each in session().entries]
+        journal.place(entries[:1], sync=False)
+        journal.place(entries[1:])
+        first, second = notes(2)
+        journal.put([first])
+        with pytest.raises(JournalError):
+            journal.place([(entries[0][0], structs.replace(entries[0][1], seq=1 << 70))], sync=False)
+        journal.put([second])
+    assert [each for _, each in levels] == [1, 2, 2, 2]
 
 
 def test_checkpoints(path: Path) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 from tests.e2e import journals
@@ -61,6 +63,28 @@ def test_one_command_opens_and_closes_its_own_session(world: World) -> None:
     (log, *_) = journals.sessions(world)
     assert journals.kinds(world, log)[-1] == "session.closed"
     assert "intact" in world.ok("ana", "verify", "last")
+
+
+def test_a_command_that_reads_loads_what_it_needs_and_no_more(world: World) -> None:
+    program = """
+import sys
+from caisey_cli.app import status
+assert status(["run", "box", "--", "true"]) == 0
+sys.stdout.write("\\n".join(sys.modules))
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        env=world.environment | {"CAISEY_HOME": world.home("ana")},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    loaded = {each.partition(".")[0] for each in done.stdout.split("\n")}
+    assert {"websockets", "sqlite3", "cryptography"} <= loaded
+    assert not loaded & {"httpx", "rich", "pygments", "textual", "tree_sitter", "sqlite_utils", "keyring", "jinja2"}
 
 
 def test_exit_status_and_streams_pass_through(world: World) -> None:

@@ -9,11 +9,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Final
 
 import caisey_core.frames
 import caisey_core.record
-from caisey_agent import machine
 from caisey_agent import work as works
 from caisey_agent.agent import Agent
 from caisey_agent.room import Room
@@ -181,7 +181,6 @@ def spend_after_start() -> None:
         async with await endpoint_start(works._command(self._proposed)) as run:
             self._run = run
             await asyncio.sleep(0.01)
-            self._journal.spend(self.action, machine.now())
             started = ActionStarted(
                 verdict=verdict,
                 decisions=decisions,
@@ -190,7 +189,7 @@ def spend_after_start() -> None:
                 roster=roster,
                 instance=own.instance,
             )
-            self._pen.write("action.started", started, re)
+            self._pen.spend(self.action, "action.started", started)
             await self._stream(run)
         self._pen.write("action.finished", works._finished(run.ended), re)
 
@@ -209,7 +208,7 @@ def start_again_after_a_restart() -> None:
 
         async def anew() -> None:
             async with await endpoint_start(works._command(proposed)) as run:
-                await Work(action.digest, proposed, self._journal, self)._stream(run)
+                await Work(action.digest, proposed, self)._stream(run)
             self._write("action.finished", works._finished(run.ended), {"action": str(action.digest)})
 
         self._spawn("work", asyncio.create_task(anew()))
@@ -276,9 +275,9 @@ def write_output_again_on_reconnect() -> None:
 
 @_bug("receipts", "hang", "truth", "journals")
 def go_on_without_a_journal() -> None:
-    def send(self: Room, records: list[Record]) -> None:
+    def send(self: Room, records: list[Record], spends: Digest | None = None) -> None:
         try:
-            self._journal.put(records)
+            self._journal.put(records, spends=spends)
         except JournalError:
             return
         self._link.append(self.log, [record.sealed for record in records])
@@ -291,10 +290,10 @@ def go_on_without_a_journal() -> None:
 def send_before_it_is_kept() -> None:
     send = Room._send
 
-    def later(self: Room, records: list[Record]) -> None:
+    def later(self: Room, records: list[Record], spends: Digest | None = None) -> None:
         self._link.append(self.log, [record.sealed for record in records])
         self._wake()
-        asyncio.get_running_loop().call_later(0.05, self._journal.put, records)
+        asyncio.get_running_loop().call_later(0.05, partial(self._journal.put, records, spends=spends))
 
     assert send is not later
     Room._send = later  # type: ignore[method-assign]

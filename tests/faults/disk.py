@@ -82,7 +82,7 @@ DISKS: list[Disks] = []
 
 def wrap() -> None:
     """Puts this under every journal of this Python process, for good."""
-    transaction, insert, place, spend = Journal.transaction, journals.insert, journals.place, Journal.spend
+    transaction, insert, place, spend = Journal.transaction, journals.insert, journals.place, journals.spend
     open_, read = Journal.open.__func__, Journal.read.__func__  # type: ignore[attr-defined]
 
     @contextmanager
@@ -103,19 +103,9 @@ def wrap() -> None:
         DISKS[-1].note(record.head.kind, record.digest)
         return place(connection, record, receipt)
 
-    def spent(self: Journal, action: Digest, at: int) -> bool:
-        SPENDING.append(action)
-        try:
-            return spend(self, action, at)
-        finally:
-            SPENDING.pop()
-
-    @contextmanager
-    def spending(self: Journal) -> Iterator[sqlite3.Connection]:
-        with watched(self) as connection:
-            for action in SPENDING:
-                DISKS[-1].note(SPENT, action)
-            yield connection
+    def spent(connection: sqlite3.Connection, action: Digest, at: int) -> bool:
+        DISKS[-1].note(SPENT, action)
+        return spend(connection, action, at)
 
     def opened(cls: type[Journal], *args: Any, **named: Any) -> Journal:
         journal: Journal = open_(cls, *args, **named)
@@ -127,11 +117,7 @@ def wrap() -> None:
         DISKS[-1].opened(journal)
         return journal
 
-    Journal.transaction = spending  # type: ignore[method-assign]
-    Journal.spend = spent  # type: ignore[method-assign]
+    Journal.transaction = watched  # type: ignore[method-assign]
     Journal.open = classmethod(opened)  # type: ignore[assignment]
     Journal.read = classmethod(reading)  # type: ignore[assignment]
-    journals.insert, journals.place = inserted, put
-
-
-SPENDING: list[str] = []
+    journals.insert, journals.place, journals.spend = inserted, put, spent
