@@ -18,6 +18,7 @@ from caisey_core.windows.cmdlets import Cmdlet, cmdlets
 from caisey_core.windows.grammar import seen
 from caisey_core.windows.paths import Place, place, places
 from caisey_core.windows.pieces import Text
+from caisey_core.windows.programs import SHARED
 from caisey_core.windows.reader import read
 from tests.core.test_policy import collection, encoded, heavier_or_same
 
@@ -107,10 +108,19 @@ def test_everyday_reading_is_not_asked_for() -> None:
         ("# x", "powershell", Class.UNJUDGED, "empty"),
         ("sc query", "powershell", Class.DESTRUCTIVE, "Set-Content"),
         ("sc query", "cmd", Class.OBSERVE, "sc query"),
-        ("dir | more", "cmd", Class.UNJUDGED, "syntax"),
+        ("dir | more", "cmd", Class.OBSERVE, "dir"),
+        ("dir | clip", "cmd", Class.UNJUDGED, "pipeline"),
+        ("ping x>nul&&echo up", "cmd", Class.OBSERVE, "ping"),
+        ("dir & del x", "cmd", Class.DESTRUCTIVE, "del"),
+        ("dir ^& del x", "cmd", Class.UNJUDGED, "syntax"),
+        ("if not exist C:\\x echo no", "cmd", Class.OBSERVE, "echo"),
+        ("cd C:\\Windows\\System32\\config & type SAM", "cmd", Class.SENSITIVE, "sensitive-path"),
         ("cmd /c ver", "powershell", Class.OBSERVE, "cmd"),
         ("cmd /c 'del x'", "powershell", Class.DESTRUCTIVE, "del"),
-        ("cmd /c 'dir & del x'", "powershell", Class.UNJUDGED, "syntax"),
+        ("cmd /c 'dir & del x'", "powershell", Class.DESTRUCTIVE, "del"),
+        ("cmd /c 'a b' 'dir & del x'", "powershell", Class.UNJUDGED, "unknown-option"),
+        ('cmd /c "dir | find x"', "cmd", Class.OBSERVE, "cmd"),
+        ('cmd /c "type" "& del x"', "cmd", Class.UNJUDGED, "unknown-option"),
         ("cmd /c $x", "powershell", Class.UNJUDGED, "unknown-program"),
         ("cmd /k ver", "cmd", Class.UNJUDGED, "unknown-option"),
         ('powershell -NoProfile -Command "Get-Service | ft Name"', "cmd", Class.OBSERVE, "powershell"),
@@ -270,7 +280,7 @@ def test_case_changes_nothing(command: str, change: object) -> None:
     assert (again.risk, again.rule) == (plain.risk, plain.rule) or "environment" in (plain.rule, again.rule)
 
 
-SENSITIVE = ("curl", "python", "node", "java", "tar")
+SENSITIVE = tuple(sorted(SHARED | {"winget", "choco", "sqlcmd"}))
 """Programs from elsewhere, to whose options case matters."""
 
 
@@ -380,7 +390,11 @@ def test_a_verdict_can_be_recorded() -> None:
         ("curl http://x", "powershell", Class.UNJUDGED),
         ("curl.exe http://x", "powershell", Class.OBSERVE),
         ("Get-ChildItem Cert:\\LocalMachine\\My", "powershell", Class.OBSERVE),
-        ("ipconfig | findstr DNS", "cmd", Class.UNJUDGED),
+        ("ipconfig | findstr DNS", "cmd", Class.OBSERVE),
+        ("echo %PATH%", "cmd", Class.OBSERVE),
+        ("ipconfig > x", "cmd", Class.UNJUDGED),
+        ("for %i in (*) do echo %i", "cmd", Class.UNJUDGED),
+        ("ipconfig | clip", "cmd", Class.UNJUDGED),
         ("IPCONFIG /ALL", "cmd", Class.OBSERVE),
     ],
 )
