@@ -121,6 +121,8 @@ def by_use(
         findings.append(unknown(name, "unknown-option", use.odd))
     if use.loose and not row.free:
         findings.append(unknown(name, "unknown-word", "a word that is known only when it runs"))
+    if row.apart and sum(map(use.given, row.apart.split("|"))) > 1:
+        findings.append(unknown(name, "unknown-option", "these options together"))
     if row.needs and not use.given(row.needs):
         needed = " or ".join(row.needs.split())
         findings.append(Finding(Class.UNJUDGED, "missing-option", f"Nobody has judged {name} without {needed}."))

@@ -96,6 +96,8 @@ class Row(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename=
     """Options that take the place of the first operand."""
     recursive: str = ""
     """Options that read whole directories; `always` where none is needed."""
+    apart: str = ""
+    """Groups of options with `|` between: options of two of them together are something else."""
     ordered: bool = False
     """Whether its options end at the first operand."""
     verbatim: bool = False
