@@ -100,6 +100,8 @@ def _native(part: Part) -> str | None:
     """An argument as a program gets it, or None where that is not certain."""
     if part.name:
         return part.raw if re.fullmatch(r"-[A-Za-z0-9_]+(?::[A-Za-z0-9_.-]+)?", part.raw) else None
+    if isinstance(part.value, Items) and "$" in part.raw:
+        return None  # one of several, not all of them
     if isinstance(part.value, Items):
         texts = [value.text if isinstance(value, Text) else None for value in part.value.values]
         plain = all(text and re.fullmatch(r"[A-Za-z0-9_.-]+", text) for text in texts)
