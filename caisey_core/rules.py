@@ -116,7 +116,7 @@ def by_use(
 ) -> tuple[Finding, bool]:
     """Judge a command that was read by `parts`, the last of which counts most; also whether it opens a file."""
     row, opened = parts[-1], opened or _operand
-    findings = [Finding(row.risk, name, row.why)]
+    findings = [Finding(Class.OBSERVE if use.given(row.idle) else row.risk, name, row.why)]
     if use.odd:
         findings.append(unknown(name, "unknown-option", use.odd))
     if use.loose and not row.free:

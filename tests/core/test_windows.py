@@ -398,6 +398,7 @@ def test_a_verdict_can_be_recorded() -> None:
         ("curl.exe http://x", "powershell", Class.OBSERVE),
         ("Get-ChildItem Cert:\\LocalMachine\\My", "powershell", Class.OBSERVE),
         ("ipconfig | findstr DNS", "cmd", Class.OBSERVE),
+        ("'dc01','dc02' | % { Test-Connection $_ }", "powershell", Class.OBSERVE),
         ("echo %PATH%", "cmd", Class.OBSERVE),
         ("ipconfig > x", "cmd", Class.UNJUDGED),
         ("for %i in (*) do echo %i", "cmd", Class.UNJUDGED),
