@@ -204,6 +204,10 @@ def test_no_script_makes_it_raise(script: str, shell: str) -> None:
     encoded(judge_script(script, shell))
 
 
+LINE_PIECES = (
+    "dir", "type ", "echo ", "cmd /c ", "del x", " & ", "&", "|", " | find ", '"', '""', " ", "x", "\\", "^", "%",
+    "%TEMP%", ">nul", " 2>nul", "/c:", "if exist x ", "(", ")", "=", ",",
+)  # fmt: skip
 PIECES = (
     "Get-Process", "gc ", "C:\\x", " | ", "? {", "% {", "}", "{", "(", ")", "@(", "@{", "a=", "'", '"', "$x", "$_",
     "$_.Name", "$env:TEMP", ".", "..", ",", ";", "\n", " -eq ", " -f ", "1GB", "5", "[math]::Round(", "[int]",
@@ -228,6 +232,26 @@ def test_no_pieces_make_it_raise_and_what_harms_is_seen(script: str) -> None:
 def test_a_list_is_never_lighter_than_its_parts(commands: list[str], joint: str) -> None:
     whole = risk(joint.join(commands))
     assert all(heavier_or_same(whole, risk(command)) for command in commands)
+
+
+@settings(max_examples=500)
+@given(st.lists(cmd, min_size=2, max_size=3), st.sampled_from([" & ", "&", " && ", "&&", " || ", "||", " | ", "|"]))
+def test_a_line_for_cmd_is_never_lighter_than_its_parts(commands: list[str], joint: str) -> None:
+    whole = risk(joint.join(commands), "cmd")
+    assert all(heavier_or_same(whole, risk(command, "cmd")) for command in commands)
+
+
+@given(cmd, st.sampled_from(["if exist x {}", "if not defined x {}", "{} >nul", "{} 2>nul", "{}>nul", "cmd /c {}"]))
+def test_what_is_around_a_command_of_cmd_never_makes_it_lighter(command: str, around: str) -> None:
+    assert heavier_or_same(risk(around.format(command), "cmd"), risk(command, "cmd"))
+
+
+@given(st.lists(st.sampled_from(LINE_PIECES), max_size=12).map("".join))
+def test_a_line_for_cmd_with_del_in_it_outside_of_quotes_is_no_observation(line: str) -> None:
+    """cmd's own rule for quotes, told in one line: what stands after an odd number of them is a letter."""
+    for index, part in enumerate(line.split('"')):
+        if index % 2 == 0 and re.search(r"(?:^|[&|])[ \t]*del x" if index == 0 else r"[&|][ \t]*del x", part):
+            assert risk(line, "cmd") is not Class.OBSERVE
 
 
 @settings(max_examples=300)
