@@ -176,8 +176,9 @@ def status(
     """
     import json
 
-    from caisey_agent.home import AgentHome
+    from caisey_agent.home import POLICY_KNOWN, AgentHome
     from caisey_core.journal import Journal
+    from caisey_core.policyfile import in_force
     from caisey_core.record import parse
     from caisey_core.roster import Roster
     from caisey_core.signing import fingerprint
@@ -189,6 +190,7 @@ def status(
         for entry in journal.entries(member.roster):
             roster.apply(parse(entry.sealed), entry.receipt.received)
         sessions = len(journal.logs("session.opened"))
+        policy = in_force(roster, int(journal.setting(POLICY_KNOWN) or 0))
     shown = {
         "v": 1,
         "kind": "agent.status",
@@ -198,6 +200,8 @@ def status(
         "key": fingerprint(own.key().public),
         "relay": member.relay,
         "roster": roster.version,
+        "policy": policy.label,
+        "policy_error": policy.broken,
         "solo": roster.solo,
         "sessions": sessions,
         "running": own.running(),
@@ -212,6 +216,7 @@ def status(
     print(f"endpoint   {plain(member.name)} {shown['key']}")
     print(f"home       {own.path}")
     print(f"roster     version {roster.version}")
+    print(f"policy     {plain(policy.label)}{': ' + plain(policy.broken) if policy.broken else ''}")
     print(f"sessions   {shown['sessions']}")
     print(f"running    {'yes' if shown['running'] else 'no'}")
 

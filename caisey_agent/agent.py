@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator
 
 from caisey_agent import gate, machine, runner
 from caisey_agent.gate import Standing
-from caisey_agent.home import AgentHome
+from caisey_agent.home import POLICY_KNOWN, AgentHome
 from caisey_agent.machine import Machine
 from caisey_agent.room import Room
 from caisey_core.chain import Chain
@@ -52,8 +52,6 @@ from caisey_core.signing import verify
 
 _say = Teller(__name__)
 _CURSOR = "cursor"
-_POLICY = "policy"
-"""Setting: the newest version of a published policy that this endpoint has known."""
 _PAGE = 64
 """Records read at once; one of output has up to 64 KiB."""
 _TRY_AGAIN_SECONDS = 1.0
@@ -156,11 +154,7 @@ class Agent:
 
     def _policy(self) -> Policy:
         """The policy in force; never an older one than this endpoint has known, whatever it is shown."""
-        known = int(self._journal.setting(_POLICY) or 0)
-        if self._roster.policy_version < known:
-            why = f"The relay shows no policy as new as published-{known}, which this endpoint has known."
-            return Policy(self._roster.policy, broken=why)
-        return in_force(self._roster)
+        return in_force(self._roster, int(self._journal.setting(POLICY_KNOWN) or 0))
 
     def _offer(self) -> None:
         """Offers the relay everything that has no receipt; what it has already keeps its place."""
@@ -357,8 +351,8 @@ class Agent:
 
     def _remember_policy(self) -> None:
         version = self._roster.policy_version
-        if version > int(self._journal.setting(_POLICY) or 0):
-            self._journal.set(_POLICY, str(version))
+        if version > int(self._journal.setting(POLICY_KNOWN) or 0):
+            self._journal.set(POLICY_KNOWN, str(version))
             policy = in_force(self._roster)
             _say.info("policy.in_force", f"the policy in force is {policy.label}")
             if policy.broken:

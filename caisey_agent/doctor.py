@@ -11,10 +11,12 @@ from pathlib import Path
 from typing import Final
 
 from caisey_agent import service
-from caisey_agent.home import KEY, MOVED, AgentHome, Membership
+from caisey_agent.home import KEY, MOVED, POLICY_KNOWN, AgentHome, Membership
 from caisey_agent.installing import Place
 from caisey_core import keys, probing, reaching
 from caisey_core.checkup import Check, Finding, failed, ok, warning
+from caisey_core.journal import Journal
+from caisey_core.policyfile import in_force
 from caisey_core.roster import Roster
 from caisey_core.signing import SigningKey, fingerprint
 
@@ -42,6 +44,7 @@ def checks(home: AgentHome, *, user: bool) -> list[Check]:
         Check("key", partial(_key, Place(home, user), seen), seconds=45),
         Check("journal", partial(probing.journal, home.path / "journal.db"), seconds=60),
         Check("roster", partial(_roster, home, seen), seconds=60),
+        Check("policy", partial(_policy, home, seen)),
         Check("relay", partial(_relay, seen), seconds=30),
         Check("shell", _shell),
         Check("service", partial(_service, home, user)),
@@ -103,6 +106,14 @@ def _roster(home: AgentHome, seen: Seen) -> Iterator[Finding]:
     # Bodies of admissions are withheld from endpoints: whether this key is still admitted, the login shows.
     if roster.fingerprint == seen.membership.workspace:
         seen.roster = roster
+
+
+def _policy(home: AgentHome, seen: Seen) -> Iterator[Finding]:
+    if seen.roster is None:
+        return
+    with Journal.look(home.path / "journal.db") as journal:
+        known = int(journal.setting(POLICY_KNOWN) or 0)
+    yield from probing.policy(in_force(seen.roster, known))
 
 
 def _relay(seen: Seen) -> Iterator[Finding]:

@@ -23,6 +23,8 @@ from caisey_core.journal import Journal
 from caisey_core.signing import SigningKey
 
 KEY = "endpoint"
+POLICY_KNOWN: Final = "policy"
+"""The journal's setting with the newest version of a published policy that this endpoint has known."""
 MACHINE = "machine.json"
 MOVED: Final = (
     "Give this machine a key of its own: caisey-agent uninstall --purge, then join with a new invitation. If it is the "

@@ -1,7 +1,7 @@
 """The card: everything that is shown before somebody decides on an action, rendered from the signed records.
 
 A command is folded, never cut, and every character in it that could hide or reorder another is visible. The format has
-a name, `caisey.card.1`, that approvals carry: whoever reads one later knows what the approver had before them.
+a name, `caisey.card.2`, that approvals carry: whoever reads one later knows what the approver had before them.
 """
 
 from __future__ import annotations
@@ -188,6 +188,7 @@ def _asked(transcript: Transcript, work: Work, held: ActionHeld, now: int) -> It
         yield _row("needs", "its technician's confirmation")
     waited = wording.span(max(0, now - waiting))
     yield _row("time", f"waiting for {waited}; {about(left)} left" if left > 0 else f"expired, waited for {waited}")
+    yield _row("policy", f"{inert(held.policy)}, by roster version {held.roster}")
 
 
 def _fold(row: str, width: int) -> Iterator[str]:

@@ -13,6 +13,7 @@ from caisey_cli.membership import Membership
 from caisey_core import keys, probing, reaching
 from caisey_core.checkup import Check, Finding, failed, ok, warning
 from caisey_core.errors import CaiseyError
+from caisey_core.policyfile import in_force
 from caisey_core.roster import Roster
 from caisey_core.signing import SigningKey
 
@@ -39,6 +40,7 @@ def checks(home: Home) -> list[Check]:
         Check("root key", partial(_root, home)),
         Check("journal", partial(probing.journal, home.database), seconds=60),
         Check("roster", partial(_roster, home, seen), seconds=60),
+        Check("policy", partial(_policy, seen)),
         Check("relay", partial(_relay, seen), seconds=30),
     ]
 
@@ -95,6 +97,11 @@ def _roster(home: Home, seen: Seen) -> Iterator[Finding]:
     else:
         scope = "every client" if member.serves("*") else f"{len(member.clients)} clients"
         yield ok("member", f"{member.name}, {member.role}, {scope}")
+
+
+def _policy(seen: Seen) -> Iterator[Finding]:
+    if seen.roster is not None:
+        yield from probing.policy(in_force(seen.roster))
 
 
 def _relay(seen: Seen) -> Iterator[Finding]:

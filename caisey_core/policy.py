@@ -31,6 +31,9 @@ DECISIONS: Final = {
 WINDOWS: Final = frozenset(WINDOWS_SHELLS.values())
 """Shells of Windows by their names."""
 _CALM: Final = frozenset({"echo", "printf", "true", ":", "timeout", "sudo", "time"})
+_PLAIN_HOME: Final = re.compile(r"/.*|[A-Za-z]:[A-Za-z0-9._\\-]+", re.ASCII | re.DOTALL)
+"""Homes that cmd may put in the place of a variable: of other systems, or without blanks and signs."""
+_HOME_VARIABLE: Final = re.compile(r"%(?:userprofile|homepath|appdata|localappdata|temp|tmp)%", re.IGNORECASE)
 COMMAND_LIMIT: Final = 256
 ARGV_LIMIT: Final = 8 * 1024
 
@@ -55,6 +58,9 @@ def judgement(action: ActionProposed) -> Judgement:
     home = home_of(action.environment)
     if not absolute(home) or action.environment != fixed_environment(home):
         return _judgement([], Finding(Class.UNJUDGED, "environment", "It sets an environment of its own."))
+    if not _PLAIN_HOME.fullmatch(home) and any(map(_HOME_VARIABLE.search, (action.script, *action.argv))):
+        why = "A sign in the name of its home could become a part of a command."
+        return _judgement([], Finding(Class.UNJUDGED, "environment", why))
     if not absolute(action.directory):
         return _judgement([], Finding(Class.UNJUDGED, "directory", "Its directory is not an absolute path."))
     if bool(action.shell) == bool(action.argv) or bool(action.shell) != bool(action.script):

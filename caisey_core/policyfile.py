@@ -98,9 +98,15 @@ def builtin() -> Policy:
     return read_file(DEFAULT, POLICY)
 
 
-def in_force(roster: Roster) -> Policy:
-    """The policy a roster puts in force; one that cannot be read denies everything. Never raises."""
+def in_force(roster: Roster, known: int = 0) -> Policy:
+    """The policy a roster puts in force; one that cannot be read denies everything. Never raises.
+
+    `known` is the highest version that was ever known here: where the roster has no such one, it denies everything too.
+    """
     published = roster.published
+    if roster.policy_version < known:
+        why = f"The relay shows no policy as new as published-{known}, which this endpoint has known."
+        return Policy(roster.policy, broken=why)
     if published is not None:
         return _published(published.format, published.text, roster.policy)
     return _of_founding(roster.policy)

@@ -15,8 +15,10 @@ from caisey_core.chain import Chain
 from caisey_core.checkup import Finding, failed, ok, warning
 from caisey_core.errors import BadRecord
 from caisey_core.journal import Journal
+from caisey_core.policy import POLICY as BUILTIN
 from caisey_core.record import parse
 from caisey_core.roster import Roster
+from caisey_core.ruling import Policy
 from caisey_core.signing import SigningKey, fingerprint
 
 LITTLE: Final = 256 * 1024 * 1024
@@ -107,6 +109,16 @@ def held(lock: Path) -> bool:
         return False
     this = f"{os.major(status.st_dev):02x}:{os.minor(status.st_dev):02x}:{status.st_ino}"
     return any(this in line.split() for line in Path("/proc/locks").read_text().splitlines())
+
+
+def policy(in_force: Policy) -> Iterator[Finding]:
+    """The policy that counts, by its name and version; one that denies everything is a failure."""
+    if in_force.broken:
+        yield failed("policy", in_force.broken, "Everything is denied until it is mended: caisey policy check FILE")
+        return
+    kind = ", comes with the programs" if in_force.label == BUILTIN else ""
+    rules = f"{len(in_force.rules)} rule{'' if len(in_force.rules) == 1 else 's'}"
+    yield ok("policy", f"{in_force.label}{kind}, {rules}")
 
 
 def roster(path: Path, log: str, workspace: str) -> tuple[Roster, list[Finding]]:

@@ -34,6 +34,8 @@ def sensitive(word: Word, here: tuple[str, ...], *, deep: bool = False) -> bool:
         return True
     if text == "-" or text == "":
         return False
+    if re.match(r"~[-+0-9]", text):  # bash: a directory of earlier or of now
+        return True
     paths = _candidates(text, here)
     if deep:
         return not paths or not all(_quiet(path.rstrip("/") + "/x") for path in paths)
@@ -52,8 +54,10 @@ def _candidates(text: str, here: tuple[str, ...]) -> list[str]:
 
 
 def _normal(path: str) -> str:
-    """The path without `//`, `.` and `..`, and seen from outside where /proc shows the same tree again."""
+    """The path without `//`, `.` and `..`, by its first name where /proc or macOS show the same tree again."""
     path = "/" + posixpath.normpath(path).lstrip("/")
+    path = re.sub(r"^/System/Volumes/Data(?=/)", "", path, flags=re.IGNORECASE)
+    path = re.sub(r"^/private(?=/(?:etc|var|tmp)(?:/|\Z))", "", path, flags=re.IGNORECASE)
     return re.sub(r"^/proc/[^/]+(?:/task/[^/]+)?/(?:root|cwd)(?=/)", "", path)
 
 

@@ -116,11 +116,13 @@ def by_use(
 ) -> tuple[Finding, bool]:
     """Judge a command that was read by `parts`, the last of which counts most; also whether it opens a file."""
     row, opened = parts[-1], opened or _operand
-    findings = [Finding(row.risk, name, row.why)]
+    findings = [Finding(Class.OBSERVE if use.given(row.idle) else row.risk, name, row.why)]
     if use.odd:
         findings.append(unknown(name, "unknown-option", use.odd))
     if use.loose and not row.free:
         findings.append(unknown(name, "unknown-word", "a word that is known only when it runs"))
+    if row.apart and sum(map(use.given, row.apart.split("|"))) > 1:
+        findings.append(unknown(name, "unknown-option", "these options together"))
     if row.needs and not use.given(row.needs):
         needed = " or ".join(row.needs.split())
         findings.append(Finding(Class.UNJUDGED, "missing-option", f"Nobody has judged {name} without {needed}."))

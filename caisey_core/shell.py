@@ -1,8 +1,8 @@
 """A shell script taken apart into the programs it would start, with a doubt where that is not certain.
 
-tree-sitter-bash proposes the structure and nothing it says is believed unchecked: every byte of the script has
-to be a word that one strict pattern accepts, an operator its node may have, or blank space. What is left over,
-what is outside the node types below, and what `sh` and bash read differently, becomes a doubt. A script without
+The grammar proposes the structure and nothing it says is believed unchecked: every byte of the script has to be a
+word that one strict pattern accepts, an operator its node may have, or blank space. What is left over, what is
+outside the node types below, and what `sh` and bash read differently, becomes a doubt. A script without
 a doubt is therefore split into words exactly as POSIX XCU 2.3 and bash split it.
 """
 
@@ -11,16 +11,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
-from functools import cache
 from typing import TYPE_CHECKING, Final
 
+from caisey_core import grammar
 from caisey_core.words import ShellWord, strange_text, unquote, word_end
 
 if TYPE_CHECKING:
-    from tree_sitter import Node, Parser
+    from tree_sitter import Node
 
-SCRIPT_LIMIT: Final = 8 * 1024
-"""Bytes of the longest script that is taken apart; a longer one is a doubt as a whole."""
 PROGRAM_LIMIT: Final = 256
 DEPTH_LIMIT: Final = 60
 TURN_LIMIT: Final = 8
@@ -69,10 +67,10 @@ def take_apart(script: str, shell: str) -> TakenApart:
     if doubt := strange_text(script):
         return TakenApart((), doubt)
     source = script.encode()
-    if doubt := _too_much(source):
+    if doubt := grammar.too_much(source):
         return TakenApart((), doubt)
     reader = _Reader(source, bash)
-    root = _parse(source)
+    root = grammar.parse(source)
     if root.has_error:
         reader.doubt("The shell's grammar does not accept this script.")
     reader.block(root, 0)
@@ -81,113 +79,8 @@ def take_apart(script: str, shell: str) -> TakenApart:
     return TakenApart(tuple(reader.programs[:PROGRAM_LIMIT]), reader.why)
 
 
-def _too_much(source: bytes) -> str:
-    if len(source) > SCRIPT_LIMIT:
-        return f"It is longer than {SCRIPT_LIMIT} bytes."
-    if len(source.split(None, WORD_LIMIT)) > WORD_LIMIT:
-        return "It has too many words to be taken apart in time."
-    if any(source.count(sign) > most for sign, most in _ENTANGLING):
-        return "It is too entangled to be taken apart in time."
-    return ""
-
-
-_ENTANGLING: Final = (
-    (b"|", 200),
-    (b"${", 100),
-    (b"`", 40),
-    (b"=(", 8),
-    (b"<<", 20),
-    (b"[[", 40),
-    (b"[", 400),
-    (b"<", 200),
-)
-"""Signs on which the grammar takes more than linear time when there are many of them."""
-WORD_LIMIT: Final = 1024
-"""How many words a script may have, each of which is looked at as a path."""
-_CHUNK: Final = 64
 _FROM_SUBSTITUTION: Final = ShellWord("/dev/fd/63")
 """What `<(...)` becomes: a pipe to read from. What is written into it is read on its own."""
-
-
-def _parse(source: bytes) -> Node:
-    """Parse, and give up on a script that makes the parser go back over it again and again.
-
-    The parser asks for its input in chunks. It is told that the input has ended when it has asked too often,
-    which is the same on every machine, and has an error then.
-    """
-    left = 40 + 8 * (len(source) // _CHUNK)
-
-    def chunk(offset: int, _: object) -> bytes:
-        nonlocal left
-        left -= 1
-        return source[offset : offset + _CHUNK] if left > 0 else b""
-
-    root = _parser().parse(chunk).root_node
-    return root if left > 0 else _parser().parse(b"(").root_node
-
-
-@cache
-def _parser() -> Parser:
-    import tree_sitter_bash
-    from tree_sitter import Language, Parser
-
-    return Parser(Language(tree_sitter_bash.language()))
-
-
-# -- what is believed of tree-sitter's nodes ------------------------------------------------------------------
-
-_SIMPLE_EXPANSION: Final = re.compile(rb"\$(?:[A-Za-z_][A-Za-z0-9_]*|[0-9@*#?$!-])")
-_EXPANSION: Final = re.compile(
-    rb"\$\{(?:#?[A-Za-z_][A-Za-z0-9_]*|[0-9@*#?$!-]|[A-Za-z_][A-Za-z0-9_]*(?::?-|%%?|##?)[A-Za-z0-9_./:,=+@*?-]*)\}"
-)
-_ARITHMETIC: Final = re.compile(rb"\$\(\([0-9 \t+*/%()<>-]*\)\)")
-_BLANK: Final = re.compile(rb"(?:[ \t]|(?<=[ \t])\\\n|\\\n(?=[ \t]))*")
-_SPACE: Final = re.compile(rb"(?:[ \t\n]|(?<=[ \t\n])\\\n|\\\n(?=[ \t]))*")
-_DESCRIPTOR: Final = re.compile(r"[0-9]|-")
-_TESTED: Final = rb"(?:(?!-)[A-Za-z0-9_./:,@%+\0-]+|\"(?!-)[A-Za-z0-9_./:,@%+\0 -]*\")"
-_CONDITION: Final = rb"(?:![ \t]+)?(?:-[bcdefghkLprsSuwxz][ \t]+%b|-n[ \t]+%b|%b[ \t]+(?:==?|!=)[ \t]+%b)" % (
-    (_TESTED,) * 4
-)
-_DOUBLE_TEST: Final = re.compile(rb"\[\[[ \t]+%b(?:[ \t]+(?:&&|\|\|)[ \t]+%b)*[ \t]+\]\]" % (_CONDITION, _CONDITION))
-"""Tests in double brackets that compare texts or look at files; those that compute may run what a text holds."""
-_USED: Final = re.compile(rb'(")?\$\{?((?<=\{)[a-z_][a-z0-9_]*(?=\})|(?<=\$)[a-z_][a-z0-9_]*)\}?(?(1)")')
-_PLAIN_TEXT: Final = re.compile(r"[A-Za-z0-9_./:@%+,=-]+", re.ASCII)
-_PLAIN_PATTERN: Final = re.compile(r"[A-Za-z0-9_./:@%+,=*?-]+", re.ASCII)
-_LOWER_NAME: Final = re.compile(rb"[a-z_][a-z0-9_]*")
-_BACKTICK_UNSAFE: Final = re.compile(rb"""[\\"']""")
-_RESERVED: Final = re.compile(
-    rb"!|\{|\}|\[\[|\]\]|case|coproc|do|done|elif|else|esac|fi|for|function|if|in|select|then|until|while"
-)
-_WORD_NODE: Final = re.compile(
-    "word|number|string|raw_string|concatenation|simple_expansion|expansion|command_substitution|"
-    "arithmetic_expansion|process_substitution|ansi_c_string|translated_string|brace_expression|extglob_pattern"
-)
-
-
-# -- structure ----------------------------------------------------------------------------------------------
-
-_TOKENS: Final[dict[str, frozenset[str]]] = {
-    kind: frozenset(tokens.split(" "))
-    for kind, tokens in {
-        "program": "; & \n",
-        "list": "&& ||",
-        "pipeline": "| |&",
-        "subshell": "( ) ; & \n",
-        "compound_statement": "{ } ; & \n",
-        "do_group": "do done ; & \n",
-        "if_statement": "if then fi ; & \n",
-        "elif_clause": "elif then ; & \n",
-        "else_clause": "else ; & \n",
-        "while_statement": "while until ; & \n",
-        "negated_command": "!",
-        "command_substitution": "$( ` ) ; & \n",
-        "process_substitution": "<( >( ) ; & \n",
-    }.items()
-}
-_BEFORE_DESCRIPTOR: Final = (b"", b" ", b"\t", b"\n", b";", b"|", b"&", b"(", b")")
-_REDIRECTS: Final = frozenset({">", ">>", ">|", "<", ">&", "<&", ">&-", "<&-", "&>", "&>>"})
-_CLAUSES: Final = frozenset({"elif_clause", "else_clause"})
-_STATEMENTS: Final = frozenset({"command", "redirected_statement", "test_command", "variable_assignment"})
 
 
 @dataclass(slots=True)
@@ -208,14 +101,14 @@ class _Reader:
 
     def block(self, node: Node, depth: int) -> None:
         """Read a node that holds statements: its tokens, the space between, and what it holds."""
-        tokens = _TOKENS.get(node.type)
+        tokens = grammar.TOKENS.get(node.type)
         if tokens is None or depth > DEPTH_LIMIT:
             self.outside(node, depth)
             return
         at, separated = node.start_byte, True
         for child in node.children:
             gap = self.source[at : child.start_byte]
-            if gap and not _SPACE.fullmatch(gap):
+            if gap and not grammar.SPACE.fullmatch(gap):
                 self.doubt("A part of it belongs to no command.")
             separated = separated or b"\n" in gap or not child.is_named
             at = child.end_byte
@@ -226,9 +119,9 @@ class _Reader:
             else:
                 if not separated:
                     self.doubt("Two commands stand side by side.")
-                separated = child.type in _CLAUSES
+                separated = child.type in grammar.CLAUSES
                 self.statement(child, depth + 1)
-        if not _SPACE.fullmatch(self.source[at : node.end_byte]):
+        if not grammar.SPACE.fullmatch(self.source[at : node.end_byte]):
             self.doubt("A part of it belongs to no command.")
 
     def token(self, node: Node, allowed: frozenset[str]) -> None:
@@ -266,7 +159,7 @@ class _Reader:
         if depth > DEPTH_LIMIT:
             return
         for child in node.named_children:
-            if child.type in _STATEMENTS or child.named_child_count:
+            if child.type in grammar.STATEMENTS or child.named_child_count:
                 self.statement(child, depth + 1)
 
     # -- simple commands
@@ -281,7 +174,7 @@ class _Reader:
             gap = self.source[at : child.start_byte]
             part = child.named_children[0] if child.type == "command_name" and child.named_children else child
             redirect = part.type.endswith("_redirect")
-            if not _BLANK.fullmatch(gap) or not (gap or first or redirect):
+            if not grammar.BLANK.fullmatch(gap) or not (gap or first or redirect):
                 self.doubt("It is not certain where its words begin and end.")
             at, first = child.end_byte, False
             if redirect:
@@ -289,8 +182,8 @@ class _Reader:
                 words += more
             elif part.type == "variable_assignment":
                 made = replace(made, assignments=(*made.assignments, self.assignment(part, depth)))
-            elif _WORD_NODE.fullmatch(part.type):
-                if not words and _RESERVED.fullmatch(self.raw(part)):
+            elif grammar.WORD_NODE.fullmatch(part.type):
+                if not words and grammar.RESERVED.fullmatch(self.raw(part)):
                     self.doubt("A word of the shell's own stands where a command is expected.")
                 words.append(self.word(part, depth))
             else:
@@ -313,7 +206,7 @@ class _Reader:
         made, words = Program(), list[ShellWord]()
         for child in redirects:
             gap = self.source[at : child.start_byte]
-            if not _BLANK.fullmatch(gap):
+            if not grammar.BLANK.fullmatch(gap):
                 self.doubt("It is not certain where its words begin and end.")
             at = child.end_byte
             made, more = self.redirect(child, made, depth)
@@ -334,24 +227,25 @@ class _Reader:
         if children[0].type == "file_descriptor":
             start = children[0].end_byte - len(self.raw(children[0]))
             before = self.source[max(0, start - 1) : start]
-            glued = before not in _BEFORE_DESCRIPTOR or children[0].end_byte != children[1].start_byte
-            if glued or not _DESCRIPTOR.fullmatch(self.raw(children[0]).decode(errors="replace")):
+            glued = before not in grammar.BEFORE_DESCRIPTOR or children[0].end_byte != children[1].start_byte
+            if glued or not grammar.DESCRIPTOR.fullmatch(self.raw(children[0]).decode(errors="replace")):
                 self.doubt("A redirection names no plain descriptor.")
             children = children[1:]
         elif self.source[max(0, node.start_byte - 1) : node.start_byte].isdigit():
             self.doubt("A redirection names no plain descriptor.")
         sign, targets = self.raw(children[0]).decode(errors="replace"), children[1:]
-        if sign not in _REDIRECTS or (sign[0] == "&" and not self.bash):
+        if sign not in grammar.REDIRECTS or (sign[0] == "&" and not self.bash):
             self.doubt(f"The redirection {sign} is not understood here.")
-        if any(not _WORD_NODE.fullmatch(target.type) for target in targets) or bool(targets) == sign.endswith("-"):
+        odd = any(not grammar.WORD_NODE.fullmatch(target.type) for target in targets)
+        if odd or bool(targets) == sign.endswith("-"):
             self.doubt("A redirection is not understood here.")
             return made, []
         for left, right in zip(children, targets, strict=False):
             gap = self.source[left.end_byte : right.start_byte]
-            if not _BLANK.fullmatch(gap) or not (gap or left is children[0]):
+            if not grammar.BLANK.fullmatch(gap) or not (gap or left is children[0]):
                 self.doubt("It is not certain where its words begin and end.")
         words = [self.word(target, depth) for target in targets]
-        if sign in {">&", "<&"} and not (words and _DESCRIPTOR.fullmatch(words[0].text or "")):
+        if sign in {">&", "<&"} and not (words and grammar.DESCRIPTOR.fullmatch(words[0].text or "")):
             self.doubt("A redirection names no plain descriptor.")
         if not words:
             return made, []
@@ -363,7 +257,7 @@ class _Reader:
         """Read `[ ... ]`, which is a command like any other; tree-sitter gives its expression instead of words."""
         raw = self.skeleton(node, depth)
         words = raw.split()
-        if self.bash and _DOUBLE_TEST.fullmatch(raw):
+        if self.bash and grammar.DOUBLE_TEST.fullmatch(raw):
             self.programs.append(Program(argv=("[[",), patterns=(None,)))
             return
         if words[:1] != [b"["] or words[-1:] != [b"]"] or b"\n" in raw:
@@ -371,7 +265,7 @@ class _Reader:
             return
         made, at = [], 0
         while at < len(raw):
-            blank = _BLANK.match(raw, at)
+            blank = grammar.BLANK.match(raw, at)
             end = word_end(raw, blank.end() if blank else at)
             if end == at or (at and blank is not None and blank.end() == at):
                 self.doubt("It is not certain where the words of a test begin and end.")
@@ -386,13 +280,13 @@ class _Reader:
         values: list[ShellWord] = []
         for child in node.children:
             gap = self.source[at : child.start_byte]
-            word = bool(_WORD_NODE.fullmatch(child.type))
-            if not (_BLANK if word else _SPACE).fullmatch(gap) or (word and not gap):
+            word = bool(grammar.WORD_NODE.fullmatch(child.type))
+            if not (grammar.BLANK if word else grammar.SPACE).fullmatch(gap) or (word and not gap):
                 self.doubt("It is not certain where the words of a loop begin and end.")
             at = child.end_byte
             if child.type == "variable_name":
                 name = self.raw(child)
-                if not _LOWER_NAME.fullmatch(self.raw(child)):
+                if not grammar.LOWER_NAME.fullmatch(self.raw(child)):
                     self.doubt("A loop sets a variable that may steer the shell or a program.")
             elif word:
                 values.append(self.word(child, depth))
@@ -409,11 +303,11 @@ class _Reader:
     def turns(self, name: bytes, values: list[ShellWord], body: bytes) -> list[dict[bytes, ShellWord]]:
         """What the variable of a loop stands for each time; one empty turn where that is not certain."""
         known = all(
-            _PLAIN_TEXT.fullmatch(value.text) if value.text else _PLAIN_PATTERN.fullmatch(value.pattern or "")
+            (grammar.PLAIN_TEXT if value.text else grammar.PLAIN_PATTERN).fullmatch(value.text or value.pattern or "")
             for value in values
         )
         changed = re.search(rb"\b(?:read|for|printf|getopts|mapfile|readarray)\b|\b%b\+?=" % re.escape(name), body)
-        few = 1 <= len(values) <= TURN_LIMIT and len(values) * len(body) <= SCRIPT_LIMIT // 8
+        few = 1 <= len(values) <= TURN_LIMIT and len(values) * len(body) <= grammar.SCRIPT_LIMIT // 8
         if self.bound or changed or not known or not few or b"$" not in body:
             return [{}]
         self.turned += len(values)
@@ -432,7 +326,7 @@ class _Reader:
 
     def word(self, node: Node, depth: int) -> ShellWord:
         """Read one word: its text, or None where the shell decides what it becomes."""
-        used = _USED.fullmatch(self.raw(node)) if self.bound else None
+        used = grammar.USED.fullmatch(self.raw(node)) if self.bound else None
         value = self.bound.get(used[2]) if used else None
         if used and value and (value.text is not None or used[1]):
             return value
@@ -452,7 +346,7 @@ class _Reader:
 
     def known(self, expansion: bytes) -> bytes:
         """What an expansion becomes, or a NUL."""
-        used = _USED.fullmatch(expansion) if self.bound else None
+        used = grammar.USED.fullmatch(expansion) if self.bound else None
         value = self.bound.get(used[2]) if used else None
         return value.text.encode() if value and value.text is not None else b"\0"
 
@@ -462,8 +356,7 @@ class _Reader:
             return []
         raw = self.raw(node)
         if node.type in {"simple_expansion", "expansion", "arithmetic_expansion"}:
-            shape = {"simple_expansion": _SIMPLE_EXPANSION, "expansion": _EXPANSION}.get(node.type, _ARITHMETIC)
-            if not shape.fullmatch(raw):
+            if not grammar.EXPANSIONS[node.type].fullmatch(raw):
                 self.doubt("An expansion does more than insert a variable.")
                 for child in node.named_children:
                     self.holes(child, depth + 1)
@@ -476,7 +369,7 @@ class _Reader:
         return [(node.end_byte - len(raw), node.end_byte)]
 
     def substitution(self, node: Node, raw: bytes, depth: int) -> None:
-        if raw.startswith(b"$((") or (raw[:1] == b"`" and _BACKTICK_UNSAFE.search(raw)):
+        if raw.startswith(b"$((") or (raw[:1] == b"`" and grammar.BACKTICK_UNSAFE.search(raw)):
             self.doubt("A substitution can be read in two ways.")
         if node.type == "process_substitution" and not self.bash:
             self.doubt("sh knows no process substitution.")

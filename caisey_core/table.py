@@ -86,6 +86,8 @@ class Row(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename=
     raises: tuple[Raise, ...] = ()
     needs: str = ""
     """Options of which one has to be there."""
+    idle: str = ""
+    """Options with which it only says what it would do, and is an observation."""
     operands: str = "none"
     """What each operand is, the last kind repeated: none text names files pattern sed awk url archive key."""
     shape: str = ""
@@ -96,6 +98,8 @@ class Row(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename=
     """Options that take the place of the first operand."""
     recursive: str = ""
     """Options that read whole directories; `always` where none is needed."""
+    apart: str = ""
+    """Groups of options with `|` between: options of two of them together are something else."""
     ordered: bool = False
     """Whether its options end at the first operand."""
     verbatim: bool = False

@@ -75,7 +75,12 @@ def strange_text(text: str) -> str:
         plain = char in "\n\t " or kind[0] in "LNPS" or kind in {"Mn", "Mc"}
         if not plain or char in _BLANK_LOOKING:
             return f"It contains the character U+{ord(char):04X}, which is not visible as what it is."
+    if dash := _DASH_LOOKING.search(text):
+        return f"It contains the character U+{ord(dash[1]):04X} where an option begins, which only looks like a dash."
     return ""
+
+
+_DASH_LOOKING: Final = re.compile("(?:^|[\\s'\"])([\u2010-\u2015\u2212\ufe58\ufe63\uff0d\u02d7\u2043])[^\\s]")
 
 
 _BLANK_LOOKING: Final = "\u115f\u1160\u2800\u3164\uffa0\u034f\u17b4\u17b5" + "".join(map(chr, range(0xFE00, 0xFE10)))

@@ -14,10 +14,15 @@ from caisey_core.windows.pieces import names_of
 
 SHARED: Final = names_of(
     "curl docker podman kubectl git python python3 java node npm pip pip3 gem php dotnet nvidia-smi openssl rustc cargo"
-    " cmake tar terraform ssh pwsh go ruby perl gcc make helm"
+    " cmake tar terraform ssh pwsh go ruby perl gcc make helm mysql psql"
 )
 """Programs that take the same options on Windows as elsewhere."""
-_PLACED: Final = re.compile(r"c:\\windows\\(?:system32|sysnative)\\([a-z0-9_]+(?:\.exe|\.com)?)", re.IGNORECASE)
+_PLACED: Final = re.compile(
+    r"c:\\windows\\(?:system32|sysnative)\\(?:(?:inetsrv|wbem|openssh|windowspowershell\\v1\.0)\\)?([a-z0-9_-]+(?:\.exe|\.com)?)",
+    re.IGNORECASE,
+)
+_EXPLAINS: Final = names_of("net net1 reg schtasks")
+"""Programs that say how a subcommand is used when `/?` follows it."""
 
 
 def plain_name(word: str) -> str | None:
@@ -48,7 +53,7 @@ def program(words: tuple[Word, ...], here: tuple[str, ...], *, builtin: bool) ->
     if row is None or row.wrapper:
         return Found(words, Finding(Class.UNJUDGED, "unknown-program", f"{name} is not in the table."))
     rest = words[1:]
-    if rest == ("/?",) and row.dash == "slash" and row.risk is Class.OBSERVE:
+    if row.dash == "slash" and (rest == ("/?",) or (name in _EXPLAINS and rest[1:] == ("/?",))):
         return Found(words, Finding(Class.OBSERVE, name, "Shows how it is used."))
     if row.dash == "slash":
         rest = tuple(word.lower() if isinstance(word, str) else word for word in rest)

@@ -9,6 +9,8 @@ method, a static member or a command that is not named in the text, but for shor
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -18,6 +20,9 @@ from caisey_core.windows.pieces import BLOCK, Block, Fields, Items, Text, Value
 DEPTH_LIMIT: Final = 40
 COMMAND_LIMIT: Final = 256
 WORD_LIMIT: Final = 256
+TURN_LIMIT: Final = 256
+"""How many literals the variable of a loop may stand for; all uses of such variables together twice as many."""
+_EACH: Final = frozenset({"foreach-object", "foreach", "%", "where-object", "where", "?"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +83,11 @@ class _Reader:
     some: bool = False
     steps: list[Step] = field(default_factory=list)
     environment: list[str] = field(default_factory=list)
+    bound: dict[str, Items] = field(default_factory=dict)
+    """What the variable of a loop over literals may be while its body is read."""
+    fed: Value = None
+    """The expression that was read last, which may begin a pipeline."""
+    turned: int = 0
 
     # -- characters
 
@@ -152,15 +162,19 @@ class _Reader:
         if self.take(pieces.TRY):
             self.body()
             self.need(pieces.CATCH, "What catches an error is not plain.")
-            self.body()
-            while self.take(pieces.CATCH):
+            with self.bind("_", None):
                 self.body()
+            while self.take(pieces.CATCH):
+                with self.bind("_", None):
+                    self.body()
             return
         if self.take(pieces.FOREACH):
-            self.variable_to_set(self.need(pieces.LOOP_VARIABLE, "The variable of a loop is not plain.")[1])
-            self.pipeline(")")
+            name = self.need(pieces.LOOP_VARIABLE, "The variable of a loop is not plain.")[1].lower()
+            self.variable_to_set(name)
+            value = self.pipeline(")")
             self.at += 1
-            self.body()
+            with self.bind(name, value):
+                self.body()
             return
         if found := self.take(pieces.ASSIGNMENT):
             self.variable_to_set(found[1])
@@ -175,6 +189,28 @@ class _Reader:
     def body(self) -> None:
         self.need(pieces.OPEN_BLOCK, "A block is expected.")
         self.statements("}")
+
+    @contextmanager
+    def bind(self, name: str, value: Value) -> Iterator[None]:
+        """Know a variable by the literals it takes, where nothing else in the script gives it a value."""
+        before = self.bound.pop(name, None)
+        given = (value,) if isinstance(value, Text) else value.values if isinstance(value, Items) else ()
+        given = () if len(given) > TURN_LIMIT or not all(isinstance(one, Text) for one in given) else given
+        if given and (
+            name == "_"
+            or len(re.findall(rf"\${name}\b(?:[ \t]*[-+*/%?]*=(?!=)|\+\+|--|[ \t]+in\b)", self.text, re.IGNORECASE)) < 2
+        ):
+            self.bound[name] = Items(given)
+        yield
+        self.bound.pop(name, None)
+        if before:
+            self.bound[name] = before
+
+    def turn(self, name: str) -> Items | None:
+        """What the variable of a loop stands for, as long as that is not asked too often."""
+        found = self.bound.get(name)
+        self.turned += len(found.values) if found else 0
+        return found if self.turned <= 2 * TURN_LIMIT else None
 
     def variable_to_set(self, name: str) -> None:
         if pieces.STEERING.fullmatch(name):
@@ -194,7 +230,7 @@ class _Reader:
             elif name := (before and self.take(pieces.FOREACH_NAME)) or self.take(pieces.NAME):
                 before.append(self.command(name[0], before))
             elif not before:
-                value = self.expression()
+                value = self.fed = self.expression()
                 before.append(None)
             else:
                 raise _DoubtError("Which command is called is not certain.")
@@ -210,6 +246,12 @@ class _Reader:
         return value if before == [None] else None
 
     def command(self, name: str, before: list[Step | None]) -> Step:
+        if not before:
+            return self.command_of(name, before)
+        with self.bind("_", self.fed if before == [None] and name.lower() in _EACH else None):
+            return self.command_of(name, before)
+
+    def command_of(self, name: str, before: list[Step | None]) -> Step:
         parts: list[Part] = []
         while True:
             spaced = bool(self.take(pieces.BLANK_SOME))
@@ -285,7 +327,7 @@ class _Reader:
     def expression(self) -> Value:
         """An expression without side effects; its value where it is a literal or a list of literals."""
         self.deeper()
-        values, plain = [self.unary()], True
+        values, plain, span = [self.unary()], True, False
         while True:
             mark = self.at
             self.take(pieces.BLANK)
@@ -293,10 +335,14 @@ class _Reader:
             if sign is None:
                 self.at = mark
                 break
-            plain = plain and sign[0].strip() == ","
+            plain, span = plain and sign[0].strip() == ",", sign[0] == ".." and len(values) == 1
             self.take(pieces.SPACE)
             values.append(self.unary())
         self.depth -= 1
+        if span and len(values) == 2 and all(isinstance(one, Text) and one.text.isdigit() for one in values):
+            first, last = (int(one.text[:9]) for one in values if isinstance(one, Text))
+            numbers = range(min(first, last), max(first, last) + 1)
+            return Items(tuple(Text(str(one)) for one in numbers)) if len(numbers) <= TURN_LIMIT else None
         if not plain:
             return None
         return values[0] if len(values) == 1 else Items(tuple(values))
@@ -387,7 +433,9 @@ class _Reader:
         if self.chain():
             return None
         name = found[1].lower()
-        return Text("$" + name) if name in {"true", "false", "null"} else pieces.KNOWN.get("$" + name)
+        if name in {"true", "false", "null"}:
+            return Text("$" + name)
+        return self.turn(name) or pieces.KNOWN.get("$" + name)
 
     def of_environment(self, name: str) -> Value:
         value = pieces.KNOWN.get("$env:" + name.lower())
@@ -400,26 +448,28 @@ class _Reader:
     def double(self) -> Value:
         """A string in double quotes. None where what it becomes is not known."""
         self.at += 1
-        text: str | None = ""
+        texts: tuple[str, ...] | None = ("",)
         while not self.take(pieces.QUOTE):
             if found := self.take(pieces.IN_DOUBLE):
-                more: str | None = found[0].replace('""', '"')
+                more: Value = Text(found[0].replace('""', '"'))
             elif self.take(pieces.SUBEXPRESSION):
                 self.pipeline(")")
                 self.at += 1
                 more = None
             elif found := self.take(pieces.ENVIRONMENT):
-                value = self.of_environment(found[1])
-                more = value.text if isinstance(value, Text) else None
+                more = self.of_environment(found[1])
             elif found := self.take(pieces.VARIABLE):
                 if self.next(":"):
                     raise _DoubtError("A variable in a string can be read in two ways.")
-                known = pieces.KNOWN.get("$" + found[1].lower())
-                more = known.text if isinstance(known, Text) else None
+                more = self.turn(found[1].lower()) or pieces.KNOWN.get("$" + found[1].lower())
             else:
                 raise _DoubtError("A string is written in a way that is not judged.")
-            text = None if text is None or more is None else text + more
-        return None if text is None else Text(text)
+            ends = [one.text for one in (more.values if isinstance(more, Items) else (more,)) if isinstance(one, Text)]
+            known = texts is not None and ends and len(texts) * len(ends) <= TURN_LIMIT
+            texts = tuple(text + end for text in texts for end in ends) if texts and known else None
+        if texts is None:
+            return None
+        return Text(texts[0]) if len(texts) == 1 else Items(tuple(map(Text, texts)))
 
     def table(self) -> Fields:
         """`@{name = value; ...}`; a value may be a block here."""

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Final
 
 from caisey_core.kinds import Class
 from caisey_core.rules import Finding, Found
 from caisey_core.table import Word, windows_programs
-from caisey_core.windows.cmd import quoted, words_of
-from caisey_core.windows.cmdlets import by_cmdlet, cmdlets
+from caisey_core.windows.cmd import Command, commands_of, inner_line, quoted
+from caisey_core.windows.cmdlets import FED, by_cmdlet, cmdlets
 from caisey_core.windows.grammar import seen
+from caisey_core.windows.paths import of_path
 from caisey_core.windows.pieces import Items, Text
 from caisey_core.windows.programs import plain_name, program, row_of
 from caisey_core.windows.reader import Part, Step, read
@@ -56,7 +58,7 @@ def of_words(words: tuple[str, ...], here: tuple[str, ...]) -> list[Found]:
 def _powershell(script: str, here: tuple[str, ...], depth: int) -> Judged:
     taken = read(script)
     moves = [step for step in taken.steps if step.name.lower() in _MOVES]
-    here = _places(moves, here)
+    here = _places(([p.value.text for p in step.parts if isinstance(p.value, Text)] for step in moves), here)
     found = [one for step in taken.steps for one in _step(step, here, depth)]
     doubt = taken.doubt
     if len(moves) > MOVE_LIMIT:
@@ -98,6 +100,8 @@ def _native(part: Part) -> str | None:
     """An argument as a program gets it, or None where that is not certain."""
     if part.name:
         return part.raw if re.fullmatch(r"-[A-Za-z0-9_]+(?::[A-Za-z0-9_.-]+)?", part.raw) else None
+    if isinstance(part.value, Items) and "$" in part.raw:
+        return None  # one of several, not all of them
     if isinstance(part.value, Items):
         texts = [value.text if isinstance(value, Text) else None for value in part.value.values]
         plain = all(text and re.fullmatch(r"[A-Za-z0-9_.-]+", text) for text in texts)
@@ -126,11 +130,10 @@ def _objects(name: str, steps: tuple[Step, ...]) -> bool:
     return not any(re.search(rf"(?<![\w-]){re.escape(name)}(?![\w-])", text) for text in texts)
 
 
-def _places(moves: Iterable[Step], here: tuple[str, ...]) -> tuple[str, ...]:
-    """Every directory a relative path of the script may start from."""
+def _places(moves: Iterable[list[str]], here: tuple[str, ...]) -> tuple[str, ...]:
+    """Every directory a relative path of the script may start from; each move has its targets."""
     places = list(here)
-    for step in moves:
-        targets = [part.value.text for part in step.parts if isinstance(part.value, Text)]
+    for targets in moves:
         places += [*targets[:2], *(f"{place}/{target}" for place in places[:16] for target in targets[:2])]
     return tuple(dict.fromkeys(places))
 
@@ -141,22 +144,75 @@ _MOVES: Final = frozenset({"set-location", "sl", "cd", "chdir", "push-location",
 # -- cmd ----------------------------------------------------------------------------------------------------
 
 _SPLITS: Final = re.compile(r"[,;=']")
+_UNCERTAIN_VALUE: Final = re.compile(r"[,;=']|\A/")
 """Signs at which cmd cuts the words of its own commands."""
 
 
 def _cmd(script: str, here: tuple[str, ...], depth: int) -> Judged:
-    words = words_of(script)
-    if words is None:
+    commands = commands_of(script)
+    if commands is None:
         why = "It contains a sign that means something to cmd, or that is not judged."
         return [], Finding(Class.UNJUDGED, "syntax", why)
-    if not words:
+    if not commands[0].words:
         return [], Finding(Class.UNJUDGED, "empty", "There is no command in it.")
-    if plain_name(words[0]) in _SHELLS:
-        return _wrapped(words, here, depth), None
-    found = program(words, here, builtin=True)
-    if words[0].lower() in windows_programs("cmd") and any(map(_SPLITS.search, words)):
-        return [found], Finding(Class.UNJUDGED, "syntax", "It is not certain where cmd cuts its words.")
-    return [found], None
+    doubt: Finding | None = None
+    moves = [command.words[1:] for command in commands if plain_name(command.words[0]) in _MOVES]
+    here = _places(([word for word in words if not word.startswith("/")] for words in moves), here)
+    if len(moves) > MOVE_LIMIT:
+        doubt = Finding(Class.UNJUDGED, "syntax", "It changes its directory too often.")
+    found: list[Found] = []
+    for command in commands:
+        judged, odd = _cmd_command(script, command, here, depth)
+        amid = command.fed or command.redirected
+        found += [replace(one, amid=True) for one in judged] if amid else judged
+        doubt = doubt or odd
+    return found, doubt
+
+
+def _cmd_command(script: str, command: Command, here: tuple[str, ...], depth: int) -> Judged:
+    words = tuple(command.words)
+    if words[0].lower() == "if":
+        return _conditional(script, command, here, depth)
+    if words[0].lower() == "echo.":
+        words = ("echo", *words[1:])
+    name = plain_name(words[0])
+    doubt = FED if command.fed and name not in _FILTERS else None
+    if name == "cmd":
+        return _nested(words, inner_line(script, command, 2) if len(words) > 2 else None, here, depth), doubt
+    if name in _SHELLS:
+        return _wrapped(words, here, depth), doubt
+    sent = name in _ASKING and any(command.mixed)
+    given = tuple(None if mixed else word for word, mixed in zip(words, command.mixed, strict=True)) if sent else words
+    found = program(given, here, builtin=True)
+    row = windows_programs("cmd").get(words[0].lower())
+    if row and not (row.verbatim and row.free) and any(map(_SPLITS.search, words)):
+        doubt = doubt or Finding(Class.UNJUDGED, "syntax", "It is not certain where cmd cuts its words.")
+    return [found], doubt
+
+
+def _conditional(script: str, command: Command, here: tuple[str, ...], depth: int) -> Judged:
+    """`if [not] exist PATH COMMAND`, `defined NAME` or `errorlevel N`, judged as if the condition were met."""
+    words = [word.lower() for word in command.words[:4]]
+    at = 2 if words[1:2] == ["not"] else 1
+    kind, value = words[at : at + 1], command.words[at + 1 : at + 2]
+    if not value:
+        plain = False
+    elif kind == ["exist"]:
+        plain = of_path(value[0], here, contents=False) is None
+    else:
+        plain = kind in (["defined"], ["errorlevel"]) and re.fullmatch(r"[A-Za-z0-9_]+", value[0]) is not None
+    rest = Command(command.words[at + 2 :], command.starts[at + 2 :], command.mixed[at + 2 :], command.end)
+    if not plain or not rest.words or _UNCERTAIN_VALUE.search(value[0]):
+        why = "It is not certain what the condition is, and which command follows it."
+        return [], Finding(Class.UNJUDGED, "syntax", why)
+    judged, doubt = _cmd_command(script, rest, here, depth)
+    return judged, FED if command.fed else doubt
+
+
+_FILTERS: Final = frozenset({"find", "findstr", "more", "sort"})
+"""Programs that do nothing with what a pipe feeds them but show it."""
+_ASKING: Final = frozenset({"ping", "tracert", "pathping", "nslookup", "curl", "nltest"})
+"""Programs that ask another machine for a word of theirs: one that is put together may carry something there."""
 
 
 # -- a shell inside a shell -----------------------------------------------------------------------------------
@@ -165,20 +221,26 @@ _SHELLS: Final = frozenset({"cmd", "powershell", "pwsh"})
 _QUIET: Final = re.compile(r"[-/](?:noprofile|nop|nologo|noninteractive|noni)", re.IGNORECASE)
 
 
+def _nested(words: tuple[str, ...], line: str | None, here: tuple[str, ...], depth: int) -> list[Found]:
+    """Judge `cmd /c LINE` with what is in it; `line` is None where it is not certain which one that is."""
+    if len(words) < 3 or words[1].lower() != "/c" or line is None:
+        return [Found(words, Finding(Class.UNJUDGED, "unknown-option", "Nobody has judged cmd started like this."))]
+    inner, doubt = of_script(line, "cmd", here, depth + 1)
+    return [Found(words, doubt or Finding(Class.OBSERVE, "cmd", "Runs what follows it.")), *inner]
+
+
 def _wrapped(words: tuple[str, ...], here: tuple[str, ...], depth: int) -> list[Found]:
-    """Judge `cmd /c LINE` or `powershell -Command SCRIPT` with what is in it."""
+    """Judge `cmd /c LINE` or `powershell -Command SCRIPT`, given these arguments, with what is in it."""
     name, rest = plain_name(words[0]), list(words[1:])
-    while rest and name != "cmd" and _QUIET.fullmatch(rest[0]):
+    if name == "cmd":
+        return _nested(words, quoted(words[2:]) if len(words) > 2 else None, here, depth)
+    while rest and _QUIET.fullmatch(rest[0]):
         rest.pop(0)
     if name == "powershell" and rest and not rest[0].startswith(("-", "/")):
         rest.insert(0, "-c")  # what pwsh takes for a file
     given = rest.pop(0).lower() if rest else ""
-    wanted = {"/c"} if name == "cmd" else {"-command", "-c", "/command", "/c"}
-    if given not in wanted or not rest:
+    if given not in {"-command", "-c", "/command", "/c"} or not rest:
         why = f"Nobody has judged {name} started like this."
         return [Found(words, Finding(Class.UNJUDGED, "unknown-option", why))]
-    if name == "cmd":
-        inner, doubt = of_script(quoted(tuple(rest)), "cmd", here, depth + 1)
-    else:
-        inner, doubt = of_script(" ".join(rest), "powershell", here, depth + 1)
+    inner, doubt = of_script(" ".join(rest), "powershell", here, depth + 1)
     return [Found(words, doubt or Finding(Class.OBSERVE, str(name), "Runs what follows it.")), *inner]

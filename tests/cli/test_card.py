@@ -81,6 +81,7 @@ def test_it_says_who_asks_for_what_where_and_why() -> None:
     assert row(lines, "runs as") == "root in /root, without a shell"
     assert row(lines, "limits") == "10 min, 1 MiB of output kept"
     assert of_command(lines) == "systemctl restart cups"
+    assert row(lines, "policy") == "p1, by roster version 7"
     assert row(lines, "class").startswith("persistent (table): is persistent")
     assert row(lines, "  part") == "systemctl restart cups  [persistent: is persistent]"
     assert row(lines, "before") == "cups failed"

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from caisey_core import probing
 from caisey_core.kinds import Class, Decision, PolicyPublished, Quorum, Role
 from caisey_core.patterns import Pattern
 from caisey_core.policyfile import DEFAULT, FORMAT, TEXT_LIMIT, builtin, in_force, load, read_file
@@ -307,6 +308,16 @@ def test_what_was_published_is_in_force() -> None:
     assert (first.label, first.classes[Class.OBSERVE].decision) == ("published-1", Decision.QUORUM)
     publish(workspace, "", 2)
     assert in_force(workspace.roster) == Policy("published-2")
+
+
+def test_an_older_one_than_was_known_denies_everything_and_is_told() -> None:
+    workspace = Workspace.staffed()
+    publish(workspace, CLASSES)
+    assert in_force(workspace.roster, known=1).broken == ""
+    assert "published-2" in in_force(workspace.roster, known=2).broken
+    told = {known: list(probing.policy(in_force(workspace.roster, known))) for known in (1, 2)}
+    assert [(each.state.value, each.text) for each in told[1]] == [("ok", "published-1, 0 rules")]
+    assert [each.state.value for each in told[2]] == ["failed"]
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from caisey_core.shell import PROGRAM_LIMIT, SCRIPT_LIMIT, Program, take_apart
+from caisey_core.grammar import SCRIPT_LIMIT
+from caisey_core.shell import PROGRAM_LIMIT, Program, take_apart
 from caisey_core.words import strange_text
 
 SH, BASH = "/bin/sh", "/bin/bash"

@@ -18,6 +18,7 @@ from caisey_core.windows.cmdlets import Cmdlet, cmdlets
 from caisey_core.windows.grammar import seen
 from caisey_core.windows.paths import Place, place, places
 from caisey_core.windows.pieces import Text
+from caisey_core.windows.programs import SHARED
 from caisey_core.windows.reader import read
 from tests.core.test_policy import collection, encoded, heavier_or_same
 
@@ -107,10 +108,26 @@ def test_everyday_reading_is_not_asked_for() -> None:
         ("# x", "powershell", Class.UNJUDGED, "empty"),
         ("sc query", "powershell", Class.DESTRUCTIVE, "Set-Content"),
         ("sc query", "cmd", Class.OBSERVE, "sc query"),
-        ("dir | more", "cmd", Class.UNJUDGED, "syntax"),
+        ("foreach ($h in 'a','b') { Test-Connection $h }", "powershell", Class.OBSERVE, "Test-Connection"),
+        ('1..254 | % { Test-Connection "10.0.0.$_" }', "powershell", Class.OBSERVE, "Test-Connection"),
+        ("gc x | % { Test-Connection $_ }", "powershell", Class.UNJUDGED, "unknown-word"),
+        ("foreach ($h in 'a') { $h = gc x; Test-Connection $h }", "powershell", Class.UNJUDGED, "unknown-word"),
+        ("'a' | % { gc x | % { Test-Connection $_ } }", "powershell", Class.UNJUDGED, "unknown-word"),
+        ('1..9 | % { gc "key$_.db" }', "powershell", Class.SENSITIVE, "sensitive-path"),
+        ("foreach ($f in 'SAM','x') { more $f }", "powershell", Class.UNJUDGED, "unknown-word"),
+        ("dir | more", "cmd", Class.OBSERVE, "dir"),
+        ("dir | clip", "cmd", Class.UNJUDGED, "pipeline"),
+        ("ping x>nul&&echo up", "cmd", Class.OBSERVE, "ping"),
+        ("dir & del x", "cmd", Class.DESTRUCTIVE, "del"),
+        ("dir ^& del x", "cmd", Class.UNJUDGED, "syntax"),
+        ("if not exist C:\\x echo no", "cmd", Class.OBSERVE, "echo"),
+        ("cd C:\\Windows\\System32\\config & type SAM", "cmd", Class.SENSITIVE, "sensitive-path"),
         ("cmd /c ver", "powershell", Class.OBSERVE, "cmd"),
         ("cmd /c 'del x'", "powershell", Class.DESTRUCTIVE, "del"),
-        ("cmd /c 'dir & del x'", "powershell", Class.UNJUDGED, "syntax"),
+        ("cmd /c 'dir & del x'", "powershell", Class.DESTRUCTIVE, "del"),
+        ("cmd /c 'a b' 'dir & del x'", "powershell", Class.UNJUDGED, "unknown-option"),
+        ('cmd /c "dir | find x"', "cmd", Class.OBSERVE, "cmd"),
+        ('cmd /c "type" "& del x"', "cmd", Class.UNJUDGED, "unknown-option"),
         ("cmd /c $x", "powershell", Class.UNJUDGED, "unknown-program"),
         ("cmd /k ver", "cmd", Class.UNJUDGED, "unknown-option"),
         ('powershell -NoProfile -Command "Get-Service | ft Name"', "cmd", Class.OBSERVE, "powershell"),
@@ -187,6 +204,10 @@ def test_no_script_makes_it_raise(script: str, shell: str) -> None:
     encoded(judge_script(script, shell))
 
 
+LINE_PIECES = (
+    "dir", "type ", "echo ", "cmd /c ", "del x", " & ", "&", "|", " | find ", '"', '""', " ", "x", "\\", "^", "%",
+    "%TEMP%", ">nul", " 2>nul", "/c:", "if exist x ", "(", ")", "=", ",",
+)  # fmt: skip
 PIECES = (
     "Get-Process", "gc ", "C:\\x", " | ", "? {", "% {", "}", "{", "(", ")", "@(", "@{", "a=", "'", '"', "$x", "$_",
     "$_.Name", "$env:TEMP", ".", "..", ",", ";", "\n", " -eq ", " -f ", "1GB", "5", "[math]::Round(", "[int]",
@@ -211,6 +232,26 @@ def test_no_pieces_make_it_raise_and_what_harms_is_seen(script: str) -> None:
 def test_a_list_is_never_lighter_than_its_parts(commands: list[str], joint: str) -> None:
     whole = risk(joint.join(commands))
     assert all(heavier_or_same(whole, risk(command)) for command in commands)
+
+
+@settings(max_examples=500)
+@given(st.lists(cmd, min_size=2, max_size=3), st.sampled_from([" & ", "&", " && ", "&&", " || ", "||", " | ", "|"]))
+def test_a_line_for_cmd_is_never_lighter_than_its_parts(commands: list[str], joint: str) -> None:
+    whole = risk(joint.join(commands), "cmd")
+    assert all(heavier_or_same(whole, risk(command, "cmd")) for command in commands)
+
+
+@given(cmd, st.sampled_from(["if exist x {}", "if not defined x {}", "{} >nul", "{} 2>nul", "{}>nul", "cmd /c {}"]))
+def test_what_is_around_a_command_of_cmd_never_makes_it_lighter(command: str, around: str) -> None:
+    assert heavier_or_same(risk(around.format(command), "cmd"), risk(command, "cmd"))
+
+
+@given(st.lists(st.sampled_from(LINE_PIECES), max_size=12).map("".join))
+def test_a_line_for_cmd_with_del_in_it_outside_of_quotes_is_no_observation(line: str) -> None:
+    """cmd's own rule for quotes, told in one line: what stands after an odd number of them is a letter."""
+    for index, part in enumerate(line.split('"')):
+        if index % 2 == 0 and re.search(r"(?:^|[&|])[ \t]*del x" if index == 0 else r"[&|][ \t]*del x", part):
+            assert risk(line, "cmd") is not Class.OBSERVE
 
 
 @settings(max_examples=300)
@@ -270,7 +311,7 @@ def test_case_changes_nothing(command: str, change: object) -> None:
     assert (again.risk, again.rule) == (plain.risk, plain.rule) or "environment" in (plain.rule, again.rule)
 
 
-SENSITIVE = ("curl", "python", "node", "java", "tar")
+SENSITIVE = tuple(sorted(SHARED | {"winget", "choco", "sqlcmd"}))
 """Programs from elsewhere, to whose options case matters."""
 
 
@@ -380,7 +421,12 @@ def test_a_verdict_can_be_recorded() -> None:
         ("curl http://x", "powershell", Class.UNJUDGED),
         ("curl.exe http://x", "powershell", Class.OBSERVE),
         ("Get-ChildItem Cert:\\LocalMachine\\My", "powershell", Class.OBSERVE),
-        ("ipconfig | findstr DNS", "cmd", Class.UNJUDGED),
+        ("ipconfig | findstr DNS", "cmd", Class.OBSERVE),
+        ("'dc01','dc02' | % { Test-Connection $_ }", "powershell", Class.OBSERVE),
+        ("echo %PATH%", "cmd", Class.OBSERVE),
+        ("ipconfig > x", "cmd", Class.UNJUDGED),
+        ("for %i in (*) do echo %i", "cmd", Class.UNJUDGED),
+        ("ipconfig | clip", "cmd", Class.UNJUDGED),
         ("IPCONFIG /ALL", "cmd", Class.OBSERVE),
     ],
 )

@@ -76,6 +76,7 @@ def test_a_sound_workspace_has_nothing_to_say_but_what_is_unwise(shared: World) 
         "journal",
         "roster",
         "member",
+        "policy",
         "dns",
         "tcp",
         "relay",

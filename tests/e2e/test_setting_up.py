@@ -333,5 +333,6 @@ def test_fingerprints_read_alike_on_every_side(world: World) -> None:
         assert lines["root"] == f"root       {root}"
         assert lines["relay"].split()[2] == relay
         assert lines["endpoint"].startswith("endpoint   other SHA256:")
+    assert "policy     builtin-1" in status.stdout.splitlines()
     assert "Compare the root's fingerprint with what 'caisey invite endpoint' showed" in joined.stderr
     assert "only its owner can read" in joined.stderr
