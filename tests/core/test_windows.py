@@ -234,6 +234,11 @@ def test_a_list_is_never_lighter_than_its_parts(commands: list[str], joint: str)
     assert all(heavier_or_same(whole, risk(command)) for command in commands)
 
 
+def test_a_word_of_a_line_is_shown_only_where_it_is_known() -> None:
+    shown = judge_script(r"dir %windir%\Temp & dir %TEMP% & if exist x type %USERPROFILE%\a", "cmd").commands
+    assert [each.argv for each in shown] == [("dir", r"C:\Windows\Temp"), ("dir", None), ("type", None)]
+
+
 @settings(max_examples=500)
 @given(st.lists(cmd, min_size=2, max_size=3), st.sampled_from([" & ", "&", " && ", "&&", " || ", "||", " | ", "|"]))
 def test_a_line_for_cmd_is_never_lighter_than_its_parts(commands: list[str], joint: str) -> None:
