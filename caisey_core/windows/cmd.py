@@ -62,7 +62,8 @@ _NOWHERE: Final = re.compile(
     r"(?:[12]?>>?[ \t]*nul|<[ \t]*nul|2>&1|1?>&2)(?=[ \t|&]|\Z)|(?:2>&1)(?=\d*\Z)", re.IGNORECASE | re.ASCII
 )
 _SEPARATOR: Final = re.compile(r"\|\||&&|\||&")
-_UNCERTAIN_START: Final = re.compile(r"[^ \t]*[,;='\"]")
+UNCERTAIN_START: Final = re.compile(r"[^ \t]*[,;='\"]")
+"""A first word that cmd may cut, or look for otherwise than it is written."""
 
 
 @dataclass(slots=True)
@@ -114,7 +115,7 @@ def commands_of(script: str) -> list[Command] | None:
 def _word(script: str, at: int, *, first: bool) -> tuple[str, int] | None:
     """The word that begins here, its quotes removed and its variables replaced, and where it ends."""
     word = _WORD.match(script, at)
-    if word is None or (first and _UNCERTAIN_START.match(script, at)):
+    if word is None or (first and UNCERTAIN_START.match(script, at)):
         return None
     if not re.match(r"[ \t|&]|>(?!&)|\Z", script[word.end() :]):
         return None

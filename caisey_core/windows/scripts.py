@@ -10,7 +10,7 @@ from typing import Final
 from caisey_core.kinds import Class
 from caisey_core.rules import Finding, Found
 from caisey_core.table import Word, windows_programs
-from caisey_core.windows.cmd import Command, commands_of, inner_line, quoted
+from caisey_core.windows.cmd import UNCERTAIN_START, Command, commands_of, inner_line, quoted
 from caisey_core.windows.cmdlets import FED, by_cmdlet, cmdlets
 from caisey_core.windows.grammar import seen
 from caisey_core.windows.paths import of_path
@@ -204,7 +204,8 @@ def _conditional(script: str, command: Command, here: tuple[str, ...], depth: in
     rest = Command(
         command.words[at + 2 :], command.starts[at + 2 :], command.mixed[at + 2 :], command.shown[at + 2 :], command.end
     )
-    if not plain or not rest.words or _UNCERTAIN_VALUE.search(value[0]):
+    odd = not rest.words or UNCERTAIN_START.match(script, rest.starts[0])
+    if not plain or odd or _UNCERTAIN_VALUE.search(value[0]):
         why = "It is not certain what the condition is, and which command follows it."
         return [], Finding(Class.UNJUDGED, "syntax", why)
     judged, doubt = _cmd_command(script, rest, here, depth)
