@@ -13,6 +13,7 @@ from typing import Final, Protocol
 from caisey_agent.machine import Machine
 from caisey_agent.runner import Chunk, Command, Ended, Run, start
 from caisey_agent.tally import CHUNK_BYTES
+from caisey_core.errors import RecordError
 from caisey_core.ids import Digest
 from caisey_core.kinds import (
     CHUNK_LIMIT,
@@ -65,7 +66,8 @@ class Work:
     async def do(self, verdict: Verdict, decisions: tuple[str, ...], policy: str, roster: int, own: Machine) -> None:
         """Runs it, once; `policy` and `roster` are those it was allowed under.
 
-        Raises `JournalError` before anything was started, or with the process tree ended.
+        Raises `JournalError` before anything was started, or with the process tree ended. After any other fault that
+        ends it, the record says that nobody knows how it ended.
         """
         re = {"action": str(self.action)}
         body = ActionStarted(
@@ -79,11 +81,18 @@ class Work:
         if not self._pen.spend(self.action, "action.started", body):
             self._pen.write("action.refused", ActionRefused(code="spent", why="It was used up before."), re)
             return
-        async with await start(_command(self._proposed)) as run:
-            self._run = run
-            if self._cancelled:
-                await run.cancel()
-            await self._stream(run)
+        try:
+            async with await start(_command(self._proposed)) as run:
+                self._run = run
+                if self._cancelled:
+                    await run.cancel()
+                await self._stream(run)
+        except RecordError:
+            raise
+        except Exception as error:
+            why = f"The agent met a fault that nobody foresaw ({type(error).__name__}); what was running was ended."
+            self._pen.write("action.unknown", ActionUnknown(why=why), re)
+            raise
         ended = run.ended
         if ended.how == "lost":
             why = ended.error or "The process that watched over it vanished."

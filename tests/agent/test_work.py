@@ -1,0 +1,83 @@
+"""An action at work: what is written, and in which order, also when something breaks that nobody foresaw."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import psutil
+import pytest
+
+from caisey_agent.machine import Machine
+from caisey_agent.runner import Chunk
+from caisey_agent.work import Work
+from caisey_core.errors import JournalError
+from caisey_core.ids import Digest
+from caisey_core.kinds import ActionUnknown, Body
+from tests.core.world import proposed, verdict
+
+ACTION = Digest("aa" * 32)
+
+
+class Paper:
+    """Keeps what is written; output is met by a fault."""
+
+    def __init__(self, fault: Exception | None = None) -> None:
+        self.written: list[tuple[str, Body]] = []
+        self.output: list[Chunk] = []
+        self._spent = False
+        self._fault = fault
+
+    def write(self, kind: str, body: Body, re: dict[str, str]) -> None:
+        assert re == {"action": ACTION}
+        self.written.append((kind, body))
+
+    def spend(self, action: Digest, kind: str, body: Body) -> bool:
+        if self._spent:
+            return False
+        self._spent = True
+        self.write(kind, body, {"action": action})
+        return True
+
+    def write_output(self, action: Digest, chunks: list[Chunk]) -> None:
+        assert action == ACTION
+        if self._fault is not None:
+            raise self._fault
+        self.output += chunks
+
+    async def room(self) -> None:
+        """There is."""
+
+    @property
+    def kinds(self) -> list[str]:
+        return [kind for kind, _ in self.written]
+
+
+async def done(paper: Paper, *argv: str) -> None:
+    own = Machine()
+    await Work(ACTION, proposed(argv=argv, shell="", script=""), paper).do(verdict(), (), "builtin-1", 1, own)
+
+
+async def test_it_is_started_once_and_told_to_its_end() -> None:
+    paper = Paper()
+    await done(paper, "/bin/sh", "-c", "echo once")
+    await done(paper, "/bin/sh", "-c", "echo once")
+    assert paper.kinds == ["action.started", "action.finished", "action.refused"]
+    assert [chunk.data for chunk in paper.output] == [b"once\n"]
+
+
+async def test_a_fault_that_nobody_foresaw_ends_what_runs_and_leaves_it_unknown(tmp_path: Path) -> None:
+    paper, pid = Paper(ZeroDivisionError("a secret")), tmp_path / "pid"
+    with pytest.raises(ZeroDivisionError):
+        await done(paper, "/bin/sh", "-c", f"echo $$ > {pid}; echo more; sleep 600")
+    assert paper.kinds == ["action.started", "action.unknown"]
+    body = paper.written[-1][1]
+    assert isinstance(body, ActionUnknown)
+    assert body.why == "The agent met a fault that nobody foresaw (ZeroDivisionError); what was running was ended."
+    assert not psutil.pid_exists(int(pid.read_text()))
+
+
+async def test_a_journal_that_takes_nothing_is_not_written_to_again() -> None:
+    paper = Paper(JournalError("The disk is full."))
+    with pytest.raises(JournalError):
+        await done(paper, "/bin/sh", "-c", "echo more; sleep 600")
+    assert paper.kinds == ["action.started"]
