@@ -215,28 +215,41 @@ async def _run(
 
 async def _time(relay: Relay) -> None:
     """How much later than asked for the event loop comes back, for as long as it runs."""
-    frozen = 0
+    spared = Spared()
     while True:
-        frozen = _spare(relay, frozen)
+        meters = relay.meters
+        spared.look(meters.connections.total(), meters.logins["accepted"])
         began = monotonic()
         await asyncio.sleep(_LAG_SECONDS)
         late = max(0.0, monotonic() - began - _LAG_SECONDS)
-        relay.meters.lag.add(late)
+        meters.lag.add(late)
         if late > _STALLED:
             _say.warning("loop.stalled", "nothing was answered meanwhile", seconds=round(late, 3))
 
 
-def _spare(relay: Relay, frozen: int) -> int:
-    """Keeps the garbage collector from going through thousands of connections that rest: a second in which nothing is
-    answered. It sees them again when most of them have gone. `frozen`: how many it has not looked at so far."""
-    here = relay.meters.connections.total()
-    if here > _FREEZE + frozen * 5 // 4:
-        gc.freeze()
-        return here
-    if frozen and here < frozen // 2:
-        gc.unfreeze()
-        return 0
-    return frozen
+class Spared:
+    """What the garbage collector is kept from going through: thousands of connections that rest, and what each of them
+    makes anew with every ping, would cost it a fifth of a second again and again in which nothing is answered.
+
+    It sees all of them once when half have gone, or when as many have come and gone as there are.
+    """
+
+    def __init__(self) -> None:
+        self._most = self._gone = 0
+
+    def look(self, here: int, ever: int) -> None:
+        """`here`: connections now; `ever`: all that there have been."""
+        gone = ever - here
+        if self._most and (here < self._most // 2 or gone - self._gone > self._most):
+            self._most = 0
+            gc.unfreeze()
+            gc.collect()
+        if here > _FREEZE:
+            self._gone = self._gone if self._most else gone
+            self._most = max(self._most, here)
+            # What is garbage by now goes; what is left has lived for a while, and is left alone.
+            gc.collect(1)
+            gc.freeze()
 
 
 def _host(name: str) -> str:

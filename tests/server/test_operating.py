@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import json
 import os
 import re
@@ -13,6 +14,7 @@ import subprocess
 import sys
 import time
 import urllib.request
+import weakref
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -24,6 +26,7 @@ from caisey_core import frames
 from caisey_core.errors import Exit
 from caisey_core.kinds import NoteAdded
 from caisey_core.signing import SigningKey, fingerprint
+from caisey_server.serve import Spared
 from tests.server.process import Server, world_for
 from tests.server.world import Peer, World
 
@@ -210,3 +213,34 @@ def test_metrics_are_for_this_machine_unless_the_host_is_named(tmp_path: Path, w
     assert refused.returncode == Exit.USAGE
     assert why in refused.stderr
     assert "no relay was started" in refused.stderr
+
+
+class _Ring:
+    """Garbage that only the collector finds."""
+
+    def __init__(self) -> None:
+        self.itself = self
+
+
+def test_the_collector_leaves_connections_alone_until_as_many_have_come_and_gone() -> None:
+    spared = Spared()
+    try:
+        spared.look(100, 100)
+        assert gc.get_freeze_count() == 0
+        spared.look(1000, 1000)
+        spared.look(1000, 1900)
+        kept = gc.get_freeze_count()
+        assert kept > 0
+        ring = _Ring()
+        seen = weakref.ref(ring)
+        spared.look(1000, 1950)
+        del ring
+        gc.collect()
+        assert seen() is not None, "what is spared is not looked at"
+        spared.look(1000, 2101)
+        assert seen() is None
+        spared.look(400, 2101)
+        spared.look(100, 2101)
+        assert gc.get_freeze_count() == 0
+    finally:
+        gc.unfreeze()
