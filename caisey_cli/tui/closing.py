@@ -212,24 +212,27 @@ class CloseOut(Screen[str]):
         self._said = ((words, tone),)
         self.query_one("#close-foot", Rows).update()
 
-    def _do(self, what: str, work: Callable[[], Awaitable[str]]) -> None:
-        """Does one thing at a time, and says what came of it."""
-        if self._busy:
+    def _do(self, what: str, work: Callable[[], Awaitable[str]], *, after: bool = False) -> None:
+        """Does one thing at a time, and says what came of it. `after`: it waits for its turn, for it was typed."""
+        if self._busy and not after:
             self.say(f"One thing at a time: {self._busy} first.", "warn")
             return
 
         async def doing() -> None:
-            try:
-                self.say(await work())
-            except CaiseyError as error:
-                self.say(inert(f"{error} {error.hint}".strip()), "bad")
-            finally:
-                self._busy = ""
-                self._seq, self._at = -1, None
-                if self.is_mounted and self.is_current:
-                    self.keep_up()
+            async with self._turn:
+                self._busy, self._since = what, monotonic()
+                self.keep_up()
+                try:
+                    self.say(await work())
+                except CaiseyError as error:
+                    self.say(inert(f"{error} {error.hint}".strip()), "bad")
+                finally:
+                    self._busy = ""
+                    self._seq, self._at = -1, None
+                    if self.is_mounted and self.is_current:
+                        self.keep_up()
 
-        self._busy, self._since = what, monotonic()
+        self._busy, self._since = self._busy or what, self._since if self._busy else monotonic()
         self.keep_up()
         self.run_worker(doing(), exit_on_error=False)
 
@@ -328,9 +331,6 @@ class CloseOut(Screen[str]):
         """It was."""
         event.stop()
         what, typed = self._asked, event.value.strip()
-        if self._busy and typed and what != "reason":
-            self.say(f"One thing at a time: {self._busy} first; then Enter again.", "warn")
-            return
         self._put_away()
         if not typed:
             return
@@ -357,7 +357,7 @@ class CloseOut(Screen[str]):
             self.say("The reason goes on record with the closing.")
             self.keep_up()
         else:
-            self._do(f"recording: {what}", work)
+            self._do(f"recording: {what}", work, after=True)
 
     def action_back(self) -> None:
         """Out of the line that is typed in, else back to the session."""

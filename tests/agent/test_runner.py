@@ -156,11 +156,11 @@ async def test_output_may_be_any_bytes() -> None:
 
 
 async def test_beyond_the_limit_output_is_counted_and_hashed_only() -> None:
-    ended, out, err = await outcome(sh("head -c 300000 /dev/zero; echo late >&2", output_bytes=50_001))
+    ended, out, err = await outcome(sh("head -c 3000000 /dev/zero; echo late >&2", output_bytes=50_001))
     assert (out, err) == (bytes(50_001), b"")
     assert (ended.kept_bytes, ended.truncated, ended.exit) == (50_001, True, 0)
-    assert (ended.stdout_bytes, ended.stderr_bytes) == (300_000, 5)
-    assert ended.stdout_sha256 == hashlib.sha256(bytes(300_000)).hexdigest()
+    assert (ended.stdout_bytes, ended.stderr_bytes) == (3_000_000, 5)
+    assert ended.stdout_sha256 == hashlib.sha256(bytes(3_000_000)).hexdigest()
     assert ended.stderr_sha256 == hashlib.sha256(b"late\n").hexdigest()
 
 

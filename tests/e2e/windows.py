@@ -17,6 +17,12 @@ LOOK = 0.05
 needs_tmux = pytest.mark.skipif(shutil.which("tmux") is None, reason="tmux is not installed")
 
 
+def asks(screen: str, key: str) -> bool:
+    """Whether a card's question, below its last rule, names this key."""
+    below = screen[screen.rfind("│ ──") :].partition("\n")[2].partition("└")[0]
+    return re.search(rf"│ (.* )?{key} \w", below) is not None
+
+
 class Window:
     """A tmux server of its own with one window: keys go in, what it shows comes out."""
 
@@ -84,7 +90,7 @@ class Window:
     def decide(self, key: str, words: str) -> None:
         """A key on the card with these words, once its question names it: from then on it counts."""
         self.shows(words)
-        self.shows(rf"│ ─+ │\n(│[^─]*\n)*│ ([^─]* )?{key} [^─]*│\n(│[^─]*\n)*[└╰]")
+        until(lambda: asks(self.screen, key), every=LOOK, why=self.screen)
         self.press(key)
 
     def escape(self, words: str) -> None:

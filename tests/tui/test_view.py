@@ -363,7 +363,7 @@ async def test_a_relay_that_is_lost_is_said_and_comes_back_by_itself(office: Off
         await seat.until(lambda: "live" in rows(seat, "header"))
         peers = list(office.relay.peers)
         office.relay.drop()
-        await seat.until(lambda: "reconnecting" in rows(seat, "header"))
+        await seat.until(lambda: "reconnecting" in rows(seat, "header") and "The relay is lost" in seat.app.last)
         await seat.type("ls")
         assert "Nothing was sent" in seat.app.last
         assert seat.app.line.value == "ls"
