@@ -42,6 +42,10 @@ VARIABLES: Final = {
 """What a variable stands for: those of the environment every action has, and those that cmd or Windows set to a name, a
 number or a time. `%CD%` and `%CLIENTNAME%` are not here: others choose what is in them."""
 
+_EXACT: Final = re.compile(
+    r"%(?:systemroot|windir|systemdrive|comspec|programdata|programfiles(?:\(x86\))?)%", re.IGNORECASE
+)
+"""Variables that are the same for every action; of the others only the kind of place is known."""
 _ONE: Final = "|".join(re.escape(name) for name in VARIABLES)
 _VARIABLE: Final = re.compile(rf"%({_ONE})%", re.IGNORECASE)
 _EXPANSION: Final = rf"%(?:{_ONE})%"
@@ -58,7 +62,8 @@ _NOWHERE: Final = re.compile(
     r"(?:[12]?>>?[ \t]*nul|<[ \t]*nul|2>&1|1?>&2)(?=[ \t|&]|\Z)|(?:2>&1)(?=\d*\Z)", re.IGNORECASE | re.ASCII
 )
 _SEPARATOR: Final = re.compile(r"\|\||&&|\||&")
-_UNCERTAIN_START: Final = re.compile(r"[^ \t]*[,;='\"]")
+UNCERTAIN_START: Final = re.compile(r"[^ \t]*[,;='\"]")
+"""A first word that cmd may cut, or look for otherwise than it is written."""
 
 
 @dataclass(slots=True)
@@ -69,6 +74,8 @@ class Command:
     starts: list[int] = field(default_factory=list)
     mixed: list[bool] = field(default_factory=list)
     """Whether a word has a variable and something beside it."""
+    shown: list[str | None] = field(default_factory=list)
+    """The words as a verdict has them: None where a variable's value is known only when it runs."""
     end: int = 0
     fed: bool = False
     redirected: bool = False
@@ -96,6 +103,8 @@ def commands_of(script: str) -> list[Command] | None:
         else:
             found[-1].words.append(word[0])
             found[-1].starts.append(at)
+            unknown = _VARIABLE.search(_EXACT.sub("", script[at : word[1]]))
+            found[-1].shown.append(None if unknown else word[0])
             name = _VARIABLE.search(script, at, word[1])
             found[-1].mixed.append(bool(name) and not _VARIABLE.fullmatch(script[at : word[1]].strip('"')))
             read, at = read + 1, word[1]
@@ -106,7 +115,7 @@ def commands_of(script: str) -> list[Command] | None:
 def _word(script: str, at: int, *, first: bool) -> tuple[str, int] | None:
     """The word that begins here, its quotes removed and its variables replaced, and where it ends."""
     word = _WORD.match(script, at)
-    if word is None or (first and _UNCERTAIN_START.match(script, at)):
+    if word is None or (first and UNCERTAIN_START.match(script, at)):
         return None
     if not re.match(r"[ \t|&]|>(?!&)|\Z", script[word.end() :]):
         return None

@@ -11,7 +11,7 @@ from caisey_core.absent import not_in_table
 from caisey_core.kinds import Class
 from caisey_core.rules import Finding, Found
 from caisey_core.table import Word, windows_programs
-from caisey_core.windows.cmd import Command, commands_of, inner_line, quoted
+from caisey_core.windows.cmd import UNCERTAIN_START, Command, commands_of, inner_line, quoted
 from caisey_core.windows.cmdlets import FED, by_cmdlet, cmdlets
 from caisey_core.windows.grammar import seen
 from caisey_core.windows.paths import of_path
@@ -184,7 +184,7 @@ def _cmd_command(script: str, command: Command, here: tuple[str, ...], depth: in
         return _wrapped(words, here, depth), doubt
     sent = name in _ASKING and any(command.mixed)
     given = tuple(None if mixed else word for word, mixed in zip(words, command.mixed, strict=True)) if sent else words
-    found = program(given, here, builtin=True)
+    found = replace(program(given, here, builtin=True), words=tuple(command.shown))
     row = windows_programs("cmd").get(words[0].lower())
     if row and not (row.verbatim and row.free) and any(map(_SPLITS.search, words)):
         doubt = doubt or Finding(Class.UNJUDGED, "syntax", "It is not certain where cmd cuts its words.")
@@ -202,8 +202,11 @@ def _conditional(script: str, command: Command, here: tuple[str, ...], depth: in
         plain = of_path(value[0], here, contents=False) is None
     else:
         plain = kind in (["defined"], ["errorlevel"]) and re.fullmatch(r"[A-Za-z0-9_]+", value[0]) is not None
-    rest = Command(command.words[at + 2 :], command.starts[at + 2 :], command.mixed[at + 2 :], command.end)
-    if not plain or not rest.words or _UNCERTAIN_VALUE.search(value[0]):
+    rest = Command(
+        command.words[at + 2 :], command.starts[at + 2 :], command.mixed[at + 2 :], command.shown[at + 2 :], command.end
+    )
+    odd = not rest.words or UNCERTAIN_START.match(script, rest.starts[0])
+    if not plain or odd or _UNCERTAIN_VALUE.search(value[0]):
         why = "It is not certain what the condition is, and which command follows it."
         return [], Finding(Class.UNJUDGED, "syntax", why)
     judged, doubt = _cmd_command(script, rest, here, depth)
