@@ -27,9 +27,11 @@ from textual.strip import Strip
 from benchmarks.table import Timing, many, row
 from benchmarks.terminal import LETTERS, Terminal
 from caisey_cli.tui.app import SessionApp
+from caisey_cli.tui.closing import CloseOut
 from caisey_cli.tui.opening import Asked
+from caisey_core.record import parse
 from tests.cli.memory import Agent, Relay, home
-from tests.cli.story import Workspace
+from tests.cli.story import Story, Workspace
 from tests.e2e.world import World
 
 CAISEY = str(Path(sys.executable).parent / "caisey")
@@ -37,6 +39,8 @@ FRAME = ("front-desk-03", "connecting", "nothing on record yet", "leave")
 """Of the header, the panel and the footer: the whole frame is there when these are."""
 LINES = 100_000
 BATCH = 100
+LONG = 50_000
+"""Records of a long session."""
 
 MINIMAL = """
 from textual.app import App
@@ -216,11 +220,79 @@ def appended(runs: int = 5) -> None:
     print(f"{'':<42} {rate}; worst stall {worst:.0f} ms, goal <= 50; bare {bare_worst:.0f}")
 
 
+class _Stalls:
+    """The longest time in which the event loop did nothing else, since it was asked last."""
+
+    def __init__(self) -> None:
+        self._worst = 0.0
+
+    async def watch(self) -> None:
+        """Looks as often as it can."""
+        last = time.perf_counter()
+        while True:
+            await asyncio.sleep(0)
+            now = time.perf_counter()
+            self._worst, last = max(self._worst, now - last), now
+
+    def taken(self) -> str:
+        """In milliseconds."""
+        worst, self._worst = self._worst, 0.0
+        return f"{worst * 1000:.0f} ms"
+
+
+async def _long() -> list[str]:
+    story = Story(ticket="48211")
+    story.observe()
+    for number in range(LONG - len(story.entries)):
+        story.note(f"note {number}, in words that a window of eighty columns folds, beside its panel")
+    relay = Relay(story.workspace)
+    relay.logs[story.session or ""] = story.log
+    Agent(relay)
+    with tempfile.TemporaryDirectory() as directory:
+        place = home(Path(directory), story.workspace, "ana")
+        with place.journal() as journal:
+            for log in (story.workspace.log, story.log):
+                journal.place([(parse(each.sealed), each.receipt) for each in log.entries])
+        app = SessionApp(place, Asked(endpoint="front-desk-03"), connect=relay.connect)
+        found = []
+        async with app.run_test(size=(120, 40)) as pilot:
+            stalls = _Stalls()
+            beside = asyncio.ensure_future(stalls.watch())
+            while app.bench.model is None or app.bench.model.seq < LONG or app.bench.why_not():
+                await pilot.pause(0.01)
+            await pilot.pause(1)
+            found.append(f"opened {stalls.taken()}")
+            await pilot.resize_terminal(80, 24)
+            while any(each.group == "width" for each in app.workers):
+                await pilot.pause(0.05)
+            await pilot.pause(0.5)
+            found.append(f"another width {stalls.taken()}")
+            line = app.bench.controller.line
+            line._folding = asyncio.ensure_future(line._fold_in_turns())
+            await line._folding
+            await pilot.pause(0.5)
+            found.append(f"another roster {stalls.taken()}")
+            app.line.value = ":close"
+            await pilot.press("enter")
+            while not isinstance(app.screen, CloseOut) or app.screen._transcript is None:
+                await pilot.pause(0.05)
+            await pilot.pause(0.5)
+            found.append(f"close-out {stalls.taken()}")
+            beside.cancel()
+    return found
+
+
+def long_session() -> None:
+    """A session of 50,000 records: what holds up keys when it is opened, resized, folded anew, closed."""
+    print(f"{f'worst stalls, {LONG:,} records':<42} {'; '.join(asyncio.run(_long()))}; goal <= 50")
+
+
 def main() -> None:
     """Prints the table."""
     first_paint()
     while_loading()
     appended()
+    long_session()
     while_streaming("while :; do seq 100; sleep 0.05; done", "2,000 lines/s come")
     while_streaming("seq 100000000", "as much as can comes")
 

@@ -13,12 +13,13 @@ import contextlib
 import secrets
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
+from functools import partial
 from time import monotonic
 from typing import TYPE_CHECKING, Final, Protocol, Self, TypeVar
 
 from caisey_cli import missed
 from caisey_cli.doors import Doors
-from caisey_cli.folded import PAGE, Followed, Turns, kept, kept_for_good, verified, verifying
+from caisey_cli.folded import PAGE, Followed, Turns, again, kept, kept_for_good, verified, verifying
 from caisey_cli.founding import due, renewal
 from caisey_cli.local import Stopped
 from caisey_cli.refusals import AGAIN, apart, cloned, denied, other_history, troubled
@@ -78,6 +79,8 @@ _OFFER_AGAIN: Final = 1.0
 """Seconds until what the relay could not write is offered again."""
 _RECEIPT: Final = 5.0
 """Seconds to wait for the receipt of a record that is committed; later it comes with the next follow."""
+AT_ONCE: Final = 500
+"""Records of a session that are folded anew at once when the roster changes; more are in turns."""
 T = TypeVar("T")
 
 
@@ -159,6 +162,7 @@ class Line:
         self._news = asyncio.Event()
         self._pump: asyncio.Task[None] | None = None
         self._renewing: asyncio.Task[None] | None = None
+        self._folding: asyncio.Task[None] | None = None
 
     # -- beginning and end --------------------------------------------------------------------------------
 
@@ -188,7 +192,7 @@ class Line:
     async def __aexit__(self, *_exception: object) -> None:
         if self._renewing is not None and self._failure is None:
             await asyncio.wait({self._renewing}, timeout=_GRACE)
-        for task in (self._renewing, self._pump, self._keeping):
+        for task in (self._renewing, self._pump, self._keeping, self._folding):
             if task is not None:
                 task.cancel()
                 with contextlib.suppress(asyncio.CancelledError):
@@ -522,8 +526,11 @@ class Line:
             self.journal.place([(record, receipt)])
             if record.head.key == self.key.public:
                 self._placed.add(record.digest)
-        for log in self.logs:
+        long = [log for log, each in self.logs.items() if each.length > AT_ONCE]
+        for log in self.logs.keys() - set(long):
             self._fold(log)
+        if long and (self._folding is None or self._folding.done()):
+            self._folding = asyncio.create_task(self._fold_in_turns())
 
     def _repeated(self, event: Acknowledged | Rejected) -> None:
         if isinstance(event, Rejected) and event.code in AGAIN:
@@ -588,6 +595,19 @@ class Line:
         for entry in kept(self.journal, log):
             if entry.receipt.seq <= old.length:
                 new.take(parse(entry.sealed), entry.receipt, self.roster)
+
+    async def _fold_in_turns(self) -> None:
+        """The same of sessions that are long: what was folded stands until what is folded anew has caught up."""
+        try:
+            version = -1
+            while version != self.roster.version:
+                version = self.roster.version
+                for log in [log for log, each in self.logs.items() if each.length > AT_ONCE]:
+                    self.logs[log] = await again(self.journal, partial(self.logs.__getitem__, log), lambda: self.roster)
+            self._tell()
+        except Exception as error:  # noqa: BLE001  (whoever waits next raises it)
+            self._failure = error
+            self._tell()
 
     # -- the relay's absence ------------------------------------------------------------------------------
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import signal
 from collections.abc import Awaitable, Callable
+from copy import deepcopy
 from dataclasses import dataclass
 from typing import Final
 
@@ -17,15 +18,19 @@ from caisey_cli.attend import CANCELLED, Answers, Front, Interrupts, attend, sta
 from caisey_cli.checks import Check, evaluate
 from caisey_cli.command import Command
 from caisey_cli.connecting import Connect, Line, over_websocket
+from caisey_cli.folded import Turns, kept, kept_for_good
 from caisey_cli.happenings import End, Finished, Request
 from caisey_cli.home import Home
 from caisey_cli.resolve import Known
 from caisey_cli.sanitize import inert
 from caisey_cli.session import USUAL, Pace, SessionController
 from caisey_cli.transcript import Transcript
+from caisey_cli.work import Work
 from caisey_core.errors import OutcomeUnknown, Refused, Unreachable, UsageError
 from caisey_core.ids import Digest, LogId, session_code
 from caisey_core.kinds import Class, Decision, Expectation, Outcome
+from caisey_core.lifecycle import Placed
+from caisey_core.record import parse
 from caisey_core.roster import Endpoint
 
 _SAY_AFTER: Final = 1.0
@@ -46,6 +51,15 @@ class Desk:
     def transcript(self, log: LogId) -> Transcript:
         """A session as the journal has it now."""
         return Transcript.of(self.line.journal.entries(log), self.line.roster, self.line.key.public)
+
+    async def read(self, log: LogId) -> Transcript:
+        """The same of a session that may be long, while keys and clocks go on; with a roster of its own."""
+        transcript, turns = Transcript(deepcopy(self.line.roster), self.line.key.public), Turns()
+        with kept_for_good():
+            for entry in kept(self.line.journal, log):
+                transcript.add(entry)
+                await turns.end()
+        return transcript
 
     def outline(self, log: LogId) -> Transcript:
         """The same without what actions wrote, which may be much."""
@@ -179,10 +193,25 @@ class Desk:
         if not isinstance(end, Finished):
             self.outcome(request, end)
             raise Refused(f"The check {request.code} did not run; nothing was verified.")
-        work = self.transcript(request.log).works[request.action]
+        work = self._work(request)
         result = evaluate(expectation, end.finished, work.stdout or b"", work.stderr or b"")
         await self.controller.verified(request, end, result.expected, result.observed, passed=result.passed)
         return Verified(request.code, result.expected, result.observed, result.passed)
+
+    def _work(self, request: Request) -> Work:
+        """What an action wrote between its start and its end, without reading the rest of the session."""
+        followed = self.line.logs[request.log]
+        action = followed.session.actions[request.action]
+        work = Work(action, [])
+        if action.start is None or action.end is None:
+            return work
+        first, last = action.start.seq, action.end.seq
+        for entry in self.line.journal.entries(request.log, first, last - first):
+            record = parse(entry.sealed)
+            its = record.head.kind == "action.output" and record.head.re.get("action") == request.action
+            if its and record.digest not in followed.ignored:
+                work.output.append(Placed(record, entry.receipt.seq, entry.receipt.received))
+        return work
 
     # -- closing ------------------------------------------------------------------------------------------
 
@@ -192,7 +221,7 @@ class Desk:
         Those that would need somebody else's approval again are named instead.
         """
         found = []
-        transcript = self.transcript(log)
+        transcript = await self.read(log)
         for check in transcript.checks:
             if not _to_repeat(check, transcript.last_change) or check.command is None or check.command.check is None:
                 continue
@@ -216,9 +245,9 @@ class Desk:
                 found.append(await self.verify(request, end, check.command.check))
         return found
 
-    def closing(self, log: LogId, outcome: Outcome | None, unverified: str) -> tuple[Outcome, str]:
+    async def closing(self, log: LogId, outcome: Outcome | None, unverified: str) -> tuple[Outcome, str]:
         """How a session may be closed. Raises `Refused` for one that owes something and no reason is given."""
-        transcript = self.transcript(log)
+        transcript = await self.read(log)
         code = transcript.code
         owed = transcript.unverified_change
         if owed and not unverified.strip():

@@ -113,3 +113,23 @@ def verifying(
                 hint="'caisey verify' checks what is stored; the relay's and the endpoint's journals hold it too.",
             ) from bad
         yield
+
+
+async def again(journal: Journal, followed: Callable[[], Followed], roster: Callable[[], Roster]) -> Followed:
+    """A log folded anew by the roster as it is, up to where it has been followed by then; in turns.
+
+    Where either is another one meanwhile, it begins again.
+    """
+    turns = Turns()
+    with kept_for_good():
+        while True:
+            old, by = followed(), roster()
+            version, new = by.version, Followed(old.id)
+            while followed() is old and roster() is by and by.version == version:
+                page = [each for each in journal.entries(old.id, new.length, PAGE) if each.receipt.seq <= old.length]
+                if not page:
+                    new.current = old.current
+                    return new
+                for entry in page:
+                    new.take(parse(entry.sealed), entry.receipt, by)
+                    await turns.end()

@@ -28,7 +28,7 @@ from caisey_core import changes
 from caisey_core.errors import CaiseyError, Refused, Unreachable
 from caisey_core.frames import Hold
 from caisey_core.ids import Digest, LogId
-from caisey_core.kinds import ApprovalDenied
+from caisey_core.kinds import ActionRefused, ApprovalDenied
 from caisey_core.lifecycle import Action, Placed, Step
 from caisey_core.link import Event, Link, Waits
 from caisey_core.roster import beyond
@@ -476,7 +476,9 @@ def became(desk: Desk, action: Action) -> str:
         case Step.WITHDRAWN:
             return f"taken back by {_who(desk, action.proposal)}"
         case Step.REFUSED:
-            return "refused by the endpoint"
+            body = action.end.record.body if action.end else None
+            why = f": {wording.quoted(body.why)}" if isinstance(body, ActionRefused) else ""
+            return f"refused by the endpoint{why}"
         case _:
             return "expired, nobody answered"
 

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
+from caisey_core.absent import on_purpose
 from caisey_core.kinds import Class
 from caisey_core.reading import awk_only_prints, plain_url, sed_only_prints, sensitive
 from caisey_core.slashes import read_slashes
@@ -89,6 +90,8 @@ def by_row(
     else:
         use, _ = read(row.known, row, rest)
     finding, opens = by_use(parts, name, use, here, opened)
+    if finding.risk is Class.UNJUDGED and (why := on_purpose(name)):
+        finding = Finding(finding.risk, finding.rule, why)
     return Found(words, finding, opens, any(part.sends for part in parts))
 
 

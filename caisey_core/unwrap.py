@@ -9,6 +9,7 @@ from dataclasses import replace
 from itertools import pairwise
 from typing import Final
 
+from caisey_core.absent import not_in_table
 from caisey_core.kinds import Class
 from caisey_core.reading import sensitive
 from caisey_core.rules import SECRET, Finding, Found, by_row, by_use, heaviest, shown_word, unknown
@@ -108,7 +109,7 @@ def command(words: tuple[Word, ...], here: tuple[str, ...], depth: int) -> list[
         why = f"{shown} is not a program in a system directory." if shown else "Which program runs is not certain."
         return [Found(words, Finding(Class.UNJUDGED, "unknown-program", why))]
     if row is None:
-        return [Found(words, Finding(Class.UNJUDGED, "unknown-program", f"{name} is not in the table."))]
+        return [Found(words, Finding(Class.UNJUDGED, "unknown-program", not_in_table(name)))]
     if row.wrapper:
         return _wrapped(row, name, words, here, depth)
     inner: list[Found] = []

@@ -284,7 +284,7 @@ async def _close(desk: Desk, session: str, outcome: Ended | None, unverified: st
     repeated = await desk.repeat_checks(log, Answers(yes=yes))
     for each in repeated:
         desk.front.say(_sentence(each))
-    named, reason = desk.closing(log, Outcome(outcome) if outcome else None, unverified)
+    named, reason = await desk.closing(log, Outcome(outcome) if outcome else None, unverified)
     closing = await desk.controller.close(log, named, reason)
     keys = await desk.controller.attested(log, closing)
     still = [questions.code(each) for each in desk.controller.session(log).unanswered]

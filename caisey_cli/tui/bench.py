@@ -485,7 +485,7 @@ class Bench:
         log = self.session
         desk = self.desk
         desk.controller.closable(log)
-        named, reason = desk.closing(log, outcome, unverified)
+        named, reason = await desk.closing(log, outcome, unverified)
         record = await desk.controller.close(log, named, reason)
         keys = await desk.controller.attested(log, record)
         known = [("relay", each) for each in desk.line.roster.relays] + [("agent", desk.controller.endpoint(log).key)]

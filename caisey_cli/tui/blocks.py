@@ -249,7 +249,7 @@ def _state(work: Work, transcript: Transcript, clock: Clock, now: int) -> Iterat
             yield (
                 (action.step.value, tone),
                 (f" {why}" if why.startswith("by ") else f": {why}", ""),
-                (f" · {risk}".rstrip(" ·"), "dim"),
+                (f" · {risk}" if action.held is not None or action.step is not Step.REFUSED else "", "dim"),
             )
 
 

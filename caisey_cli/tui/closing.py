@@ -16,17 +16,19 @@ from textual.widgets import Input
 
 from caisey_cli import questions, wording
 from caisey_cli.evidence import examine
-from caisey_cli.note import text, write_note
+from caisey_cli.note import Note, text, write_note
 from caisey_cli.sanitize import inert
 from caisey_cli.transcript import Transcript
 from caisey_cli.tui import typed as taken
 from caisey_cli.tui.lines import Rows
+from caisey_cli.tui.opening import beside
 from caisey_cli.tui.ordered import Ordered
 from caisey_cli.tui.owing import Owed, owed
 from caisey_cli.tui.style import CLOSING
 from caisey_cli.tui.tone import Row, folded, spread, width_of
 from caisey_core.chain import Report
 from caisey_core.errors import CaiseyError
+from caisey_core.frames import Checkpoint
 from caisey_core.kinds import Outcome
 from caisey_core.lifecycle import Question
 
@@ -35,6 +37,8 @@ if TYPE_CHECKING:
 
 BESIDE: Final = 120
 """From so many columns on, note and points stand side by side."""
+AT_ONCE: Final = 300
+"""Records that are read while a key waits: a fraction of a tenth of a second. More are read beside the keys."""
 _PROMPTS: Final = {
     "check": "check: [--expect TEXT] COMMAND ",
     "attest": "who reported what ",
@@ -43,6 +47,12 @@ _PROMPTS: Final = {
     "answer": "the answer ",
     "leave": "why it stays open ",
 }
+
+
+def _judged(transcript: Transcript, checkpoints: list[Checkpoint]) -> tuple[Report, Note]:
+    """Whether the records hold, and the note they make."""
+    report = examine(transcript.entries, checkpoints, transcript.roster)
+    return report, write_note(transcript, report, datetime.now().astimezone().tzinfo or UTC)
 
 
 class CloseOut(Screen[str]):
@@ -86,6 +96,8 @@ class CloseOut(Screen[str]):
         self._note: tuple[int, list[str]] = (0, [])
         self._transcript: Transcript | None = None
         self._report: Report | None = None
+        self._written: Note | None = None
+        self._reading = False
 
     def compose(self) -> ComposeResult:
         """The note, what is open, the keys."""
@@ -107,12 +119,36 @@ class CloseOut(Screen[str]):
     def keep_up(self) -> None:
         """Reads the session anew when records have come."""
         model = self._bench.model
-        if model is not None and model.seq != self._seq and self._bench.ready:
+        if model is not None and model.seq != self._seq and self._bench.ready and not self._reading:
             self._seq = model.seq
-            log, line = self._bench.log_id, self._bench.controller.line
-            transcript = self._transcript = self._bench.desk.transcript(log)
-            self._report = examine(transcript.entries, line.journal.checkpoints(log), line.roster)
-            self._note = (0, [])
+            if model.seq <= AT_ONCE:
+                transcript = self._bench.desk.transcript(self._bench.log_id)
+                self._read_is(transcript, *_judged(transcript, self._checkpoints()))
+            else:
+                self._reading = True
+                self.run_worker(self._read(), exit_on_error=False)
+        self._show()
+
+    def _checkpoints(self) -> list[Checkpoint]:
+        return self._bench.controller.line.journal.checkpoints(self._bench.log_id)
+
+    def _read_is(self, transcript: Transcript, report: Report, note: Note) -> None:
+        self._transcript, self._report, self._written, self._note = transcript, report, note, (0, [])
+
+    async def _read(self) -> None:
+        """A long session: folded in turns, examined and told in a thread, so that keys and clocks go on."""
+        try:
+            transcript = await self._bench.desk.read(self._bench.log_id)
+            checkpoints = self._checkpoints()
+            self._read_is(transcript, *await beside(lambda: _judged(transcript, checkpoints)))
+        except CaiseyError as error:
+            self.say(inert(f"{error} {error.hint}".strip()), "bad")
+        finally:
+            self._reading = False
+            if self.is_mounted:
+                self._show()
+
+    def _show(self) -> None:
         self._owed = owed(self._transcript, self._reason, self._outcome) if self._transcript else []
         self.set_class(self.size.width >= BESIDE, "beside")
         for each in self.query(Rows):
@@ -146,11 +182,10 @@ class CloseOut(Screen[str]):
         return [spread(left, right, width), (("─" * width, "rule"),)]
 
     def _note_rows(self, width: int) -> list[Row]:
-        if self._transcript is None or self._report is None:
+        if self._transcript is None or self._report is None or self._written is None:
             return [(("reading the session ...", "dim"),)]
         if self._note[0] != width:
-            note = write_note(self._transcript, self._report, datetime.now().astimezone().tzinfo or UTC)
-            self._note = width, text(note, cite=True, width=max(40, width - 2)).rstrip("\n").split("\n")
+            self._note = width, text(self._written, cite=True, width=max(40, width - 2)).rstrip("\n").split("\n")
         return [((" ", ""), (line, "")) for line in self._note[1]]
 
     def _open_rows(self, width: int) -> list[Row]:
@@ -243,7 +278,7 @@ class CloseOut(Screen[str]):
 
     def action_do_it(self) -> None:
         """Mends what is marked by the first of its keys, or closes."""
-        if self._asked:
+        if self._asked or self._unread():
             return
         if self.at == len(self._owed):
             self.action_close_session()
@@ -268,9 +303,15 @@ class CloseOut(Screen[str]):
             case _:
                 self.action_type("reason")
 
+    def _unread(self) -> bool:
+        """Nothing is closed before its note could be seen."""
+        if self._transcript is None:
+            self.say("The session is still being read; nothing was done. Its note comes first.", "warn")
+        return self._transcript is None
+
     def action_close_session(self) -> None:
         """Closes it as `caisey close` does: its checks run again first."""
-        if self._asked:
+        if self._asked or self._unread():
             return
 
         async def work() -> str:

@@ -26,7 +26,7 @@ from caisey_cli.tui.lines import Rows
 from caisey_cli.tui.opening import Asked, Opening
 from caisey_cli.tui.scroll import TranscriptView
 from caisey_cli.tui.style import CSS
-from caisey_cli.tui.tone import Piece, Row, clipped, folded, width_of
+from caisey_cli.tui.tone import Piece, Row, clipped, folded, footed, width_of
 from caisey_core.errors import CaiseyError
 from caisey_core.ids import request_code
 
@@ -247,10 +247,10 @@ class Frame(App[None]):
 
     def _footer(self, width: int) -> list[Row]:
         every = [each for each in self.deeds if each.footer and each.shown]
-        whole = _keys([(each.shown, each.footer) for each in every])
+        whole = footed([(each.shown, each.footer) for each in every])
         if width_of(whole) <= width + 2:
             return [whole]
-        return [_keys([(each.shown, each.footer) for each in every if not each.wide], width + 2)]
+        return [footed([(each.shown, each.footer) for each in every if not each.wide], width + 2)]
 
     def say(self, text: str, tone: str = "", *, passing: bool = False) -> None:
         """A sentence over the command line, until the next one; inert. `passing`: until things stand otherwise."""
@@ -496,16 +496,6 @@ class Frame(App[None]):
         """Scrolls the transcript."""
         view = self.transcript
         view.scroll_relative(y=step * max(1, view.size.height - 1), animate=False, immediate=True)
-
-
-def _keys(keys: list[tuple[str, str]], width: int | None = None) -> Row:
-    """Keys with their words, as many as fit."""
-    row: list[Piece] = [(" ", "")]
-    for key, word in [*keys, ("^P", "all"), (":", "commands")]:
-        more: list[Piece] = [(key, "key"), (f" {word}  ", "dim")]
-        if width is None or width_of((*row, *more)) <= width:
-            row += more
-    return tuple(row)
 
 
 async def _silently(work: Awaitable[None]) -> str:

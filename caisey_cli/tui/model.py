@@ -88,12 +88,13 @@ class Model:
             if action.digest in self._of:
                 self.touch(self._of[action.digest])
 
-    def fit(self, width: int) -> None:
-        """Output is folded for another width."""
+    def fit(self, width: int, first: int = 0, last: int | None = None) -> None:
+        """Output is folded for another width; of some blocks only, where somebody else sees to the others."""
         self.width = width
-        for block in self.blocks:
+        for block in self.blocks[first:last]:
             block.lines.fit(width)
-        self.touch(0)
+        if last is None:
+            self.touch(0)
 
     def turn(self, at: int) -> None:
         """Folds a block, or unfolds it."""

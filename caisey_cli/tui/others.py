@@ -68,12 +68,12 @@ class Others:
         desk = self._desk()
         if (change := seconding.meant(desk.line.roster, code)) is not None:
             return _of_change(desk, change, now, grant=grant)
-        return self._of_request(desk, await approving.meant(desk, await self._pending(), code), now, grant=grant)
+        return await self._of_request(desk, await approving.meant(desk, await self._pending(), code), now, grant=grant)
 
-    def _of_request(self, desk: Desk, request: Request, now: Callable[[], int], *, grant: bool) -> Case:
+    async def _of_request(self, desk: Desk, request: Request, now: Callable[[], int], *, grant: bool) -> Case:
         controller = desk.controller
         action = (controller.approvable if grant else controller.answerable)(request)
-        transcript = desk.transcript(request.log)
+        transcript = await desk.read(request.log)
 
         async def decide(said: str) -> str:
             await (controller.approve if grant else controller.deny)(request, said)

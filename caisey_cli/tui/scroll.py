@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Callable
-from typing import TYPE_CHECKING, ClassVar
+from sys import maxsize
+from typing import TYPE_CHECKING, ClassVar, Final
 
 from rich.style import Style
 from textual.binding import BindingType
@@ -26,6 +27,8 @@ from caisey_cli.tui.tone import RAISED, Row, strip
 if TYPE_CHECKING:
     from caisey_cli.tui.model import Model
 
+AT_ONCE: Final = 200
+"""Blocks that are laid out anew while a key waits, when the width changes."""
 _GROUND = Style(bgcolor=RAISED)
 
 
@@ -59,6 +62,7 @@ class TranscriptView(ScrollView, can_focus=True):
         self._heads: list[list[Row]] = []
         self._ends: list[int] = []
         self._laid = 0
+        self._anew = maxsize
 
     # -- keeping up ---------------------------------------------------------------------------------------
 
@@ -79,21 +83,76 @@ class TranscriptView(ScrollView, can_focus=True):
         self.refresh()
 
     def _lay_out(self, model: Model, first: int) -> None:
-        from caisey_cli.tui.blocks import head
-
-        now, self._laid = self._now(), self._width
+        self._laid = self._width
+        self._anew = min(self._anew, first)
         del self._heads[first:]
         del self._ends[first:]
-        end = self._ends[-1] if self._ends else 0
-        for block in model.blocks[first:]:
+        self._append(model, first, len(model.blocks), self._heads, self._ends)
+
+    def _append(self, model: Model, first: int, last: int, heads: list[list[Row]], ends: list[int]) -> None:
+        """Lays out some blocks, behind those that stand there."""
+        from caisey_cli.tui.blocks import head
+
+        now = self._now()
+        end = ends[-1] if ends else 0
+        for block in model.blocks[first:last]:
             rows = head(block, model.transcript, model.clock, now, self._width)
             shut = block.lines.rows if not block.open else 0
             if shut:
                 words = f"▸ {shut} row{'s' if shut != 1 else ''} of output, folded"
                 rows.append(((" " * 7, ""), (words, "dim")))
             end += len(rows) + block.shown
-            self._heads.append(rows)
-            self._ends.append(end)
+            heads.append(rows)
+            ends.append(end)
+
+    # -- another width ------------------------------------------------------------------------------------
+
+    def _refit(self, model: Model) -> None:
+        """What is long is laid out in turns, what can be seen of it at once."""
+        self._laid = self._width
+        first = bisect_right(self._ends, round(self.scroll_y))
+        last = min(len(self._ends), bisect_right(self._ends, round(self.scroll_y) + 2 * self.size.height) + 1)
+        within = round(self.scroll_y) - (self._ends[first - 1] if first else 0)
+        base = self._ends[first - 1] if first else 0
+        heads, ends = list[list[Row]](), [base]
+        model.fit(self._room, first, last)
+        self._append(model, first, last, heads, ends)
+        moved = ends[-1] - (self._ends[last - 1] if last else 0)
+        after = [each + moved for each in self._ends[last:]]
+        self._put(
+            [*self._heads[:first], *heads, *self._heads[last:]], [*self._ends[:first], *ends[1:], *after], first, within
+        )
+        self.run_worker(self._in_turns(model), exclusive=True, group="width", exit_on_error=False)
+
+    async def _in_turns(self, model: Model) -> None:
+        from caisey_cli.folded import Turns, kept_for_good
+
+        turns, heads, ends = Turns(), list[list[Row]](), list[int]()
+        self._anew = maxsize
+        with kept_for_good():
+            while self._anew < len(heads) or len(heads) < len(model.blocks):
+                if self._anew < len(heads):  # something has changed that was laid out already
+                    del heads[self._anew :]
+                    del ends[self._anew :]
+                    self._anew = maxsize
+                at = len(heads)
+                model.fit(self._room, at, at + 1)
+                self._append(model, at, at + 1, heads, ends)
+                await turns.end()
+                if model is not self.model:
+                    return
+        top = bisect_right(self._ends, round(self.scroll_y))
+        self._put(heads, ends, top, round(self.scroll_y) - (self._ends[top - 1] if top else 0))
+
+    def _put(self, heads: list[list[Row]], ends: list[int], top: int, within: int) -> None:
+        """Takes another layout; what stood at the top of the window, by its block and row, stands there."""
+        following = self.following
+        self._heads, self._ends = heads, ends
+        self.virtual_size = Size(self._width, ends[-1])
+        begin = ends[top - 1] if top else 0
+        height = ends[top] - begin if top < len(ends) else 1
+        self._to(self.max_scroll_y if following else begin + min(within, height - 1))
+        self.refresh()
 
     @property
     def _width(self) -> int:
@@ -107,9 +166,11 @@ class TranscriptView(ScrollView, can_focus=True):
     def on_resize(self, event: Resize) -> None:
         """In another width everything is laid out anew; in another height only the end may have moved."""
         del event
-        if self.model is not None and self._laid != self._width:
+        if self.model is not None and self._laid != self._width and len(self._ends) <= AT_ONCE:
             self.model.fit(self._room)
             self.show(self.model)
+        elif self.model is not None and self._laid != self._width:
+            self._refit(self.model)
         elif self.following:
             self._to(self.max_scroll_y)
 

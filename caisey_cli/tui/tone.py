@@ -120,3 +120,13 @@ def _words(text: str) -> Iterable[str]:
 def plain(rows: Sequence[Row]) -> str:
     """Rows as text."""
     return "\n".join("".join(text for text, _ in row) for row in rows)
+
+
+def footed(keys: list[tuple[str, str]], width: int | None = None) -> Row:
+    """Keys with their words, as many as fit."""
+    row: list[Piece] = [(" ", "")]
+    for key, word in [*keys, ("^P", "all"), (":", "commands")]:
+        more: list[Piece] = [(key, "key"), (f" {word}  ", "dim")]
+        if width is None or width_of((*row, *more)) <= width:
+            row += more
+    return tuple(row)

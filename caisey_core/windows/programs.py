@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
+from caisey_core.absent import not_in_table
 from caisey_core.kinds import Class
 from caisey_core.reading import plain_url
 from caisey_core.rules import SECRET, Finding, Found, by_row, unknown
@@ -51,7 +52,7 @@ def program(words: tuple[Word, ...], here: tuple[str, ...], *, builtin: bool) ->
         return Found(words, Finding(Class.UNJUDGED, "unknown-program", why))
     row = row_of(name, builtin=builtin)
     if row is None or row.wrapper:
-        return Found(words, Finding(Class.UNJUDGED, "unknown-program", f"{name} is not in the table."))
+        return Found(words, Finding(Class.UNJUDGED, "unknown-program", not_in_table(name)))
     rest = words[1:]
     if row.dash == "slash" and (rest == ("/?",) or (name in _EXPLAINS and rest[1:] == ("/?",))):
         return Found(words, Finding(Class.OBSERVE, name, "Shows how it is used."))

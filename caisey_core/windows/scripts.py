@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Final
 
+from caisey_core.absent import not_in_table
 from caisey_core.kinds import Class
 from caisey_core.rules import Finding, Found
 from caisey_core.table import Word, windows_programs
@@ -91,7 +92,7 @@ def _step(step: Step, here: tuple[str, ...], depth: int) -> list[Found]:
     if name in _SHELLS and None not in words:
         return _wrapped(tuple(str(word) for word in words), here, depth)
     if name is None or row_of(name, builtin=False) is None or (name == "curl" and step.name.lower() != "curl.exe"):
-        why = f"{step.name} is not in the table."
+        why = not_in_table(step.name)
         return [Found(step.words, Finding(Class.UNJUDGED, "unknown-program", why))]
     return [program(words, here, builtin=False)]
 

@@ -68,7 +68,7 @@ def closing(outcome: Outcome | None = None, unverified: str = "") -> Callable[[D
         log = await desk.join("")
         desk.controller.closable(log)
         await desk.repeat_checks(log, Answers())
-        named, reason = desk.closing(log, outcome, unverified)
+        named, reason = await desk.closing(log, outcome, unverified)
         record = await desk.controller.close(log, named, reason)
         return len(await desk.controller.attested(log, record, 1))
 

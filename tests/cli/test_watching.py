@@ -21,6 +21,7 @@ from caisey_cli.watching import Came, Change, Item, LeftOut, Moved, Over, Watch
 from caisey_core.errors import Refused, Unreachable
 from caisey_core.frames import Hold
 from caisey_core.ids import Digest, LogId, request_code
+from caisey_core.kinds import ActionRefused
 from caisey_core.link import Broken
 from tests.cli.conftest import Office
 from tests.cli.memory import Front, now
@@ -181,6 +182,17 @@ async def test_expiry_is_told_without_the_endpoint(office: Office) -> None:
         over = await seat.change(Over, request.code)
         assert isinstance(over, Over)
         assert over.word == "expired, nobody answered"
+
+
+async def test_why_an_endpoint_refuses_what_waited_is_told(office: Office) -> None:
+    async with seated(office) as seat:
+        request = await asked(office)
+        await seat.change(Came, request.code)
+        body = ActionRefused(code="policy", why="Another policy is in force since it was held; propose it again.")
+        office.agent.write(request.log, "action.refused", body, {"action": str(request.action)})
+        over = await seat.change(Over, request.code)
+        assert isinstance(over, Over)
+        assert over.word == f'refused by the endpoint: "{body.why}"'
 
 
 # -- ringing and hooks ------------------------------------------------------------------------------------

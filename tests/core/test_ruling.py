@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -276,3 +277,29 @@ def test_no_rule_that_fits_is_left_out_for_speed(patterns: list[str], script: st
         fits = [each for each in rules if each.fit(part, complete=judged.complete, windows=judged.windows)]
         about = list(_Rules.of(rules).about(part, windows=judged.windows))
         assert all(any(each is other for other in about) for each in fits)
+
+
+@pytest.mark.parametrize(
+    ("typed", "language", "why"),
+    [
+        ("git status", "/bin/sh", "a repository's own settings start programs"),
+        ("/usr/bin/man ls", "/bin/sh", "its pager starts programs"),
+        ("less /var/log/syslog", "/bin/sh", "its keys start programs"),
+        ("make check", "/bin/sh", "its file is a program"),
+        ("git status", "cmd", "a repository's own settings start programs"),
+        ("git status", "powershell", "own settings start programs"),
+    ],
+)
+def test_what_asks_on_purpose_names_the_rule_that_loosens_it(typed: str, language: str, why: str) -> None:
+    said = ruled(builtin(), typed, language=language).verdict
+    assert said.decision is Decision.QUORUM
+    assert why in said.why
+    told = dict(re.findall(r'(\w+) = "([^"]+)"', said.why))
+    need = Need(Decision(told["then"]))
+    assert decision(policy(a_rule(need, told["command"], classes=(Class(told["class"]),))), typed, HERE, language) is (
+        Decision.CONFIRM
+    )
+
+
+def test_what_is_only_unknown_is_not_said_to_be_on_purpose() -> None:
+    assert ruled(builtin(), "frobnicate").verdict.why == "frobnicate is not in the table."

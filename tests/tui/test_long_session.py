@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
+from textual.pilot import Pilot
 
-from caisey_cli.folded import Turns
+from caisey_cli.desk import Desk
+from caisey_cli.folded import Followed, Turns, again
+from caisey_cli.transcript import Transcript
 from caisey_cli.tui.app import SessionApp
 from caisey_cli.tui.bench import Bench
+from caisey_cli.tui.closing import CloseOut
 from caisey_cli.tui.opening import Asked
+from caisey_core.chain import State
+from caisey_core.ids import LogId
 from caisey_core.record import parse
+from caisey_core.roster import Roster
 from tests.cli.memory import Agent, Relay, home
 from tests.cli.story import Story
 from tests.tui.conftest import ENDPOINT, PACE
@@ -62,11 +71,13 @@ def bench_of(story: Story, path: Path, shown: Looking) -> Bench:
     return Bench(place, Asked(endpoint=ENDPOINT), shown, connect=refused, pace=PACE)
 
 
-async def test_it_is_read_in_turns(story: Story, tmp_path: Path) -> None:
+async def test_it_is_read_in_turns(story: Story, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("caisey_cli.tui.bench.NEWS", 0.0)  # told after each turn, and each record is one
+    monkeypatch.setattr("caisey_cli.tui.bench.Turns", lambda: Turns(0.0))
     shown = Looking()
     bench = shown.bench = bench_of(story, tmp_path, shown)
     tasks = [asyncio.ensure_future(bench.run()), asyncio.ensure_future(shown.work())]
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(20):
         await shown.done.wait()
     for each in tasks:
         each.cancel()
@@ -87,7 +98,7 @@ async def test_the_view_on_it_shows_its_end_and_takes_keys(story: Story, tmp_pat
     app = SessionApp(place, Asked(endpoint=ENDPOINT), connect=relay.connect, pace=PACE)
     async with app.run_test(size=(110, 34)) as pilot:
         await pilot.press(*"ls")
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(20):
             while not app.bench.ready or app.bench.model is None or app.bench.model.seq < RECORDS:
                 await pilot.pause(0.01)
         assert app.line.value == "ls"
@@ -95,6 +106,111 @@ async def test_the_view_on_it_shows_its_end_and_takes_keys(story: Story, tmp_pat
         shown = [app.transcript.render_line(y).text for y in range(app.transcript.size.height)]
         assert any(f"note {RECORDS - 3}" in row for row in shown)
         assert app._read is None
+
+
+@asynccontextmanager
+async def opened(story: Story, tmp_path: Path) -> AsyncIterator[tuple[SessionApp, Pilot[None]]]:
+    """The view on it, once all of it is there."""
+    relay = Relay(story.workspace)
+    relay.logs[story.session or ""] = story.log
+    Agent(relay)
+    place = bench_of(story, tmp_path, Looking()).home
+    app = SessionApp(place, Asked(endpoint=ENDPOINT), connect=relay.connect, pace=PACE)
+    async with app.run_test(size=(110, 34)) as pilot:
+        async with asyncio.timeout(20):
+            while app.bench.why_not() or app.bench.model is None or app.bench.model.seq < RECORDS or app._read:
+                await pilot.pause(0.01)
+        yield app, pilot
+
+
+def seen(app: SessionApp) -> list[str]:
+    """The rows of the transcript on the screen."""
+    return [app.transcript.render_line(y).text.strip() for y in range(app.transcript.size.height)]
+
+
+@pytest.mark.parametrize("above", [0, RECORDS // 2])
+async def test_another_width_is_seen_at_once_and_laid_out_in_turns(story: Story, tmp_path: Path, above: int) -> None:
+    async with opened(story, tmp_path) as (app, pilot):
+        view = app.transcript
+        if above:
+            view.go(above)
+            view.scroll_to(y=view._ends[above - 1], animate=False, force=True, immediate=True)
+        await pilot.pause()
+        first = seen(app)[0]
+        await pilot.resize_terminal(60, 24)
+        await pilot.pause()
+        assert view._laid == view._width
+        assert (
+            (f"note {RECORDS - 3}" in " ".join(seen(app)))
+            if not above
+            else seen(app)[0].split()[:4] == first.split()[:4]
+        )
+        while any(each.group == "width" for each in app.workers):
+            await pilot.pause(0.01)
+        assert app.bench.model is not None
+        assert view.virtual_size.height == view._ends[-1]
+        assert len(view._heads) == len(view._ends) == len(app.bench.model.blocks)
+        assert (
+            (f"note {RECORDS - 3}" in " ".join(seen(app)))
+            if not above
+            else seen(app)[0].split()[:4] == first.split()[:4]
+        )
+        heads, ends = view._heads, view._ends
+        app.bench.model.fit(view._room)
+        view.show(app.bench.model)
+        assert (view._heads, view._ends) == (heads, ends), "as if laid out at once"
+
+
+async def test_its_close_out_is_read_beside_the_keys_and_closes_nothing_before(
+    story: Story, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    go, read = asyncio.Event(), Desk.read
+
+    async def late(desk: Desk, log: LogId) -> Transcript:
+        await go.wait()
+        return await read(desk, log)
+
+    monkeypatch.setattr(Desk, "read", late)
+    async with opened(story, tmp_path) as (app, pilot):
+        app.line.value = ":close"
+        await pilot.press("enter")
+        async with asyncio.timeout(20):
+            while not isinstance(screen := app.screen, CloseOut):
+                await pilot.pause(0.01)
+            await pilot.press("enter")
+            assert "still being read" in "".join(words for words, _ in screen._said)
+            go.set()
+            while screen._report is None:
+                await pilot.pause(0.01)
+        assert not app.bench.closed
+        assert screen._report.state is State.OPEN
+        assert screen._transcript is not None
+        assert len(screen._transcript.entries) >= RECORDS
+
+
+async def test_a_session_is_folded_anew_by_the_roster_as_it_is(story: Story, tmp_path: Path) -> None:
+    shown = Looking()
+    bench = bench_of(story, tmp_path, shown)
+    with bench.home.journal() as journal:
+        roster = bench.home.roster(journal)
+        old = Followed(LogId(story.session or ""))
+        for entry in story.entries:
+            old.take(parse(entry.sealed), entry.receipt, roster)
+        beside = asyncio.ensure_future(shown.work())
+        others = [roster, Roster()]  # the second: of nobody, so that no record may stand
+        looked = 0
+
+        def now() -> Roster:
+            nonlocal looked
+            looked += 1
+            return others[looked > 3]
+
+        new = await again(journal, lambda: old, now)
+        assert new.ignored >= {parse(each.sealed).digest for each in story.entries if "note" in str(each.sealed.head)}
+        same = await again(journal, lambda: old, lambda: roster)
+        beside.cancel()
+    assert (same.length, same.ignored, same.session.seq) == (RECORDS, set(), RECORDS)
+    assert shown.steps > 0, "others had their turns in between"
 
 
 async def test_a_turn_ends_when_its_time_is_over() -> None:

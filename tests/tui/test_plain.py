@@ -48,6 +48,7 @@ async def test_every_bad_end_is_told_in_signs_and_words(office: Office) -> None:
             "unknown: it may have run",
         ):
             assert seat.shows(words), words
+        assert not seat.shows("not judged"), "who refuses says why; it may well have been judged"
         panel = " ".join(rows(seat, "side").split())
         assert "1 denied, 1 refused" in panel
         assert "1 unknown" in panel
