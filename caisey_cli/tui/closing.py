@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from time import monotonic
@@ -87,6 +88,7 @@ class CloseOut(Screen[str]):
         self._asked = ""
         self._question: Question | None = None
         self._busy = ""
+        self._turn = asyncio.Lock()
         self._since = 0.0
         self._owed: list[Owed] = []
         self._at: int | None = None

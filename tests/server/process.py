@@ -66,6 +66,11 @@ class Server:
         """Ends it with a signal; its exit status."""
         assert self._process is not None
         os.kill(self._process.pid, number)
+        return self.ended()
+
+    def ended(self) -> int:
+        """Its exit status, once it has ended by itself or by a signal sent before."""
+        assert self._process is not None
         return self._process.wait(15)
 
     def rss(self) -> int:

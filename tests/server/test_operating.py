@@ -182,7 +182,7 @@ async def test_a_peer_gets_its_receipts_before_it_is_told_to_come_again(tmp_path
                 if len(receipts) == 10:
                     os.kill(server.pid, signal.SIGTERM)
         assert await ana.ended() == (1012, frames.RESTARTS)
-        assert await asyncio.to_thread(server.end) == 0
+        assert await asyncio.to_thread(server.ended) == 0
         with closing(sqlite3.connect(server.home / "journal.db")) as journal:
             kept = {digest for (digest,) in journal.execute("SELECT digest FROM records WHERE log = ?", (first.log,))}
         # What was kept and what was acknowledged are the same: nobody need ask again what became of what.
