@@ -181,12 +181,14 @@ def _leave(stage: Stage, window: Window, key: str) -> None:
 
 
 def _fold(stage: Stage, window: Window, key: str) -> None:
-    window.type("seq 40")
-    window.shows("│ 40")
+    finished = stage.more("action.finished")
+    window.type("seq 301 340")
+    until(finished)
+    window.shows("│ 340")
     press(window, key)
-    window.shows("rows of output, folded")
+    window.shows("▸ 40 rows of output, folded")
     press(window, key)
-    window.shows("│ 40")
+    window.shows("│ 340")
 
 
 def _record(stage: Stage, window: Window, key: str) -> None:
