@@ -10,8 +10,8 @@ unexport PYTHONDONTWRITEBYTECODE
 PYTHON ?=
 # More arguments for pytest: make test ARGS="-k roster"
 ARGS ?=
-# Tests run beside one another, two for each core: the long ones wait for clocks and processes, not for the processor.
-WORKERS ?= $(shell echo $$((2 * $$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 1))))
+# Tests run beside one another, three for each core: the long ones wait for clocks and processes, not for the processor.
+WORKERS ?= $(shell echo $$((3 * $$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 1))))
 
 VENV := .venv
 BIN := $(VENV)/bin

@@ -16,6 +16,7 @@ import typer
 from caisey_cli import output, start
 from caisey_cli.app import TABLE, Table, build, rows
 from caisey_core.errors import CaiseyError, Exit, OutcomeUnknown
+from tests import warm
 
 BIN = Path(sys.executable).parent
 HEAVY = (
@@ -99,7 +100,7 @@ def test_the_help_shows_every_command_under_its_title() -> None:
 
 def test_every_line_of_help_fits_a_terminal() -> None:
     for name in rows():
-        done = caisey(*name.split(), "--help", COLUMNS="80")
+        done = warm.run(["caisey", *name.split(), "--help"], env=os.environ | {"COLUMNS": "80"})
         assert done.returncode == 0
         assert max(len(line) for line in done.stdout.splitlines()) <= 80, name
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from tests import warm
 from tests.e2e.test_tls import Secured
 from tests.e2e.world import BIN, until
 
@@ -73,14 +74,7 @@ def test_every_option_of_the_other_programs_that_is_written_down_exists() -> Non
         words = shlex.split(line.partition(" -- ")[0])
         if words[0] == "caisey":
             continue
-        shown = subprocess.run(
-            [str(BIN / words[0]), words[1], "--help"],
-            env=os.environ | {"COLUMNS": "200"},
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
+        shown = warm.run([words[0], words[1], "--help"], env=os.environ | {"COLUMNS": "200"})
         assert shown.returncode == 0, line
         assert [word for word in words if word.startswith("--") and word not in shown.stdout] == [], line
 
