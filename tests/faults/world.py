@@ -125,6 +125,8 @@ class World:
                 break
             await asyncio.sleep(self.plan.slack)
             became = await self._type(f"close ({number})", lambda: programs.close(self))
+        while not {RELAY, AGENT} <= self.running.keys():  # noqa: ASYNC110  (one that was killed is soon started again)
+            await asyncio.sleep(1.0)
         await self._type("sync", lambda: programs.sync(self))
         self.over = True
         self.trace("the run is over")
