@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from time import monotonic
 from typing import TYPE_CHECKING, ClassVar, Final
@@ -13,7 +14,6 @@ from textual.binding import Binding, BindingType
 from textual.containers import Container, VerticalScroll
 from textual.geometry import Region
 from textual.screen import Screen
-from textual.widgets import Input
 
 from caisey_cli import questions, wording
 from caisey_cli.evidence import examine
@@ -23,7 +23,7 @@ from caisey_cli.transcript import Transcript
 from caisey_cli.tui import typed as taken
 from caisey_cli.tui.lines import Rows
 from caisey_cli.tui.opening import beside
-from caisey_cli.tui.ordered import Ordered
+from caisey_cli.tui.ordered import Keys, Ordered
 from caisey_cli.tui.owing import Owed, owed
 from caisey_cli.tui.style import CLOSING
 from caisey_cli.tui.tone import Row, folded, spread, width_of
@@ -35,6 +35,7 @@ from caisey_core.lifecycle import Question
 
 if TYPE_CHECKING:
     from caisey_cli.tui.bench import Bench
+    from caisey_core.ids import Digest
 
 BESIDE: Final = 120
 """From so many columns on, note and points stand side by side."""
@@ -50,6 +51,15 @@ _PROMPTS: Final = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class _Line:
+    """What is being typed: for which purpose, and for which question."""
+
+    what: str
+    typed: str
+    question: Question | None
+
+
 def _judged(transcript: Transcript, checkpoints: list[Checkpoint]) -> tuple[Report, Note]:
     """Whether the records hold, and the note they make."""
     report = examine(transcript.entries, checkpoints, transcript.roster)
@@ -59,7 +69,7 @@ def _judged(transcript: Transcript, checkpoints: list[Checkpoint]) -> tuple[Repo
 class CloseOut(Screen[str]):
     """See the module. Dismissed with what became of the closing; empty where the session is still open."""
 
-    AUTO_FOCUS = ""
+    AUTO_FOCUS = "#close-note"
 
     CSS = CLOSING
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -87,6 +97,8 @@ class CloseOut(Screen[str]):
         self._reason = reason
         self._asked = ""
         self._question: Question | None = None
+        self._answering: dict[Digest, int] = {}
+        """Questions whose next answer is on its way, with the number of answers they had."""
         self._busy = ""
         self._turn = asyncio.Lock()
         self._since = 0.0
@@ -105,16 +117,16 @@ class CloseOut(Screen[str]):
         """The note, what is open, the keys."""
         yield Rows(self._heading, "close-title")
         with Container(id="close-middle"):
-            with VerticalScroll(id="close-note", can_focus=False):
+            with Keys(id="close-note"):
                 yield Rows(self._note_rows, "close-text")
             with VerticalScroll(id="close-open", can_focus=False):
                 yield Rows(self._open_rows, "close-points", clicked=self._clicked)
         yield Rows(self._foot, "close-foot")
-        yield Ordered(id="close-input", compact=True)
+        yield Ordered(id="close-input", compact=True, entered=self._typed)
 
     def on_mount(self) -> None:
         """Keeps up with the records."""
-        self.query_one("#close-input", Input).display = False
+        self._entry.display = False
         self.set_interval(0.5, self.keep_up)
         self.keep_up()
 
@@ -136,6 +148,12 @@ class CloseOut(Screen[str]):
 
     def _read_is(self, transcript: Transcript, report: Report, note: Note) -> None:
         self._transcript, self._report, self._written, self._note = transcript, report, note, (0, [])
+        asked = transcript.session.questions
+        self._answering = {
+            each: known
+            for each, known in self._answering.items()
+            if each in asked and len(asked[each].answers) <= known
+        }
 
     async def _read(self) -> None:
         """A long session: folded in turns, examined and told in a thread, so that keys and clocks go on."""
@@ -249,9 +267,9 @@ class CloseOut(Screen[str]):
         self._said = ((words, tone),)
         self.query_one("#close-foot", Rows).update()
 
-    def _do(self, what: str, work: Callable[[], Awaitable[str]], *, after: bool = False) -> None:
-        """Does one thing at a time, and says what came of it. `after`: it waits for its turn, for it was typed."""
-        if self._busy and not after:
+    def _do(self, what: str, work: Callable[[], Awaitable[str]], typed: _Line | None = None) -> None:
+        """Does one thing at a time, and says what came of it. What was `typed` waits for its turn, and is not lost."""
+        if self._busy and typed is None:
             self.say(f"One thing at a time: {self._busy} first.", "warn")
             return
 
@@ -263,6 +281,8 @@ class CloseOut(Screen[str]):
                     self.say(await work())
                 except CaiseyError as error:
                     self.say(inert(f"{error} {error.hint}".strip()), "bad")
+                    if typed is not None and not self._asked and self.is_current:
+                        self._ask(typed)
                 finally:
                     self._busy = ""
                     self._seq, self._at = -1, None
@@ -356,28 +376,29 @@ class CloseOut(Screen[str]):
 
     def action_type(self, what: str) -> None:
         """Something is to be typed; about a question: the one that is marked, else the first."""
-        self._question = None
+        question = None
         if what in {"answer", "leave"}:
             marked = [each.question for each in self._owed[self.at : self.at + 1] if each.question is not None]
             found = [*marked, *(each.question for each in self._owed if each.question is not None)]
-            if not found:
+            question = next((each for each in found if each.digest not in self._answering), None)
+            if question is None:
                 self.say("No question is open.")
                 return
-            self._question = found[0]
-        self._asked = what
-        entry = self.query_one("#close-input", Input)
-        entry.value, entry.display = "", True
-        entry.focus()
+        self._ask(_Line(what, "", question))
+
+    def _ask(self, line: _Line) -> None:
+        self._asked, self._question = line.what, line.question
+        self._entry.value, self._entry.display = line.typed, True
+        self._entry.cursor_position = len(line.typed)
+        self.set_focus(self._entry)
         self.keep_up()
 
-    def on_input_submitted(self, event: Input.Submitted) -> None:
-        """It was."""
-        event.stop()
-        what, typed = self._asked, event.value.strip()
+    def _typed(self, value: str) -> None:
+        what, typed, question = self._asked, value.strip(), self._question
         self._put_away()
         if not typed:
             return
-        controller, log, question = self._bench.controller, self._bench.log_id, self._question
+        controller, log = self._bench.controller, self._bench.log_id
 
         async def work() -> str:
             match what:
@@ -390,7 +411,11 @@ class CloseOut(Screen[str]):
                 case "finding":
                     await controller.find(log, typed)
                 case "answer" | "leave" if question is not None:
-                    await controller.answer(log, question, typed, settles=what == "answer")
+                    try:
+                        await controller.answer(log, question, typed, settles=what == "answer")
+                    except CaiseyError:
+                        self._answering.pop(question.digest, None)
+                        raise
                 case _:
                     pass
             return "On record."
@@ -400,7 +425,9 @@ class CloseOut(Screen[str]):
             self.say("The reason goes on record with the closing.")
             self.keep_up()
         else:
-            self._do(f"recording: {what}", work, after=True)
+            if question is not None:
+                self._answering[question.digest] = len(question.answers)
+            self._do(f"recording: {what}", work, _Line(what, typed, question))
 
     def action_back(self) -> None:
         """Out of the line that is typed in, else back to the session."""
@@ -410,11 +437,14 @@ class CloseOut(Screen[str]):
             _ = self.dismiss("")
 
     def _put_away(self) -> None:
-        self._asked = ""
-        entry = self.query_one("#close-input", Input)
-        entry.display = False
-        self.set_focus(None)
+        self._asked, self._question = "", None
+        self._entry.display = False
+        self.set_focus(self.query_one("#close-note"))
         self.keep_up()
+
+    @property
+    def _entry(self) -> Ordered:
+        return self.query_one("#close-input", Ordered)
 
     def action_page(self, step: int) -> None:
         """Reads on in the note."""

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
+from textual.containers import VerticalScroll
 from textual.events import Key
 from textual.widget import Widget
 from textual.widgets import Input
@@ -30,7 +34,30 @@ async def _bound(widget: Widget, key: str) -> bool:
 
 
 class Ordered(Input):
-    """A line to type in."""
+    """A line to type in. `entered`: is given what was typed before the next key is done; else it is told by message."""
+
+    def __init__(self, *args: Any, entered: Callable[[str], None] | None = None, **more: Any) -> None:
+        super().__init__(*args, **more)
+        self._entered = entered
 
     async def _on_key(self, event: Key) -> None:
         await in_order(self, event)
+
+    async def action_submit(self) -> None:
+        """Enter."""
+        if self._entered is None:
+            await super().action_submit()
+        else:
+            self._entered(self.value)
+
+
+class Keys(VerticalScroll, can_focus=True, inherit_bindings=False):
+    """Has the focus of a screen while nothing is typed there; the screen's own keys are done from here, in order."""
+
+    async def _on_key(self, event: Key) -> None:
+        there = self.screen.focused
+        if there is self and await self.app._check_bindings(event.key):
+            event.stop()
+            event.prevent_default()
+        elif there is not self:
+            await in_order(self, event)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import pytest
+from textual.events import Key
 
 from caisey_cli.tui.closing import CloseOut
 from caisey_cli.tui.owing import owed
-from caisey_core.kinds import Outcome, SessionClosed
+from caisey_core.kinds import Outcome, QuestionAnswered, SessionClosed
 from tests.cli.conftest import Office
 from tests.tui import pictures
 from tests.tui.conftest import Seat, seated
@@ -140,3 +141,40 @@ async def test_what_is_marked_is_in_view_however_many_points_there_are(office: O
             await seat.press("up")
         await seat.until(lambda: any("no check has" in each for each in visible()))
         assert pane.scroll_y <= 1
+
+
+def burst(seat: Seat, *keys: str) -> None:
+    """Keys pressed faster than the screen follows: all of them are there before the first is done."""
+    for key in keys:
+        character = key if len(key) == 1 else "\r" if key == "enter" else None
+        seat.app.post_message(Key("space" if key == " " else key, character))
+
+
+async def test_keys_that_come_faster_than_the_screen_follows_are_done_in_order(office: Office) -> None:
+    async with seated(office) as seat:
+        for question in ("which driver?", "and where?"):
+            await seat.type(f":ask {question}")
+        await seat.until(lambda: seat.kinds.count("question.asked") == 2)
+        close = await open_close_out(seat)
+        await seat.until(lambda: sum(each.question is not None for each in close._owed) == 2)
+        burst(seat, "q", *"the blue one", "enter", "l", *"on Monday", "enter", "f", *"no paper", "enter", "o")
+        await seat.until(lambda: "finding.marked" in seat.kinds)
+        asked = [each.digest for each in said(office, "question.asked")]
+        answers = {each.head.re["question"]: each.says(QuestionAnswered) for each in said(office, "question.answered")}
+        assert [(answers[str(each)].text, answers[str(each)].settles) for each in asked] == [
+            ("the blue one", True),
+            ("on Monday", False),
+        ]
+        assert close._outcome is Outcome.RESOLVED
+        assert not close._asked
+
+
+async def test_what_was_typed_is_not_lost_when_it_cannot_be_recorded(office: Office) -> None:
+    async with seated(office) as seat:
+        close = await open_close_out(seat)
+        burst(seat, "k", *"--expect '' lpstat", "enter")
+        await seat.until(lambda: close._said)
+        assert (close._asked, close._entry.value) == ("check", "--expect '' lpstat")
+        assert "outcome.verified" not in seat.kinds
+        await seat.press("escape")
+        assert not close._asked
