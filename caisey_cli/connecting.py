@@ -12,33 +12,32 @@ import asyncio
 import contextlib
 import secrets
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
-from functools import partial
+from collections.abc import Callable, Sequence
 from time import monotonic
-from typing import TYPE_CHECKING, Final, Protocol, Self, TypeVar
+from typing import TYPE_CHECKING, Final, Self, TypeVar
 
 from caisey_cli import missed
+from caisey_cli.absence import BACK, KEPT, Absence
 from caisey_cli.doors import Doors
-from caisey_cli.folded import PAGE, Followed, Turns, again, kept, kept_for_good, verified, verifying
+from caisey_cli.folded import Followed
+from caisey_cli.following import Following
 from caisey_cli.founding import due, renewal
-from caisey_cli.local import Stopped
+from caisey_cli.peers import Connect, over_websocket
 from caisey_cli.refusals import AGAIN, apart, cloned, denied, other_history, troubled
-from caisey_cli.remembering import CLONED, JOURNAL, remember
+from caisey_cli.remembering import JOURNAL, keep_cloned, remember
 from caisey_core.chain import Chain
-from caisey_core.connection import Connection, now
+from caisey_core.connection import now
 from caisey_core.errors import (
-    BadRecord,
-    CaiseyError,
     Forbidden,
     NotAdmitted,
     RecordError,
     Refused,
     Unreachable,
 )
-from caisey_core.frames import Alive, Checkpoint, Entry, Receipt, read_checkpoint
+from caisey_core.frames import Alive, Entry
 from caisey_core.ids import Digest, LogId, session_code
 from caisey_core.journal import Journal
-from caisey_core.kinds import Audience, Body, Namespace
+from caisey_core.kinds import Audience, Body
 from caisey_core.lifecycle import Session
 from caisey_core.link import (
     PROBE_SECONDS,
@@ -56,14 +55,12 @@ from caisey_core.link import (
     batches,
 )
 from caisey_core.mending import Mender
-from caisey_core.record import Record, Sealed, Writer, parse
+from caisey_core.record import Record, Sealed, Writer
 from caisey_core.roster import Member, Roster
-from caisey_core.signing import SigningKey, verify
+from caisey_core.signing import SigningKey
 
 if TYPE_CHECKING:
     from caisey_cli.membership import Membership
-
-__all__ = ["PAGE", "PATIENCE", "Connect", "Followed", "Line", "Peer", "denied", "over_websocket"]
 
 PATIENCE: Final = 60.0
 TRIES: Final = 20
@@ -72,36 +69,11 @@ _GRACE: Final = 0.25
 """Seconds that a command which is done waits for a renewal of the roster that is on its way."""
 _LOOK: Final = 0.2
 """Seconds between two looks at the link: it says when it is ready again, not when it is lost."""
-_BACK: Final = 15.0
-"""Seconds for an endpoint to answer whose agent was started again, and between two tries of that."""
-_RESTARTS: Final = "The relay is being restarted; what runs goes on, and this goes on by itself."
 _OFFER_AGAIN: Final = 1.0
 """Seconds until what the relay could not write is offered again."""
 _RECEIPT: Final = 5.0
 """Seconds to wait for the receipt of a record that is committed; later it comes with the next follow."""
-AT_ONCE: Final = 500
-"""Records of a session that are folded anew at once when the roster changes; more are in turns."""
 T = TypeVar("T")
-
-
-class Peer(Protocol):
-    """What pumps a link: a `Connection`, or a test's relay in memory."""
-
-    async def __aenter__(self) -> object: ...
-
-    async def __aexit__(self, *exception: object) -> None: ...
-
-    def events(self) -> AsyncIterator[Event]: ...
-
-    def flush(self) -> None: ...
-
-
-Connect = Callable[[Link, str], Peer]
-
-
-def over_websocket(link: Link, plain_text_on: str) -> Peer:
-    """The real thing."""
-    return Connection(link, persistent=False, plain_text_on=plain_text_on)
 
 
 class Line:
@@ -126,15 +98,11 @@ class Line:
         self.key = key
         self.journal = journal
         self.doors = Doors(journal.path.parent)
-        self.roster = Roster()
-        self.logs: dict[LogId, Followed] = {}
         self.instances: dict[Digest, str] = {}
         self.offset_ms = 0
         self.written = 0
         self._notice = notice
         self._patience = patience
-        self._keep = keep
-        self._keeping: asyncio.Task[None] | None = None
         self._link = Link(
             key,
             membership.relay,
@@ -145,35 +113,32 @@ class Line:
         )
         self._peer = connect(self._link, membership.plain_text_on)
         self._home_log = LogId(membership.roster)
+        self._following = Following(journal, self._home_log, key.public, self._link.chains, self._failed)
+        self._absence = Absence(self._link, membership.relay, patience, notice, self._failed, keep)
         self._mender = Mender(self._link, journal, self._home_log)
-        self._roster_current = False
-        self._heard = 0
         self._ready_once = False
-        self._away_since: float | None = None
         self._failure: BaseException | None = None
         self._denied: Rejected | None = None
         self._said = ""
-        self._strange = self._words = 0
+        self._words = 0
         self._answers: dict[int, Acknowledged | Rejected | Alive] = {}
         self._offered: dict[int, tuple[LogId, Sequence[Sealed]]] = {}
         self._writers: dict[LogId, Writer] = {}
         self._sent: dict[int, tuple[LogId, Digest]] = {}
-        self._placed: set[Digest] = set()
         self._news = asyncio.Event()
         self._pump: asyncio.Task[None] | None = None
         self._renewing: asyncio.Task[None] | None = None
-        self._folding: asyncio.Task[None] | None = None
 
     # -- beginning and end --------------------------------------------------------------------------------
 
     async def __aenter__(self) -> Self:
         """Connected, logged in, the roster current, earlier records that were never acknowledged offered again."""
-        self._load(self._home_log)
+        self._following.load(self._home_log)
         if self.roster.version and self.roster.fingerprint != self.membership.workspace:
             raise RecordError("The roster in the journal is of another workspace. Nothing was sent.")
         self._link.follow(self._home_log)
         await self._peer.__aenter__()
-        self._away_since = monotonic()
+        self._absence.begin()
         self._pump = asyncio.create_task(self._run())
         try:
             await self._patiently(self._caught_up, "the roster")
@@ -192,7 +157,7 @@ class Line:
     async def __aexit__(self, *_exception: object) -> None:
         if self._renewing is not None and self._failure is None:
             await asyncio.wait({self._renewing}, timeout=_GRACE)
-        for task in (self._renewing, self._pump, self._keeping, self._folding):
+        for task in (self._renewing, self._pump, *self._absence.tasks, *self._following.tasks):
             if task is not None:
                 task.cancel()
                 with contextlib.suppress(asyncio.CancelledError):
@@ -203,7 +168,7 @@ class Line:
 
     def remember(self) -> None:
         """Keeps what there is now for TAB and prompts."""
-        if self._roster_current and self.journal.path.name == JOURNAL:
+        if self._following.roster_current and self.journal.path.name == JOURNAL:
             remember(self.journal.path.parent, self.journal, self.roster, self.membership.member, heard=True)
 
     async def _run(self) -> None:
@@ -213,23 +178,22 @@ class Line:
                 self._peer.flush()
                 self._tell()
         except Exception as error:  # noqa: BLE001  (whoever waits next raises it)
-            self._failure = error
-            self._tell()
+            self._failed(error)
 
     async def _catch_up(self) -> None:
         """Gets what this key has said, by the relay's word, and its journal does not know."""
         if missed.nothing(self.journal, self._said):
             return
         lacking = await asyncio.to_thread(missed.logs, self.membership, self.key, self.journal.path)
-        before = self._strange
+        before = self._following.strange
         for log in lacking:
             await self.follow(log)
         missed.settle(self.journal, self._said)
-        self._notice(missed.told(self.member.name, self._strange - before, len(lacking)))
+        self._notice(missed.told(self.member.name, self._following.strange - before, len(lacking)))
 
     def _caught_up(self) -> bool:
         """The roster is current, and so is every session in which records have to find their new places."""
-        return self._roster_current and (self._denied is not None or all(each.current for each in self.logs.values()))
+        return self._following.current if self._denied is None else self._following.roster_current
 
     def _offer(self) -> None:
         """What an earlier process said and died before it was acknowledged; the relay knows repeats as such."""
@@ -245,6 +209,16 @@ class Line:
         self._peer.flush()
 
     # -- reading ------------------------------------------------------------------------------------------
+
+    @property
+    def roster(self) -> Roster:
+        """As the relay has it, as far as it has come."""
+        return self._following.roster
+
+    @property
+    def logs(self) -> dict[LogId, Followed]:
+        """The sessions that are followed, folded."""
+        return self._following.logs
 
     @property
     def member(self) -> Member:
@@ -265,10 +239,13 @@ class Line:
         """A followed session's fold, which moves on by itself."""
         return self.logs[log].session
 
+    def _chain(self, log: LogId) -> Chain:
+        """For the link, which asks for it when it begins to follow."""
+        return self._following.chain(log)
+
     def entries(self, log: LogId, after: int) -> list[Entry]:
         """The next page of a followed log, as far as this process has folded it."""
-        folded = self.logs[log].length
-        return [each for each in self.journal.entries(log, after, PAGE) if each.receipt.seq <= folded]
+        return self._following.entries(log, after)
 
     # -- asking -------------------------------------------------------------------------------------------
 
@@ -280,7 +257,7 @@ class Line:
                 return value
             if self._failure is not None:
                 raise self._failure
-            self._look()
+            self._absence.look(met=self._ready_once, known=self._following.roster_current)
             left = _LOOK if deadline is None else min(_LOOK, deadline - monotonic())
             if left <= 0:
                 return None
@@ -296,10 +273,8 @@ class Line:
             if value := await self.until(ready, self._patience):
                 return value
             if self._words == heard:
-                raise Unreachable(
-                    f"The relay is there, but has said nothing of {what} for {self._patience:.0f} s.",
-                    hint="What is on record here is kept and offered again by the next command that connects.",
-                )
+                silent = f"The relay is there, but has said nothing of {what} for {self._patience:.0f} s."
+                raise Unreachable(silent, hint=KEPT)
 
     async def follow(self, log: LogId) -> Session:
         """Follows a session; returns when everything there was of it is kept and folded."""
@@ -307,7 +282,7 @@ class Line:
         # The relay may know a session only from what is being offered to it.
         await self.until(lambda: all(log != each for each, _ in self._offered.values()), self._patience)
         if log not in self.logs:
-            await self._load_in_turns(log)
+            await self._following.load_in_turns(log)
         if why := self._mender.outcome.apart.get(log):
             raise apart(log, why, f"session {session_code(log)}")
         self._denied = None
@@ -348,7 +323,7 @@ class Line:
             raise denied(answer, "a record", kept=True)
         sent = self._sent.pop(request, None)
         if sent is not None and sent[0] in self.logs:
-            await self.until(lambda: sent[1] in self._placed, _RECEIPT)
+            await self.until(lambda: sent[1] in self._following.placed, _RECEIPT)
 
     async def say(
         self,
@@ -388,7 +363,7 @@ class Line:
             return False
         if isinstance(answer, Rejected):
             raise denied(answer, "the change")
-        await self.until(lambda: records[-1].digest in self._placed, _RECEIPT)
+        await self.until(lambda: records[-1].digest in self._following.placed, _RECEIPT)
         return True
 
     async def _renew(self) -> None:
@@ -403,9 +378,9 @@ class Line:
     async def alive(self, endpoint: Digest, name: str) -> Alive:
         """The agent's sign of life. Raises `Unreachable` if there is none within seconds."""
         answer = await self._probed(endpoint)
-        if self._keep is not None and isinstance(answer, Rejected) and answer.code == "away":
-            self._kept_up()
-            until = monotonic() + _BACK
+        if self._absence.keeps and isinstance(answer, Rejected) and answer.code == "away":
+            self._absence.keep_up()
+            until = monotonic() + BACK
             while isinstance(answer, Rejected) and answer.code == "away" and monotonic() < until:
                 await asyncio.sleep(_LOOK)
                 answer = await self._probed(endpoint)
@@ -433,10 +408,10 @@ class Line:
 
     async def answers(self, seconds: float) -> bool:
         """Whether the relay itself says anything: it is asked for what is new in the roster."""
-        known = self._heard
+        known = self._following.heard
         self._link.ask_again(self._home_log)
         self._peer.flush()
-        return bool(await self.until(lambda: self._heard > known, seconds))
+        return bool(await self.until(lambda: self._following.heard > known, seconds))
 
     # -- what arrives -------------------------------------------------------------------------------------
 
@@ -452,27 +427,17 @@ class Line:
         match event:
             case Ready():
                 if event.roster != self._home_log:
-                    raise Refused(
-                        "The relay offers another roster than the one this home has joined. Nothing was sent."
-                    )
+                    raise Refused("The relay offers another roster than this home has joined. Nothing was sent.")
                 self._ready_once = True
-                self._cloned(event.cloned)
+                keep_cloned(self.journal, event.cloned)
                 self._said = event.said
                 self.offset_ms = event.relay_time - _wall()
             case Received(log=log, records=records) if log == self._home_log:
-                self._take_roster(records)
+                self._following.take_roster(records)
             case Received(log=log, records=records) if log in self.logs:
-                new = self.journal.place(records, sync=False)
-                self._strange += sum(record.head.key == self.key.public for record, _ in new)
-                for record, receipt in records:
-                    self.logs[log].take(record, receipt, self.roster)
-                    if record.head.key == self.key.public:
-                        self._placed.add(record.digest)
-            case CaughtUp(log=log) if log == self._home_log:
-                self._roster_current = True
-                self._heard += 1
-            case CaughtUp(log=log) if log in self.logs:
-                self.logs[LogId(log)].current = True
+                self._following.take(log, records)
+            case CaughtUp(log=log):
+                self._following.is_current(LogId(log))
             case Acknowledged(id=id_) | Rejected(id=id_) if id_ in self._offered:
                 self._repeated(event)
             case Rejected(id=0):
@@ -482,7 +447,7 @@ class Line:
             case Answered(alive=alive):
                 self._answers[alive.id] = alive
             case Attested(checkpoint=checkpoint):
-                self._attested(checkpoint)
+                self._following.attested(checkpoint)
             case Restored():
                 raise other_history(event)
             case Broken(code="login", reason=reason):
@@ -492,12 +457,6 @@ class Line:
             case _:
                 pass
 
-    def _cloned(self, endpoints: tuple[str, ...]) -> None:
-        """Keeps which endpoints' keys several machines use, for those who read without a relay."""
-        said = " ".join(sorted(endpoints))
-        if said != self.journal.setting(CLONED):
-            self.journal.set(CLONED, said)
-
     def _mended(self) -> None:
         """A restored relay has been given what it lacked; where it had gone on before, its places count from there."""
         outcome = self._mender.outcome
@@ -506,31 +465,14 @@ class Line:
         if outcome.given:
             self._notice(f"{outcome.given} records were given back to it.")
         if outcome.displaced.pop(self._home_log, 0):
-            self.roster, self._roster_current = Roster(), False
-            self._load(self._home_log)
+            self._following.load_roster_anew()
         for log, count in outcome.displaced.items():
             self._notice(
                 f"In session {session_code(log)} it had gone on before: {count} records lost their places and were "
                 "offered again; 'caisey verify' tells."
             )
-            self._load(log)
+            self._following.load(log)
             self._link.follow(log)
-
-    def _take_roster(self, records: tuple[tuple[Record, Receipt], ...]) -> None:
-        """A record that may not stand in the roster is not kept: it would keep this home from reading offline."""
-        for record, receipt in records:
-            try:
-                self.roster.apply(record, receipt.received)
-            except BadRecord as bad:
-                raise Refused(f"The relay's roster does not hold at record {receipt.seq}: {bad}") from bad
-            self.journal.place([(record, receipt)])
-            if record.head.key == self.key.public:
-                self._placed.add(record.digest)
-        long = [log for log, each in self.logs.items() if each.length > AT_ONCE]
-        for log in self.logs.keys() - set(long):
-            self._fold(log)
-        if long and (self._folding is None or self._folding.done()):
-            self._folding = asyncio.create_task(self._fold_in_turns())
 
     def _repeated(self, event: Acknowledged | Rejected) -> None:
         if isinstance(event, Rejected) and event.code in AGAIN:
@@ -539,124 +481,18 @@ class Line:
         log, _ = self._offered.pop(event.id)
         if isinstance(event, Acknowledged):
             if log not in self.logs:
-                self._load(log)
+                self._following.load(log)
             self._link.follow(log)
 
-    def _attested(self, checkpoint: Checkpoint) -> None:
-        """Keeps a checkpoint of somebody whose checkpoints count; what is not signed by them is nothing."""
-        try:
-            said = read_checkpoint(checkpoint.statement)
-        except BadRecord:
-            return
-        followed = self.logs.get(LogId(said.log))
-        endpoint = followed.session.endpoint if followed else None
-        attestors = {*self.roster.relays, *([endpoint.key] if endpoint else [])}
-        known = followed is not None or said.log == self._home_log
-        counts = known and said.key in attestors
-        if counts and verify(said.key, Namespace.CHECKPOINT, checkpoint.statement, checkpoint.sig):
-            self.journal.keep_checkpoint(checkpoint)
-
-    # -- folding ------------------------------------------------------------------------------------------
-
-    def _load(self, log: LogId) -> None:
-        """Verifies and folds what the journal holds of a log, and goes on from there."""
-        if log != self._home_log:
-            self.logs[log] = Followed(log)
-            self._link.chains[log] = self._chain(log, lambda record, at: self.logs[log].take(record, at, self.roster))
-        else:
-            self._link.chains[log] = self._chain(log, self._govern)
-
-    async def _load_in_turns(self, log: LogId) -> None:
-        """The same of a session that may be long, while keys and clocks go on."""
-        while log not in self.logs:
-            followed, chain, roster = Followed(log), Chain(), self.roster
-            version = roster.version
-
-            def take(record: Record, at: Receipt, into: Followed = followed, roster: Roster = roster) -> None:
-                into.take(record, at, roster)
-
-            turns = Turns()
-            with kept_for_good():
-                for _ in verifying(self.journal, log, "", take, chain):
-                    await turns.end()
-            if self.roster is roster and roster.version == version and log not in self.logs:
-                self.logs[log], self._link.chains[log] = followed, chain
-
-    def _govern(self, record: Record, receipt: Receipt) -> None:
-        self.roster.apply(record, receipt.received)
-
-    def _chain(self, log: LogId, take: Callable[[Record, Receipt], None] = lambda *_placed: None) -> Chain:
-        """What the journal holds of a log, verified; each record goes to `take`. Raises `RecordError`."""
-        return verified(self.journal, log, "the roster" if log == self._home_log else "", take)
-
-    def _fold(self, log: LogId) -> None:
-        old = self.logs[log]
-        new = self.logs[log] = Followed(log, current=old.current)
-        for entry in kept(self.journal, log):
-            if entry.receipt.seq <= old.length:
-                new.take(parse(entry.sealed), entry.receipt, self.roster)
-
-    async def _fold_in_turns(self) -> None:
-        """The same of sessions that are long: what was folded stands until what is folded anew has caught up."""
-        try:
-            version = -1
-            while version != self.roster.version:
-                version = self.roster.version
-                for log in [log for log, each in self.logs.items() if each.length > AT_ONCE]:
-                    self.logs[log] = await again(self.journal, partial(self.logs.__getitem__, log), lambda: self.roster)
-            self._tell()
-        except Exception as error:  # noqa: BLE001  (whoever waits next raises it)
-            self._failure = error
-            self._tell()
-
-    # -- the relay's absence ------------------------------------------------------------------------------
+    # -- waiting ------------------------------------------------------------------------------------------
 
     def _tell(self) -> None:
         self._news.set()
 
-    def _look(self) -> None:
-        if self._link.ready:
-            if self._away_since is not None and self._ready_once:
-                self._came_back()
-            return
-        if self._away_since is None:
-            self._away_since = monotonic()
-            self._notice(_RESTARTS if self._link.restarts else "The relay is lost; reconnecting.")
-        self._kept_up()
-        if monotonic() - self._away_since > self._patience:
-            raise Unreachable(
-                f"The relay {self.membership.relay} has not answered for {self._patience:.0f} s.",
-                hint="What is on record here is kept and offered again by the next command that connects.",
-            )
-
-    def _kept_up(self) -> None:
-        """Has what is missing started again, unless that is under way."""
-        if self._keep is not None and (self._keeping is None or self._keeping.done()):
-            self._keeping = asyncio.ensure_future(self._keep_up(self._keep))
-
-    async def _keep_up(self, keep: Callable[[], str]) -> None:
-        try:
-            origin = await asyncio.to_thread(keep)
-        except Stopped as stopped:
-            self._failure = stopped
-            self._tell()
-            return
-        except CaiseyError as error:
-            self._notice(f"{error} {error.hint}".strip())
-            await asyncio.sleep(_BACK)
-            return
-        if origin != self.membership.relay:
-            self._failure = Unreachable(
-                f"The relay had to move to another port ({origin}): its own was taken. What is on record here is kept.",
-                hint="Type the command again; 'caisey show' tells what became of this one.",
-            )
-            self._tell()
-        await asyncio.sleep(1.0)
-
-    def _came_back(self) -> None:
-        if self._roster_current:
-            self._notice("The relay is back.")
-        self._away_since = None
+    def _failed(self, error: BaseException | None) -> None:
+        """Whoever waits next raises it."""
+        self._failure = error or self._failure
+        self._tell()
 
 
 def _wall() -> int:

@@ -17,10 +17,11 @@ from caisey_cli import local, resolve, wording
 from caisey_cli.attend import CANCELLED, Answers, Front, Interrupts, attend, status
 from caisey_cli.checks import Check, evaluate
 from caisey_cli.command import Command
-from caisey_cli.connecting import Connect, Line, over_websocket
+from caisey_cli.connecting import Line
 from caisey_cli.folded import Turns, kept, kept_for_good
 from caisey_cli.happenings import End, Finished, Request
 from caisey_cli.home import Home
+from caisey_cli.peers import Connect, over_websocket
 from caisey_cli.resolve import Known
 from caisey_cli.sanitize import inert
 from caisey_cli.session import USUAL, Pace, SessionController

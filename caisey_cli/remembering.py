@@ -26,9 +26,16 @@ CLOSED: Final = 100
 COMMAND: Final = 60
 _SHORT: Final = 16
 JOURNAL: Final = "journal.db"
+"""The home's journal; what is known of others is not kept."""
 CLONED: Final = "cloned"
 """The journal's setting for endpoints, by id, whose key several machines use; as the relay said last."""
-"""The home's journal; what is known of others is not kept."""
+
+
+def keep_cloned(journal: Journal, endpoints: tuple[str, ...]) -> None:
+    """Keeps which endpoints' keys several machines use, for those who read without a relay."""
+    said = " ".join(sorted(endpoints))
+    if said != journal.setting(CLONED):
+        journal.set(CLONED, said)
 
 
 def remember(

@@ -5,13 +5,13 @@ from __future__ import annotations
 import gc
 from typing import TYPE_CHECKING
 
-from caisey_cli.connecting import over_websocket
+from caisey_cli.peers import over_websocket
 from caisey_cli.tui import cards, closing, completing, confirming, palette, panel  # noqa: F401  (what the view imports when it gets there is there by then)
 from caisey_cli.tui.bench import FOREVER, Bench, Shown
 
 if TYPE_CHECKING:
-    from caisey_cli.connecting import Connect
     from caisey_cli.home import Home
+    from caisey_cli.peers import Connect
     from caisey_cli.session import Pace
     from caisey_cli.tui.opening import Asked
 

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from time import monotonic
 from typing import Final
 
-from caisey_cli.connecting import Connect, Peer
+from caisey_cli.peers import Connect, Peer
 from caisey_cli.tui.standing import Signs, State, state
 from caisey_core.frames import Alive
 from caisey_core.link import Answered, Event, Link, Received, Rejected

@@ -26,7 +26,7 @@ from caisey_core.frames import Entry
 from caisey_core.ids import Digest, LogId
 from caisey_core.kinds import ActionFinished, ActionStarted, How
 from caisey_core.lifecycle import Action
-from caisey_core.link import Link, Ready
+from caisey_core.link import Event, Link, Ready
 from caisey_core.record import Record
 from caisey_server.fanout import Follower
 from caisey_server.log import EmbeddedLog
@@ -331,11 +331,12 @@ def look_up_a_hold_that_is_gone() -> None:
 
 @_bug("twice")
 def show_again_after_a_reconnect() -> None:
-    came_back, entries = Line._came_back, Line.entries
+    take, entries = Line._take, Line.entries
 
-    def back(self: Line) -> None:
-        came_back(self)
-        self.again = self._roster_current  # type: ignore[attr-defined]
+    def back(self: Line, event: Event) -> None:
+        take(self, event)
+        if isinstance(event, Ready):
+            self.again = self._following.roster_current  # type: ignore[attr-defined]
 
     def from_before(self: Line, log: LogId, after: int) -> Sequence[Entry]:
         if getattr(self, "again", False):
@@ -343,7 +344,7 @@ def show_again_after_a_reconnect() -> None:
             return entries(self, log, max(0, after - 2))
         return entries(self, log, after)
 
-    Line._came_back = back  # type: ignore[method-assign]
+    Line._take = back  # type: ignore[method-assign]
     Line.entries = from_before  # type: ignore[method-assign, assignment]
 
 

@@ -15,7 +15,7 @@ from typing import Any
 
 from textual.pilot import Pilot
 
-from caisey_cli.connecting import Connect
+from caisey_cli.peers import Connect
 from caisey_cli.tui.app import SessionApp
 from caisey_cli.tui.bench import Bench
 from caisey_cli.tui.cards import Sheet
