@@ -19,11 +19,12 @@ from caisey_cli.checks import Check, evaluate
 from caisey_cli.command import Command
 from caisey_cli.connecting import Connect, Line, over_websocket
 from caisey_cli.folded import Turns, kept, kept_for_good
+from caisey_cli.following import USUAL, Pace
 from caisey_cli.happenings import End, Finished, Request
 from caisey_cli.home import Home
 from caisey_cli.resolve import Known
 from caisey_cli.sanitize import inert
-from caisey_cli.session import USUAL, Pace, SessionController
+from caisey_cli.session import SessionController
 from caisey_cli.transcript import Transcript
 from caisey_cli.work import Work
 from caisey_core.errors import OutcomeUnknown, Refused, Unreachable, UsageError

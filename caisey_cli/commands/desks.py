@@ -26,7 +26,7 @@ def at_desk(
 
     from caisey_cli.commands import places
     from caisey_cli.desk import at_desk
-    from caisey_cli.session import Pace
+    from caisey_cli.following import Pace
     from caisey_cli.terminal import Terminal
 
     front = Terminal(output=output)

@@ -20,10 +20,11 @@ from caisey_cli.connecting import PAGE, Connect, Line, over_websocket
 from caisey_cli.desk import Desk, Verified
 from caisey_cli.evidence import attestor
 from caisey_cli.folded import Turns, kept_for_good
+from caisey_cli.following import Pace
 from caisey_cli.happenings import Request
 from caisey_cli.home import Home
 from caisey_cli.sanitize import inert
-from caisey_cli.session import Pace, SessionController
+from caisey_cli.session import SessionController
 from caisey_cli.tui import history
 from caisey_cli.tui.model import Model
 from caisey_cli.tui.opening import Asked

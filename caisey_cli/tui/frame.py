@@ -32,8 +32,8 @@ from caisey_core.ids import request_code
 
 if TYPE_CHECKING:
     from caisey_cli.connecting import Connect
+    from caisey_cli.following import Pace
     from caisey_cli.home import Home
-    from caisey_cli.session import Pace
     from caisey_cli.tui.bench import Bench
     from caisey_cli.tui.completing import Known
     from caisey_core.ids import Digest

@@ -11,8 +11,8 @@ from caisey_cli.tui.bench import FOREVER, Bench, Shown
 
 if TYPE_CHECKING:
     from caisey_cli.connecting import Connect
+    from caisey_cli.following import Pace
     from caisey_cli.home import Home
-    from caisey_cli.session import Pace
     from caisey_cli.tui.opening import Asked
 
 # It stays for good: no collection has to go through it, which would hold up a key.
