@@ -47,6 +47,7 @@ from caisey_core.signing import SigningKey
 _say = Teller(__name__)
 _PERMITS: Final = frozenset({"action.confirmed", "approval.granted"})
 """What something can be started on the strength of, besides its proposal."""
+_ENDS: Final = frozenset({"action.refused", "action.expired", "action.unknown"})
 _RESTORED: Final = "The relay was restored from a backup; propose it again."
 _ROLLED_BACK: Final = (
     "The endpoint's disk was put back from a backup; whether it ran is not known. It is not run again."
@@ -89,6 +90,7 @@ class Room:
         self._chain: dict[int, tuple[str, str]] = {}
         self._work: dict[Digest, Work] = {}
         self._held: dict[Digest, int] = {}
+        self._ended: set[Digest] = set()
         self._looking = self._look_again = False
         self._less = asyncio.Event()
 
@@ -114,6 +116,8 @@ class Room:
                 self._propose(action)
             else:
                 self._give_up(action, restored=restored)
+        for action in self.session.unsettled:
+            self._not_started(action, restored=restored)
         if self.session.opening is not None and (self.session.observed is None or self.session.unobserved):
             self._look()
         if self.session.closing is not None:
@@ -194,6 +198,8 @@ class Room:
                 self._look()
             case "action.cancelled" if action is not None and action.digest in self._work:
                 self._spawn("cancel", asyncio.create_task(self._work[action.digest].cancel()))
+        if action is not None and action.unsettled and action.digest not in self._work:
+            self._not_started(action)
 
     @property
     def over(self) -> bool:
@@ -207,6 +213,20 @@ class Room:
             action = self.session.actions[digest]
             if action.confirmation or action.approvals or (action.held is not None and action.held.policy != label):
                 self._decide(action)
+
+    def _not_started(self, action: Action, *, restored: bool = False) -> None:
+        """Says of what was taken back or denied that no start has crossed that; whoever said it waits for this.
+
+        It stands in the endpoint's own series, so what the endpoint had said before cannot come behind it.
+        """
+        re = {"action": str(action.digest)}
+        if action.digest in self._ended or self._journal.is_spent(action.digest):
+            return
+        if restored:
+            self._write("action.unknown", ActionUnknown(why=_ROLLED_BACK), re)
+        else:
+            how = "taken back" if action.step is Step.WITHDRAWN else "denied"
+            self._write("action.refused", ActionRefused(code=action.step, why=f"It was {how} before it started."), re)
 
     # -- the gate -----------------------------------------------------------------------------------------
 
@@ -296,6 +316,8 @@ class Room:
         now = self.session.actions.get(action.digest, action)
         if now.step.over:
             _say.info("action.not_started", f"it is {now.step}", session=self.log, action=action.digest)
+            if now.unsettled:
+                self._not_started(now)
         elif self.session.closing is not None:
             why = "The session was closed before it started."
             self._write("action.refused", ActionRefused(code="closed", why=why), {"action": str(action.digest)})
@@ -357,6 +379,8 @@ class Room:
 
     def _write(self, kind: str, body: Body, re: dict[str, str]) -> None:
         self._send([self._record(kind, body, re)])
+        if kind in _ENDS:
+            self._ended.add(Digest(re["action"]))
         _say.info(kind, session=self.log, **re)
 
     def spend(self, action: Digest, kind: str, body: Body) -> bool:

@@ -18,13 +18,14 @@ from caisey_cli.attend import CANCELLED, Answers, Front, Interrupts, attend, sta
 from caisey_cli.checks import Check, evaluate
 from caisey_cli.command import Command
 from caisey_cli.connecting import Line
+from caisey_cli.course import USUAL, Pace
 from caisey_cli.folded import Turns, kept, kept_for_good
 from caisey_cli.happenings import End, Finished, Request
 from caisey_cli.home import Home
 from caisey_cli.peers import Connect, over_websocket
 from caisey_cli.resolve import Known
 from caisey_cli.sanitize import inert
-from caisey_cli.session import USUAL, Pace, SessionController
+from caisey_cli.session import SessionController
 from caisey_cli.transcript import Transcript
 from caisey_cli.work import Work
 from caisey_core.errors import OutcomeUnknown, Refused, Unreachable, UsageError

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from functools import partial
 from time import monotonic
 from typing import Final
 
@@ -17,12 +17,13 @@ from msgspec import structs
 
 from caisey_cli.checks import specification
 from caisey_cli.command import Command, fit
-from caisey_cli.connecting import PATIENCE, Line
-from caisey_cli.happenings import Denied, End, Finished, Happening, Quiet, Request, Started, Withdrawn, told
+from caisey_cli.connecting import Line
+from caisey_cli.course import USUAL, Course, Pace, window_end
+from caisey_cli.happenings import Finished, Happening, Request
 from caisey_cli.refusals import unknown_outcome
 from caisey_core.environment import absolute, fixed_environment, usual_shell
-from caisey_core.errors import JournalError, NotAdmitted, OutcomeUnknown, Refused, Unreachable, UsageError
-from caisey_core.frames import Alive, Entry, read_checkpoint
+from caisey_core.errors import JournalError, NotAdmitted, Refused, Unreachable, UsageError
+from caisey_core.frames import Alive, read_checkpoint
 from caisey_core.ids import Digest, LogId, question_code, request_code, session_code, spoken
 from caisey_core.kinds import (
     ActionCancelled,
@@ -47,33 +48,11 @@ from caisey_core.kinds import (
     SessionOpened,
 )
 from caisey_core.lifecycle import Action, Question, Session, Step
-from caisey_core.record import Record, parse
+from caisey_core.record import Record
 from caisey_core.roster import Endpoint, Member, Roster
 
 CARD: Final = "caisey.card.2"
 """The format in which an action is shown before it is decided; see `card`."""
-
-
-@dataclass(frozen=True, slots=True)
-class Pace:
-    """How long is waited for whom, in seconds.
-
-    `patience`: for a relay or endpoint that is away. `fresh`: a sign of life may go into a proposal for so long (the
-    gate refuses those older than 120 s). `quiet`: without a record, until the endpoint is asked whether it is there.
-    `overdue`: after a hold's window, for its expiry to arrive. `crossing`: for a start that crossed a withdrawal.
-    `observing`: for the endpoint to show itself. `looking`: for it to show itself again after a change.
-    """
-
-    patience: float = PATIENCE
-    fresh: float = 60.0
-    quiet: float = 10.0
-    overdue: float = 30.0
-    crossing: float = 1.5
-    observing: float = 10.0
-    looking: float = 5.0
-
-
-USUAL: Final = Pace()
 
 
 class SessionController:
@@ -338,9 +317,7 @@ class SessionController:
 
     def window_end(self, action: Action) -> int:
         """Until when (ms, the relay's clock) its hold waits."""
-        if action.hold is None or action.held is None:
-            return 0
-        return action.hold.received + action.held.window_ms
+        return window_end(action)
 
     def approvers(self, held: ActionHeld, endpoint: Endpoint) -> list[Member]:
         """Who may approve, this member left out."""
@@ -356,95 +333,10 @@ class SessionController:
 
     # -- what becomes of an action ------------------------------------------------------------------------
 
-    async def follow(self, request: Request) -> AsyncIterator[Happening]:
-        """What becomes of an action, from its proposal on, in order; the last one is an `End`.
-
-        It is read from the journal at the pace of whoever takes it. Raises `OutcomeUnknown` when relay or endpoint
-        stay away for longer than the patience lasts, `Unreachable` when a hold's window has passed in silence.
-        """
-        log, after = request.log, request.after
-        quiet_since: float | None = None
-        crossed: End | None = None
-        lived = False
-        while True:
-            page = self.line.entries(log, after)
-            for entry in page:
-                after = entry.receipt.seq
-                happening = self._happening(request, entry)
-                if isinstance(happening, Withdrawn | Denied) and self._may_have_started(request):
-                    crossed, lived = happening, False
-                    continue
-                if isinstance(happening, Started):
-                    crossed = None
-                if happening is not None:
-                    yield happening
-                if isinstance(happening, End):
-                    return
-            if page:
-                quiet_since = None
-                continue
-            wait = self.pace.quiet if crossed is None else self.pace.crossing
-            if await self._more(request, after, wait):
-                continue
-            if crossed is not None and lived:
-                # Its agent has answered since, and has said nothing of a start.
-                yield crossed
-                return
-            action = self.session(log).actions.get(request.action)
-            if (why := await self._silence(request, action)) is None:
-                quiet_since, lived = None, True
-                continue
-            first = quiet_since is None
-            quiet_since = quiet_since or monotonic()
-            if first:
-                yield Quiet(why)
-            if monotonic() - quiet_since > self.pace.patience:
-                raise OutcomeUnknown(
-                    f"{why} The action {request.code} may have run; it is never run again by itself.",
-                    hint="When the endpoint is back: 'caisey show' tells what became of it.",
-                )
-
-    def _may_have_started(self, request: Request) -> bool:
-        """Whether a start could have crossed what was said against it: it needed no answer, or had one."""
-        action = self.session(request.log).actions.get(request.action)
-        return action is None or action.hold is None or action.answered
-
-    async def _more(self, request: Request, after: int, seconds: float) -> bool:
-        try:
-            more = await self.line.until(lambda: self.line.logs[request.log].length > after, seconds)
-        except (Unreachable, NotAdmitted, JournalError) as error:
-            raise unknown_outcome(error, request.code) from error
-        return bool(more)
-
-    async def _silence(self, request: Request, action: Action | None) -> str | None:
-        """Why nothing comes, as a sentence; None where that is as it should be."""
-        if action is not None and action.step is Step.HELD:
-            if self.line.now() > self.window_end(action) + self.pace.overdue * 1000:
-                raise Unreachable(
-                    f"The endpoint has said nothing since {request.code} expired. It was not run.",
-                    hint="Propose it again when the endpoint answers.",
-                )
-            return None
-        endpoint = self.endpoint(request.log)
-        try:
-            await self.line.alive(endpoint.id, endpoint.name)
-        except (Unreachable, Refused) as error:
-            return str(error).removesuffix(" Nothing was done.")
-        return None
-
-    def _happening(self, request: Request, entry: Entry) -> Happening | None:
-        record = parse(entry.sealed)
-        session = self.session(request.log)
-        if record.digest in self.line.logs[request.log].ignored:
-            return None
-        action = session.action_of(record)
-        if action is None or action.digest != request.action:
-            return None
-        return told(record, action, entry.receipt.received, self._name)
-
-    def _name(self, record: Record, received: int) -> str:
-        member = self.roster.member(record.head.key, received)
-        return member.name if member else "somebody"
+    def follow(self, request: Request) -> AsyncIterator[Happening]:
+        """What becomes of an action, from its proposal on, in order (`course`)."""
+        endpoint = partial(self.endpoint, request.log)
+        return Course(self.line, request, self.pace, endpoint).happenings()
 
     # -- what must hold before ----------------------------------------------------------------------------
 

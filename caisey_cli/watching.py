@@ -19,12 +19,13 @@ from caisey_cli import approving, seconding, wording
 from caisey_cli.approving import Waiting
 from caisey_cli.attend import Front, Interrupts
 from caisey_cli.connecting import Line
+from caisey_cli.course import Pace
 from caisey_cli.desk import Desk
 from caisey_cli.happenings import Request
 from caisey_cli.home import Home
 from caisey_cli.peers import Connect, Peer, over_websocket
 from caisey_cli.sanitize import inert
-from caisey_cli.session import Pace, SessionController
+from caisey_cli.session import SessionController
 from caisey_core import changes
 from caisey_core.errors import CaiseyError, Refused, Unreachable
 from caisey_core.frames import Hold

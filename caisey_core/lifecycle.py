@@ -5,6 +5,9 @@
               │        └─ running
               └─ running ─── finished | unknown
 
+What is taken back, or denied, may have been started while the word for it was on its way. The endpoint says which: its
+`started` counts, or an `action.refused` of its own stands behind what was said (`Action.unsettled` until then).
+
 A question is open until somebody's last word to it answers it. Words, questions and answers among them, may stand
 after the closing: it ends actions, not the log, and whoever writes one cannot know what crosses it on its way.
 
@@ -88,6 +91,13 @@ class Action:
     end: Placed | None = None
     finished: ActionFinished | None = None
     cancellation: Placed | None = None
+    settling: Placed | None = None
+
+    @property
+    def unsettled(self) -> bool:
+        """Whether a start may have crossed what ended it, and its endpoint has not said yet that none has."""
+        allowed = self.hold is None or self.answered
+        return self.step in {Step.WITHDRAWN, Step.DENIED} and allowed and self.settling is None
 
     @property
     def changes(self) -> bool:
@@ -171,6 +181,11 @@ class Session:
     def active(self) -> list[Action]:
         """Actions that are not over, as they were proposed."""
         return sorted(self._active.values(), key=lambda each: each.proposal.seq)
+
+    @property
+    def unsettled(self) -> list[Action]:
+        """Actions that were taken back or denied, of which the endpoint has yet to say whether a start crossed that."""
+        return [each for each in self.actions.values() if each.unsettled]
 
     @property
     def unanswered(self) -> list[Question]:
@@ -313,8 +328,11 @@ class Session:
                 action.cancellation = placed
             case "action.refused" | "action.expired" | "action.withdrawn" | "action.unknown" as kind:
                 # What runs is not undone by words: only the endpoint ends it, or does not know how it ended.
-                if action.step in {Step.PROPOSED, Step.HELD, *([Step.RUNNING] if kind == "action.unknown" else [])}:
+                doubts = {Step.RUNNING, *([action.step] if action.unsettled else [])}
+                if action.step in {Step.PROPOSED, Step.HELD, *(doubts if kind == "action.unknown" else ())}:
                     action.step, action.end = Step(kind.removeprefix("action.")), placed
+                if kind != "action.withdrawn":
+                    action.settling = placed
 
 
 def _answers(action: Action) -> list[Placed]:

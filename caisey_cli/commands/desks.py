@@ -25,8 +25,8 @@ def at_desk(
     import asyncio
 
     from caisey_cli.commands import places
+    from caisey_cli.course import Pace
     from caisey_cli.desk import at_desk
-    from caisey_cli.session import Pace
     from caisey_cli.terminal import Terminal
 
     front = Terminal(output=output)

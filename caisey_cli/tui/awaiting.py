@@ -17,12 +17,12 @@ from textual.geometry import Region
 
 from caisey_cli import approving, seconding, wording
 from caisey_cli.card import card
+from caisey_cli.course import Pace
 from caisey_cli.home import Home
 from caisey_cli.hooks import Hooks
 from caisey_cli.peers import Connect, over_websocket
 from caisey_cli.ringing import ring
 from caisey_cli.sanitize import inert
-from caisey_cli.session import Pace
 from caisey_cli.tui.blocks import countdown
 from caisey_cli.tui.cards import Sheet
 from caisey_cli.tui.deciding import Card, Question

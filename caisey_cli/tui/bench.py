@@ -17,6 +17,7 @@ from caisey_cli import local, questions, resolve, wording
 from caisey_cli.attend import Answers, Interrupts
 from caisey_cli.command import Command
 from caisey_cli.connecting import Line
+from caisey_cli.course import Pace
 from caisey_cli.desk import Desk, Verified
 from caisey_cli.evidence import attestor
 from caisey_cli.folded import PAGE, Turns, kept_for_good
@@ -24,7 +25,7 @@ from caisey_cli.happenings import Request
 from caisey_cli.home import Home
 from caisey_cli.peers import Connect, over_websocket
 from caisey_cli.sanitize import inert
-from caisey_cli.session import Pace, SessionController
+from caisey_cli.session import SessionController
 from caisey_cli.tui import history
 from caisey_cli.tui.model import Model
 from caisey_cli.tui.opening import Asked

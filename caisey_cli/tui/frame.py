@@ -31,9 +31,9 @@ from caisey_core.errors import CaiseyError
 from caisey_core.ids import request_code
 
 if TYPE_CHECKING:
+    from caisey_cli.course import Pace
     from caisey_cli.home import Home
     from caisey_cli.peers import Connect
-    from caisey_cli.session import Pace
     from caisey_cli.tui.bench import Bench
     from caisey_cli.tui.completing import Known
     from caisey_core.ids import Digest

@@ -10,9 +10,9 @@ from caisey_cli.tui import cards, closing, completing, confirming, palette, pane
 from caisey_cli.tui.bench import FOREVER, Bench, Shown
 
 if TYPE_CHECKING:
+    from caisey_cli.course import Pace
     from caisey_cli.home import Home
     from caisey_cli.peers import Connect
-    from caisey_cli.session import Pace
     from caisey_cli.tui.opening import Asked
 
 # It stays for good: no collection has to go through it, which would hold up a key.

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from caisey_cli.course import Pace
 from caisey_cli.desk import Desk, at_desk
 from caisey_cli.home import Home
-from caisey_cli.session import Pace
 from tests.cli.memory import Agent, Front, Relay, home
 from tests.cli.story import Workspace
 

@@ -9,8 +9,8 @@ import pytest
 
 from caisey_cli.attend import Answers
 from caisey_cli.command import Command
+from caisey_cli.course import Pace
 from caisey_cli.desk import Desk
-from caisey_cli.session import Pace
 from caisey_core.errors import (
     CaiseyError,
     Refused,

@@ -7,9 +7,9 @@ import asyncio
 import pytest
 
 from caisey_cli.attend import Answers
+from caisey_cli.course import Pace
 from caisey_cli.desk import Desk
 from caisey_cli.happenings import Finished, Happening, Held, Output, Started
-from caisey_cli.session import Pace
 from caisey_core.errors import (
     Ambiguous,
     Refused,

@@ -12,11 +12,11 @@ from pathlib import Path
 import pytest
 
 from caisey_cli.approving import Waiting
+from caisey_cli.course import Pace
 from caisey_cli.desk import Desk
 from caisey_cli.happenings import Request
 from caisey_cli.hooks import AT_ONCE, QUEUE, Hooks, facts
 from caisey_cli.ringing import LIMIT, body, ring
-from caisey_cli.session import Pace
 from caisey_cli.watching import Came, Change, Item, LeftOut, Moved, Over, Watch
 from caisey_core.errors import Refused, Unreachable
 from caisey_core.frames import Hold

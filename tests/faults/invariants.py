@@ -30,7 +30,7 @@ from caisey_core.kinds import ActionFinished, ActionProposed, How
 from caisey_core.lifecycle import Action, Session, Step, fold
 from caisey_core.record import parse
 from tests.faults.endpoint import Started
-from tests.faults.plan import AGENT, DISK, FRAMES, RELAY, TECHNICIAN
+from tests.faults.plan import AGENT, FRAMES, RELAY, TECHNICIAN
 from tests.faults.world import World
 
 NAMES: Final = ("once", "receipts", "twice", "truth", "hang", "journals", "order", "refusal", "crash")
@@ -166,6 +166,8 @@ def _told(world: World, session: Session) -> Iterator[str]:
         job = _job(action)
         if not action.step.over:
             yield f"hang: {job} is {action.step} for ever"
+        if action.unsettled:
+            yield f"hang: {job} is {action.step}, and the endpoint never says whether it had started before"
         starts = [each for each in world.machine.starts if each.job == job]
         if len(starts) != 1 or action.step not in {Step.FINISHED, Step.UNKNOWN}:
             never = action.finished is not None and action.finished.how is How.NOT_STARTED
@@ -230,20 +232,11 @@ def _output(world: World, session: Session, output: dict[tuple[str, str], bytear
 
 
 def _answered(world: World) -> Iterator[str]:
-    """What whoever typed a command was told of it.
-
-    Known limit (docs/reliability.md): while the relay cannot write, a start that crossed a withdrawal reaches nobody,
-    and the technician is told that it was taken back. The record says otherwise as soon as it can.
-    """
-    unwritten = any(fault.what in DISK and fault.host == RELAY for fault in world.strikes.struck)
+    """What whoever typed a command was told of it."""
     for typed in world.typed:
         starts = [each for each in world.machine.starts if typed.what == f"run {each.job}"]
         end = typed.became.removeprefix("end: ")
-        if (
-            starts
-            and end in {"Withdrawn", "Denied", "TurnedDown", "Expired"}
-            and not (unwritten and end == "Withdrawn")
-        ):
+        if starts and end in {"Withdrawn", "Denied", "TurnedDown", "Expired"}:
             yield f"truth: the technician was told {end} of {typed.what}, and it was started"
         if not starts and end == "Finished":
             yield f"truth: the technician was told {end} of {typed.what}, and it was never started"

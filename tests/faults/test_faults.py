@@ -27,7 +27,7 @@ SEEDS = {
     "send-before-it-is-kept": 0,
     "hold-for-ever": 8,
     "start-what-was-taken-back": 0,
-    "look-up-a-hold-that-is-gone": 31,
+    "look-up-a-hold-that-is-gone": 163,
     "show-again-after-a-reconnect": 12,
 }
 """A seed at which each planted bug shows; `make faults ARGS=--bugs-only` names one when the plans have changed."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from textual.pilot import Pilot
 from textual.widget import Widget
 
-from caisey_cli.session import Pace
+from caisey_cli.course import Pace
 from caisey_cli.tui.app import SessionApp
 from caisey_cli.tui.cards import Sheet
 from caisey_cli.tui.lines import Rows

@@ -1,0 +1,170 @@
+"""What becomes of one action, read from the journal at the pace of whoever takes it.
+
+What was taken back or denied may have been started while the word for it was on its way. That it was not is told only
+once its endpoint has said so: a sign of life says nothing of a start that the relay could not write.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from time import monotonic
+from typing import Final
+
+from caisey_cli.connecting import PATIENCE, Line
+from caisey_cli.happenings import (
+    Denied,
+    End,
+    Expired,
+    Happening,
+    Held,
+    Quiet,
+    Request,
+    Started,
+    TurnedDown,
+    Withdrawn,
+    told,
+)
+from caisey_cli.refusals import unknown_outcome
+from caisey_core.errors import JournalError, NotAdmitted, OutcomeUnknown, Refused, Unreachable
+from caisey_core.frames import Entry
+from caisey_core.lifecycle import Action, Step
+from caisey_core.record import Record, parse
+from caisey_core.roster import Endpoint
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How long is waited for whom, in seconds.
+
+    `patience`: for a relay or endpoint that is away. `fresh`: a sign of life may go into a proposal for so long (the
+    gate refuses those older than 120 s). `quiet`: without a record, until the endpoint is asked whether it is there.
+    `overdue`: after a hold's window, for its expiry to arrive. `crossing`: for the endpoint's word whether a start has
+    crossed a withdrawal, until the endpoint is asked whether it is there.
+    `observing`: for the endpoint to show itself. `looking`: for it to show itself again after a change.
+    """
+
+    patience: float = PATIENCE
+    fresh: float = 60.0
+    quiet: float = 10.0
+    overdue: float = 30.0
+    crossing: float = 1.5
+    observing: float = 10.0
+    looking: float = 5.0
+
+
+USUAL: Final = Pace()
+
+
+def window_end(action: Action) -> int:
+    """Until when (ms, the relay's clock) its hold waits."""
+    if action.hold is None or action.held is None:
+        return 0
+    return action.hold.received + action.held.window_ms
+
+
+class Course:
+    """An action, from its proposal to its end. `endpoint` raises `Refused` where the session's is not the roster's."""
+
+    def __init__(self, line: Line, request: Request, pace: Pace, endpoint: Callable[[], Endpoint]) -> None:
+        self._line = line
+        self._request = request
+        self._pace = pace
+        self._endpoint = endpoint
+        self._crossed: End | None = None
+
+    @property
+    def _action(self) -> Action | None:
+        return self._line.session(self._request.log).actions.get(self._request.action)
+
+    async def happenings(self) -> AsyncIterator[Happening]:
+        """What becomes of it, in order; the last one is an `End`.
+
+        Raises `OutcomeUnknown` when relay or endpoint stay away for longer than the patience lasts, or do not say
+        whether it had started before it was taken back; `Unreachable` when a hold's window has passed in silence.
+        """
+        log, after = self._request.log, self._request.after
+        quiet_since: float | None = None
+        while True:
+            page = self._line.entries(log, after)
+            for entry in page:
+                after = entry.receipt.seq
+                happening = self._read(entry)
+                if happening is not None:
+                    yield happening
+                if isinstance(happening, End):
+                    return
+            if page:
+                quiet_since = None
+                continue
+            if await self._more(after, self._pace.quiet if self._crossed is None else self._pace.crossing):
+                continue
+            if (why := await self._silence()) is None:
+                quiet_since = None
+                continue
+            first = quiet_since is None
+            quiet_since = quiet_since or monotonic()
+            if first:
+                yield Quiet(why)
+            if monotonic() - quiet_since > self._pace.patience:
+                raise OutcomeUnknown(
+                    f"{why} The action {self._request.code} may have run; it is never run again by itself.",
+                    hint="When the endpoint is back: 'caisey show' tells what became of it.",
+                )
+
+    def _read(self, entry: Entry) -> Happening | None:
+        """What a record tells; an end that a start may have crossed is told when the endpoint has spoken behind it."""
+        happening = self._happening(entry)
+        if isinstance(happening, Withdrawn | Denied) and self._may_have_started():
+            self._crossed = happening
+            return None
+        if isinstance(happening, Started):
+            self._crossed = None
+        if self._crossed is not None and isinstance(happening, Held | TurnedDown | Expired):
+            return self._crossed
+        return happening
+
+    def _may_have_started(self) -> bool:
+        """Whether a start could have crossed what was said against it: it needed no answer, or had one."""
+        action = self._action
+        return action is None or action.hold is None or action.answered
+
+    async def _more(self, after: int, seconds: float) -> bool:
+        line, log = self._line, self._request.log
+        try:
+            return bool(await line.until(lambda: line.logs[log].length > after, seconds))
+        except (Unreachable, NotAdmitted, JournalError) as error:
+            raise unknown_outcome(error, self._request.code) from error
+
+    async def _silence(self) -> str | None:
+        """Why nothing comes, as a sentence; None where that is as it should be."""
+        action = self._action
+        if action is not None and action.step is Step.HELD:
+            if self._line.now() > window_end(action) + self._pace.overdue * 1000:
+                raise Unreachable(
+                    f"The endpoint has said nothing since {self._request.code} expired. It was not run.",
+                    hint="Propose it again when the endpoint answers.",
+                )
+            return None
+        endpoint = self._endpoint()
+        try:
+            await self._line.alive(endpoint.id, endpoint.name)
+        except (Unreachable, Refused) as error:
+            return str(error).removesuffix(" Nothing was done.")
+        if self._crossed is not None:
+            return f"The endpoint has not said yet whether {self._request.code} had started before."
+        return None
+
+    def _happening(self, entry: Entry) -> Happening | None:
+        record = parse(entry.sealed)
+        log = self._request.log
+        if record.digest in self._line.logs[log].ignored:
+            return None
+        action = self._line.session(log).action_of(record)
+        if action is None or action.digest != self._request.action:
+            return None
+        return told(record, action, entry.receipt.received, self._name)
+
+    def _name(self, record: Record, received: int) -> str:
+        member = self._line.roster.member(record.head.key, received)
+        return member.name if member else "somebody"

@@ -1,0 +1,43 @@
+"""An action that is attended: what is put to somebody and answered at once by others."""
+
+from __future__ import annotations
+
+import gc
+import warnings
+from collections.abc import AsyncIterator
+from typing import Any, cast
+
+from caisey_cli.attend import Answers, Interrupts, attend
+from caisey_cli.happenings import Happening, Held, Request, Withdrawn
+from caisey_core.ids import Digest, LogId
+from caisey_core.kinds import ActionHeld
+from tests.cli.memory import Front
+from tests.core.samples import BODIES
+
+REQUEST = Request(LogId("a1" * 32), Digest("a2" * 32), 0)
+
+
+class Controller:
+    """Tells what happened, all of it at once."""
+
+    def __init__(self, *happenings: Happening) -> None:
+        self._happenings = happenings
+
+    async def follow(self, _request: Request) -> AsyncIterator[Happening]:
+        for each in self._happenings:
+            yield each
+
+
+async def test_a_question_that_is_answered_before_it_was_put_leaves_nothing_behind() -> None:
+    """It came with its answer: whoever was to be asked never was, and what would have asked them is gone as well."""
+    held = BODIES["action.held"]
+    assert isinstance(held, ActionHeld)
+    controller = Controller(Held(Digest("a3" * 32), held, 0), Withdrawn("by another terminal"))
+    front = Front()
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        end = await attend(cast(Any, controller), REQUEST, front, Answers(), Interrupts())
+        gc.collect()
+    assert isinstance(end, Withdrawn)
+    assert front.said == []
+    assert [str(each.message) for each in told] == []
