@@ -35,7 +35,7 @@ from caisey_core.errors import (
     Refused,
     Unreachable,
 )
-from caisey_core.frames import Alive, Checkpoint, Entry, Receipt, read_checkpoint
+from caisey_core.frames import DENIALS, Alive, Checkpoint, Entry, Receipt, read_checkpoint
 from caisey_core.ids import Digest, LogId, session_code
 from caisey_core.journal import Journal
 from caisey_core.kinds import Audience, Body, Namespace
@@ -156,6 +156,8 @@ class Line:
         self._strange = self._words = 0
         self._answers: dict[int, Acknowledged | Rejected | Alive] = {}
         self._offered: dict[int, tuple[LogId, Sequence[Sealed]]] = {}
+        self._put_off: Rejected | None = None
+        self.untaken: dict[LogId, str] = {}
         self._writers: dict[LogId, Writer] = {}
         self._sent: dict[int, tuple[LogId, Digest]] = {}
         self._placed: set[Digest] = set()
@@ -243,6 +245,16 @@ class Line:
         log, sealed = self._offered.pop(request)
         self._offered[self._link.append(log, sealed)] = (log, sealed)
         self._peer.flush()
+
+    async def offered(self) -> None:
+        """Returns when the relay has answered all that was offered again, and the places of what it took are known.
+
+        `untaken` says then of which sessions it took something not, and why. Raises `Unreachable`.
+        """
+        await self._patiently(lambda: self._put_off or not self._offered, "what is kept here")
+        if self._put_off is not None:
+            raise denied(self._put_off, "what is kept here", kept=True)
+        await self._patiently(lambda: all(each.current for each in self.logs.values()), "what it took")
 
     # -- reading ------------------------------------------------------------------------------------------
 
@@ -534,10 +546,13 @@ class Line:
 
     def _repeated(self, event: Acknowledged | Rejected) -> None:
         if isinstance(event, Rejected) and event.code in AGAIN:
+            self._put_off = event
             asyncio.get_running_loop().call_later(_OFFER_AGAIN, self._offer_again, event.id)
             return
         log, _ = self._offered.pop(event.id)
-        if isinstance(event, Acknowledged):
+        if isinstance(event, Rejected):
+            self.untaken[log] = event.why or DENIALS.get(event.code, event.code)
+        else:
             if log not in self.logs:
                 self._load(log)
             self._link.follow(log)
