@@ -61,6 +61,7 @@ TABLE: Final[dict[str, tuple[Row, ...]]] = {
             "session",
             "Close a session: its checks are run again, then its record is attested by relay and agent.",
         ),
+        Row("sync", "sync", "Fetch what is missing in this journal, and offer what was never acknowledged."),
     ),
     "Decide": (
         Row("approvals", "approvals", "List what waits for another member's approval; --watch goes on, and rings."),

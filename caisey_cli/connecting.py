@@ -22,8 +22,9 @@ from caisey_cli.doors import Doors
 from caisey_cli.folded import Followed
 from caisey_cli.following import Following
 from caisey_cli.founding import due, renewal
+from caisey_cli.offering import Offering
 from caisey_cli.peers import Connect, over_websocket
-from caisey_cli.refusals import AGAIN, apart, cloned, denied, other_history, troubled
+from caisey_cli.refusals import apart, cloned, denied, other_history, troubled
 from caisey_cli.remembering import JOURNAL, keep_cloned, remember
 from caisey_core.chain import Chain
 from caisey_core.connection import now
@@ -52,10 +53,9 @@ from caisey_core.link import (
     Received,
     Rejected,
     Restored,
-    batches,
 )
 from caisey_core.mending import Mender
-from caisey_core.record import Record, Sealed, Writer
+from caisey_core.record import Record, Writer
 from caisey_core.roster import Member, Roster
 from caisey_core.signing import SigningKey
 
@@ -69,8 +69,6 @@ _GRACE: Final = 0.25
 """Seconds that a command which is done waits for a renewal of the roster that is on its way."""
 _LOOK: Final = 0.2
 """Seconds between two looks at the link: it says when it is ready again, not when it is lost."""
-_OFFER_AGAIN: Final = 1.0
-"""Seconds until what the relay could not write is offered again."""
 _RECEIPT: Final = 5.0
 """Seconds to wait for the receipt of a record that is committed; later it comes with the next follow."""
 T = TypeVar("T")
@@ -115,6 +113,7 @@ class Line:
         self._home_log = LogId(membership.roster)
         self._following = Following(journal, self._home_log, key.public, self._link.chains, self._failed)
         self._absence = Absence(self._link, membership.relay, patience, notice, self._failed, keep)
+        self._offering = Offering(self._link, self._peer.flush, self._taken)
         self._mender = Mender(self._link, journal, self._home_log)
         self._ready_once = False
         self._failure: BaseException | None = None
@@ -122,7 +121,6 @@ class Line:
         self._said = ""
         self._words = 0
         self._answers: dict[int, Acknowledged | Rejected | Alive] = {}
-        self._offered: dict[int, tuple[LogId, Sequence[Sealed]]] = {}
         self._writers: dict[LogId, Writer] = {}
         self._sent: dict[int, tuple[LogId, Digest]] = {}
         self._news = asyncio.Event()
@@ -145,7 +143,7 @@ class Line:
             if self.roster.fingerprint != self.membership.workspace:
                 raise Refused("The relay's roster is of another workspace. Nothing was sent.")
             _ = self.member
-            self._offer()
+            self._offering.begin(self.journal, self._home_log)
             await self._catch_up()
         except BaseException:
             await self.__aexit__()
@@ -195,18 +193,16 @@ class Line:
         """The roster is current, and so is every session in which records have to find their new places."""
         return self._following.current if self._denied is None else self._following.roster_current
 
-    def _offer(self) -> None:
-        """What an earlier process said and died before it was acknowledged; the relay knows repeats as such."""
-        for log, sealed in batches(self.journal.unsent()):
-            if log != self._home_log:
-                self._offered[self._link.append(log, sealed)] = (log, sealed)
-        self._peer.flush()
+    async def offered(self) -> dict[LogId, str]:
+        """Returns when the relay has answered all that was offered again, and the places of what it took are known.
 
-    def _offer_again(self, request: int) -> None:
-        """What the relay could not take just now."""
-        log, sealed = self._offered.pop(request)
-        self._offered[self._link.append(log, sealed)] = (log, sealed)
-        self._peer.flush()
+        Of which sessions it took something not, and why; empty as a rule. Raises `Unreachable`.
+        """
+        await self._patiently(lambda: self._offering.put_off or not self._offering, "what is kept here")
+        if self._offering.put_off is not None:
+            raise denied(self._offering.put_off, "what is kept here", kept=True)
+        await self._patiently(lambda: all(each.current for each in self.logs.values()), "what it took")
+        return self._offering.untaken
 
     # -- reading ------------------------------------------------------------------------------------------
 
@@ -280,7 +276,7 @@ class Line:
         """Follows a session; returns when everything there was of it is kept and folded."""
         await self.until(lambda: self._mender.done)
         # The relay may know a session only from what is being offered to it.
-        await self.until(lambda: all(log != each for each, _ in self._offered.values()), self._patience)
+        await self.until(lambda: not self._offering.of(log), self._patience)
         if log not in self.logs:
             await self._following.load_in_turns(log)
         if why := self._mender.outcome.apart.get(log):
@@ -438,8 +434,8 @@ class Line:
                 self._following.take(log, records)
             case CaughtUp(log=log):
                 self._following.is_current(LogId(log))
-            case Acknowledged(id=id_) | Rejected(id=id_) if id_ in self._offered:
-                self._repeated(event)
+            case Acknowledged() | Rejected() if self._offering.theirs(event):
+                pass
             case Rejected(id=0):
                 self._denied = event
             case Acknowledged(id=id_) | Rejected(id=id_):
@@ -474,15 +470,11 @@ class Line:
             self._following.load(log)
             self._link.follow(log)
 
-    def _repeated(self, event: Acknowledged | Rejected) -> None:
-        if isinstance(event, Rejected) and event.code in AGAIN:
-            asyncio.get_running_loop().call_later(_OFFER_AGAIN, self._offer_again, event.id)
-            return
-        log, _ = self._offered.pop(event.id)
-        if isinstance(event, Acknowledged):
-            if log not in self.logs:
-                self._following.load(log)
-            self._link.follow(log)
+    def _taken(self, log: LogId) -> None:
+        """The relay has taken something of it that was offered again; its place is learned by following."""
+        if log not in self.logs:
+            self._following.load(log)
+        self._link.follow(log)
 
     # -- waiting ------------------------------------------------------------------------------------------
 

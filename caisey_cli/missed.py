@@ -15,6 +15,7 @@ from caisey_core.signing import SigningKey
 
 if TYPE_CHECKING:
     from caisey_cli.membership import Membership
+    from caisey_core.api import SessionShape
 
 _SETTLED: Final = "caught-up"
 """The journal's setting for what was said last when it had been caught up with, though it lies out of scope now."""
@@ -25,15 +26,19 @@ def nothing(journal: Journal, said: str) -> bool:
     return not said or journal.knows(said) or journal.setting(_SETTLED) == said
 
 
-def logs(membership: Membership, key: SigningKey, path: Path) -> list[LogId]:
-    """The sessions of a key that the relay has more of than the journal, the oldest first. Raises `Unreachable`."""
+def known(membership: Membership, key: SigningKey) -> list[SessionShape]:
+    """The sessions the relay shows this key, the newest first. A hint, never evidence. Raises `Unreachable`."""
     from caisey_cli.relay import Relay
 
+    with Relay(membership.relay, plain_text_on=membership.plain_text_on) as relay:
+        relay.log_in(membership.workspace, key)
+        return list(relay.sessions())
+
+
+def logs(membership: Membership, key: SigningKey, path: Path) -> list[LogId]:
+    """The sessions of a key that the relay has more of than the journal, the oldest first. Raises `Unreachable`."""
     with Journal.read(path) as journal:
-        with Relay(membership.relay, plain_text_on=membership.plain_text_on) as relay:
-            relay.log_in(membership.workspace, key)
-            known = relay.sessions()
-        mine = [each for each in reversed(known) if each.opener == key.public]
+        mine = [each for each in reversed(known(membership, key)) if each.opener == key.public]
         return [LogId(each.log) for each in mine if journal.length(each.log) < each.seq]
 
 
