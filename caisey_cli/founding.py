@@ -11,6 +11,7 @@ from typing import Final
 
 from caisey_core.enrolment import Invitation
 from caisey_core.errors import Refused, UsageError
+from caisey_core.grants import NAME_LIMIT
 from caisey_core.ids import Digest, PublicKey
 from caisey_core.kinds import (
     Audience,
@@ -26,7 +27,7 @@ from caisey_core.kinds import (
     WorkspaceFounded,
 )
 from caisey_core.record import Record, Writer
-from caisey_core.roster import EVERY_CLIENT, NAME_LIMIT, Endpoint, Member, Roster
+from caisey_core.roster import EVERY_CLIENT, Endpoint, Member, Roster
 from caisey_core.signing import SigningKey, is_public_key
 
 DAY_MS: Final = 24 * 60 * 60 * 1000

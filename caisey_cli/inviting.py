@@ -15,6 +15,8 @@ from msgspec import structs
 from caisey_cli.founding import Chain, named, new_id
 from caisey_core.enrolment import Invitation
 from caisey_core.errors import Ambiguous, Forbidden, UsageError
+from caisey_core.grants import Grant, spent
+from caisey_core.grants import Invited as Invitee
 from caisey_core.ids import code
 from caisey_core.kinds import (
     OF_CLIENTS,
@@ -27,8 +29,7 @@ from caisey_core.kinds import (
     Role,
 )
 from caisey_core.record import Record
-from caisey_core.roster import EVERY_CLIENT, Grant, Member, Roster, beyond, spent
-from caisey_core.roster import Invited as Invitee
+from caisey_core.roster import EVERY_CLIENT, Member, Roster, beyond
 from caisey_core.signing import SigningKey
 
 _FULL: Final = "Type the full name."

@@ -23,6 +23,7 @@ from msgspec import Struct
 from caisey_core.connection import Connection
 from caisey_core.errors import BadRecord, Refused, Unreachable, UsageError
 from caisey_core.frames import DENIALS, Receipt
+from caisey_core.grants import NAME_LIMIT, Admitted, Grant, Invited, below, possession, spent
 from caisey_core.ids import LogId
 from caisey_core.kinds import (
     Audience,
@@ -35,7 +36,7 @@ from caisey_core.kinds import (
 )
 from caisey_core.link import Acknowledged, Broken, CaughtUp, Link, Ready, Received, Rejected
 from caisey_core.record import Record, Writer
-from caisey_core.roster import NAME_LIMIT, Admitted, Grant, Invited, Roster, below, possession, spent
+from caisey_core.roster import Roster
 from caisey_core.signing import SigningKey
 
 Who = Literal["endpoint", "member"]

@@ -14,15 +14,13 @@ they do not serve; the chain holds without them.
 
 from __future__ import annotations
 
-import base64
-import binascii
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import Final
 
 from caisey_core.changes import Change, State
 from caisey_core.errors import BadRecord
+from caisey_core.grants import MOST_USES, Grant, below, possessed, spent
 from caisey_core.ids import Digest, LogId, PublicKey
 from caisey_core.kinds import (
     GOVERNING,
@@ -43,7 +41,6 @@ from caisey_core.kinds import (
     MemberAdmitted,
     MemberInvited,
     MemberRemoved,
-    Namespace,
     PolicyPublished,
     RelayAdded,
     Role,
@@ -52,17 +49,11 @@ from caisey_core.kinds import (
     WorkspaceFounded,
 )
 from caisey_core.record import Record
-from caisey_core.signing import SigningKey, fingerprint, is_public_key, verify
+from caisey_core.signing import fingerprint, is_public_key
 
 EVERY_CLIENT = "*"
 LIFETIME_MS: Final = 90 * 24 * 3_600_000
 """How long a roster counts at the most without being renewed."""
-MOST_USES: Final = 1000
-"""Endpoints that one invitation lets in at the most."""
-NAME_LIMIT: Final = 64
-_SAFE: Final = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?")
-Invited = MemberInvited | EndpointInvited | EndpointsInvited
-Admitted = MemberAdmitted | EndpointAdmitted | EndpointEnrolled
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,30 +91,6 @@ class Endpoint:
     client: str
     name: str
     removed: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Grant:
-    """An invitation: what its one-use key may still do. `invited` is None where the body is withheld.
-
-    `by` is the key that signed it, `seconded` the one that approved it, if it needed that; `waits` is until when (ms)
-    it may still be approved, 0 where it waits for nobody. `taken` counts whom it has let in.
-    """
-
-    digest: Digest
-    by: str
-    key: PublicKey | None
-    invited: Invited | None
-    used: bool = False
-    revoked: bool = False
-    waits: int = 0
-    seconded: str = ""
-    taken: int = 0
-
-    @property
-    def uses(self) -> int:
-        """How many it lets in."""
-        return self.invited.uses if isinstance(self.invited, EndpointsInvited) else 1
 
 
 @dataclass(slots=True)
@@ -408,7 +375,7 @@ class Roster:
             raise BadRecord("An admission is not signed by its invitation's key.")
         if why := spent(grant, received):
             raise BadRecord(why)
-        if not _possessed(record, grant.digest):
+        if not possessed(record, grant.digest):
             raise BadRecord("An admission does not prove that its key is held by who joins.")
         match grant.invited, record.body:
             case MemberInvited() as invited, MemberAdmitted(key=key):
@@ -453,45 +420,9 @@ def beyond(admin: Member, body: object) -> str:
             return ""
 
 
-def below(prefix: str, name: str) -> bool:
-    """Whether a machine may take this name under an invitation for several: its name, `-`, and safe letters."""
-    rest = name.removeprefix(f"{prefix}-")
-    return rest != name and len(name) <= NAME_LIMIT and _SAFE.fullmatch(rest) is not None
-
-
 def _at_most(expires: int, record: Record) -> int:
     """When a roster ends: as its writer says, but within its lifetime from when they said so."""
     return min(expires, record.head.time + LIFETIME_MS)
-
-
-def possession(device: SigningKey, grant: str) -> str:
-    """A device key's proof for an admission under a grant (by its digest)."""
-    return base64.b64encode(device.sign(Namespace.ADMISSION, grant.encode())).decode()
-
-
-def _possessed(record: Record, grant: Digest) -> bool:
-    body = record.body
-    if not isinstance(body, Admitted):
-        return False
-    try:
-        proof = base64.b64decode(body.proof, validate=True)
-    except (binascii.Error, ValueError):
-        return False
-    return verify(body.key, Namespace.ADMISSION, grant.encode(), proof)
-
-
-def spent(grant: Grant, now: int) -> str:
-    """Why an invitation no longer admits anybody at `now` (ms); empty while it does."""
-    if grant.revoked:
-        return "The invitation was revoked."
-    if grant.waits:
-        late = now > grant.waits
-        return "The invitation was not approved in time." if late else "The invitation waits for a second admin."
-    if grant.used:
-        return "The invitation was used already."
-    if grant.invited is not None and now > grant.invited.expires:
-        return "The invitation has expired."
-    return ""
 
 
 def fold(entries: Iterable[tuple[Record, int]]) -> Roster:

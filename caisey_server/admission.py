@@ -14,6 +14,7 @@ from caisey_core.chain import Tail
 from caisey_core.connection import is_loopback
 from caisey_core.errors import BadRecord
 from caisey_core.frames import DENIALS, LoginStatement, read_login
+from caisey_core.grants import Grant, spent
 from caisey_core.ids import Digest, PublicKey
 from caisey_core.kinds import (
     BATCHED,
@@ -28,7 +29,7 @@ from caisey_core.kinds import (
     Signer,
 )
 from caisey_core.record import Record, Sealed
-from caisey_core.roster import EVERY_CLIENT, Endpoint, Grant, Member, Roster, spent
+from caisey_core.roster import EVERY_CLIENT, Endpoint, Member, Roster
 from caisey_core.signing import is_public_key, verify
 
 LOGIN_LIFETIME_MS = 5 * 60 * 1000

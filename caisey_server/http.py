@@ -16,8 +16,9 @@ from starlette.exceptions import HTTPException
 from caisey_core import __version__, api
 from caisey_core.errors import BadRecord, JournalError
 from caisey_core.frames import DENIALS, FRAME_LIMIT, read_login
+from caisey_core.grants import Grant
 from caisey_core.record import Sealed, parse
-from caisey_core.roster import Grant, Roster
+from caisey_core.roster import Roster
 from caisey_server import admission, readiness
 from caisey_server.admission import Denial, Standing, denial
 from caisey_server.audit import Refusal

@@ -15,9 +15,10 @@ from typing import Final
 from caisey_core import frames
 from caisey_core.api import ChallengeIssued
 from caisey_core.connection import is_loopback
+from caisey_core.grants import Grant
 from caisey_core.kinds import AdmissionRefused, EndpointCloned, LoginRefused, Twin
 from caisey_core.logs import Teller
-from caisey_core.roster import Endpoint, Grant, Member
+from caisey_core.roster import Endpoint, Member
 from caisey_core.signing import SigningKey, fingerprint
 from caisey_server import admission
 from caisey_server.admission import Denial, Directory, Door, Standing, denial

@@ -21,12 +21,13 @@ from typing import Final
 from caisey_core import chain, journal
 from caisey_core.errors import BadRecord, JournalError
 from caisey_core.frames import Checkpoint, CheckpointStatement, Entry, Receipt, read_checkpoint
+from caisey_core.grants import Grant
 from caisey_core.ids import Digest
 from caisey_core.journal import Journal
 from caisey_core.kinds import GOVERNING, AuditOpened, Namespace, SessionOpened
 from caisey_core.logs import Teller
 from caisey_core.record import Record, Writer, canonical
-from caisey_core.roster import Endpoint, Grant, Member, Roster
+from caisey_core.roster import Endpoint, Member, Roster
 from caisey_core.signing import SigningKey, verify
 from caisey_server import admission, projections, repair
 from caisey_server.admission import AUDIT, SQL_MAX, Denial, Directory, Session, denial

@@ -19,10 +19,11 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from caisey_core import frames
 from caisey_core.errors import BadRecord
 from caisey_core.frames import DENIALS, Frame
+from caisey_core.grants import Grant
 from caisey_core.kinds import BODY_LIMIT, HEAD_LIMIT, Twin
 from caisey_core.logs import Teller
 from caisey_core.record import Record, parse
-from caisey_core.roster import Endpoint, Grant, Member
+from caisey_core.roster import Endpoint, Member
 from caisey_core.signing import fingerprint
 from caisey_server import admission
 from caisey_server.admission import SQL_MAX, Denial, Session, Standing, denial

@@ -12,10 +12,11 @@ from pathlib import Path
 
 from caisey_core import chain, keys
 from caisey_core.frames import Receipt
+from caisey_core.grants import MOST_USES, possession
 from caisey_core.journal import Journal
 from caisey_core.kinds import Audience, EndpointEnrolled, EndpointRef, EndpointsInvited, SessionOpened
 from caisey_core.record import Record, Writer
-from caisey_core.roster import MOST_USES, Roster, possession
+from caisey_core.roster import Roster
 from caisey_core.signing import SigningKey, fingerprint
 from caisey_server import projections, repair
 from tests.server.world import FAR, World, key, now

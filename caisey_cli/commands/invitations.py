@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from caisey_cli.inviting import Invited
-    from caisey_core.roster import Grant, Roster
+    from caisey_core.grants import Grant
+    from caisey_core.roster import Roster
     from caisey_core.signing import SigningKey
 
     Make = Callable[[Roster, SigningKey], Invited]
@@ -288,7 +289,7 @@ def revoke(
 
 
 def _state(grant: Grant, now: int) -> str:
-    from caisey_core.roster import spent
+    from caisey_core.grants import spent
 
     if grant.used or grant.revoked:
         return "used" if grant.used else "revoked"

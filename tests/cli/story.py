@@ -30,6 +30,7 @@ from caisey_cli.note import Note, text, write_note
 from caisey_cli.transcript import Transcript
 from caisey_core.chain import Chain, Report, link, start
 from caisey_core.frames import Checkpoint, CheckpointStatement, Entry, Receipt
+from caisey_core.grants import possession
 from caisey_core.ids import Digest, LogId, PublicKey
 from caisey_core.kinds import (
     CHUNK_LIMIT,
@@ -77,7 +78,7 @@ from caisey_core.kinds import (
     WorkspaceFounded,
 )
 from caisey_core.record import JSON, Record, Sealed, Writer, canonical
-from caisey_core.roster import Endpoint, Roster, possession
+from caisey_core.roster import Endpoint, Roster
 from caisey_core.signing import SigningKey
 
 DAY = "2026-11-24"

@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 from hypothesis import strategies as st
 
+from caisey_core.grants import possession
 from caisey_core.kinds import (
     KINDS,
     ActionCancelled,
@@ -76,7 +77,6 @@ from caisey_core.kinds import (
     Verdict,
     WorkspaceFounded,
 )
-from caisey_core.roster import possession
 from tests.core.world import HOUR, NOW, ZERO, key, public
 
 _JUDGED = Judged(

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from caisey_core.changes import WINDOW_MS, State
 from caisey_core.errors import BadRecord
+from caisey_core.grants import spent
 from caisey_core.kinds import (
     KINDS,
     SECONDED,
@@ -30,7 +31,7 @@ from caisey_core.kinds import (
     RosterRenewed,
 )
 from caisey_core.record import Record, Sealed, parse
-from caisey_core.roster import Roster, fold, spent
+from caisey_core.roster import Roster, fold
 from tests.core.world import HOUR, NOW, ZERO, Workspace, key, public
 
 YES = ChangeApproved(card="caisey.change.1", comment="")

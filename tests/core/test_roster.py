@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from caisey_core.errors import BadRecord
+from caisey_core.grants import possession, spent
 from caisey_core.kinds import (
     GOVERNING,
     KINDS,
@@ -37,7 +38,7 @@ from caisey_core.kinds import (
     WorkspaceFounded,
 )
 from caisey_core.record import Record, Sealed, parse
-from caisey_core.roster import LIFETIME_MS, Roster, fold, possession, spent
+from caisey_core.roster import LIFETIME_MS, Roster, fold
 from tests.core.world import HOUR, NOW, ZERO, Workspace, key, note, public, unknown, writer
 
 

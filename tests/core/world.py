@@ -13,6 +13,7 @@ from itertools import count
 
 from caisey_core import chain
 from caisey_core.frames import Checkpoint, CheckpointStatement, Entry, Receipt
+from caisey_core.grants import possession
 from caisey_core.ids import LogId, PublicKey
 from caisey_core.kinds import (
     GOVERNING,
@@ -43,7 +44,7 @@ from caisey_core.kinds import (
 )
 from caisey_core.lifecycle import Action, Session
 from caisey_core.record import JSON, Record, Sealed, Seen, Writer, canonical, digest, parse
-from caisey_core.roster import Roster, possession
+from caisey_core.roster import Roster
 from caisey_core.signing import SigningKey
 
 NOW = 1_760_000_000_000

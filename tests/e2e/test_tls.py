@@ -18,9 +18,9 @@ from caisey_cli.home import Home
 from caisey_cli.relay import Relay
 from caisey_core import api, enrolment
 from caisey_core.errors import Exit
+from caisey_core.grants import possession
 from caisey_core.kinds import Audience, EndpointAdmitted
 from caisey_core.record import Writer
-from caisey_core.roster import possession
 from caisey_core.signing import SigningKey
 from tests.e2e.authority import DAY, Authority
 from tests.e2e.world import BIN, Program, World, until

@@ -18,6 +18,7 @@ from caisey_agent.home import KEY, AgentHome, Membership
 from caisey_core import chain, keys
 from caisey_core.environment import fixed_environment
 from caisey_core.frames import Alive, Entry, Receipt
+from caisey_core.grants import possession
 from caisey_core.ids import LogId
 from caisey_core.kinds import (
     GOVERNING,
@@ -40,7 +41,6 @@ from caisey_core.kinds import (
 )
 from caisey_core.policyfile import FORMAT
 from caisey_core.record import Record, Sealed, Seen, Writer, parse
-from caisey_core.roster import possession
 from caisey_core.signing import SigningKey, fingerprint
 
 INCARNATION = "ee" * 16

@@ -9,6 +9,7 @@ from types import MappingProxyType
 import pytest
 
 from caisey_core.frames import LoginStatement
+from caisey_core.grants import Grant
 from caisey_core.ids import Digest, LogId, PublicKey
 from caisey_core.kinds import (
     KINDS,
@@ -22,7 +23,7 @@ from caisey_core.kinds import (
     Signer,
 )
 from caisey_core.record import Head, Record, Writer, canonical
-from caisey_core.roster import EVERY_CLIENT, Endpoint, Grant, Member, Roster
+from caisey_core.roster import EVERY_CLIENT, Endpoint, Member, Roster
 from caisey_core.signing import SigningKey
 from caisey_server import admission
 from caisey_server.admission import Denial, Directory, Door, Root, Session, denial

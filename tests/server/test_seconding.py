@@ -9,6 +9,7 @@ import pytest
 
 from caisey_core import frames
 from caisey_core.changes import WINDOW_MS
+from caisey_core.grants import possession
 from caisey_core.kinds import (
     Audience,
     Body,
@@ -21,7 +22,7 @@ from caisey_core.kinds import (
     Role,
 )
 from caisey_core.record import Record, Writer
-from caisey_core.roster import EVERY_CLIENT, possession
+from caisey_core.roster import EVERY_CLIENT
 from caisey_core.signing import SigningKey
 from caisey_server.admission import Denial
 from tests.server.conftest import Served

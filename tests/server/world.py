@@ -20,6 +20,7 @@ from websockets.exceptions import ConnectionClosed
 
 from caisey_core import frames
 from caisey_core.frames import Frame, LoginStatement
+from caisey_core.grants import possession
 from caisey_core.ids import LogId, PublicKey
 from caisey_core.kinds import (
     ActionFinished,
@@ -54,7 +55,7 @@ from caisey_core.kinds import (
 )
 from caisey_core.policy import POLICY
 from caisey_core.record import Record, Writer, canonical
-from caisey_core.roster import EVERY_CLIENT, Roster, possession
+from caisey_core.roster import EVERY_CLIENT, Roster
 from caisey_core.signing import SigningKey, fingerprint
 
 FAR = 4_000_000_000_000
