@@ -19,11 +19,15 @@ from caisey_core.frames import Entry
 from caisey_core.record import Record, parse
 from tests.hostile.stage import INCARNATION, Log, Stage, now
 
-PATIENCE = 10.0
+PATIENCE = 60.0
 
 
 class HostileRelay:
-    """Accepts every login, keeps what the agent says, shows it what the scenario wants."""
+    """Accepts every login, keeps what the agent says, shows it what the scenario wants.
+
+    `first`: shown to an agent before it is told that there is nothing more; `hidden`: what is left out there. `denies`:
+    kinds that are not taken, each once, and by what code.
+    """
 
     def __init__(self) -> None:
         self.said: list[Record] = []
@@ -31,6 +35,9 @@ class HostileRelay:
         self.stage: Stage | None = None
         self._socket: ServerConnection | None = None
         self._news = asyncio.Condition()
+        self.first: list[Log] = []
+        self.hidden: list[Entry] = []
+        self.denies: dict[str, str] = {}
         self._dropped = 0
         self._logs: dict[str, Log] = {}
 
@@ -58,6 +65,8 @@ class HostileRelay:
                 case frames.FollowAll():
                     self._socket = socket
                     await self.show(self.stage.roster_log, self.stage.roster.entries)
+                    for log in self.first:
+                        await self.show(self.keep(log), log.entries)
                     await socket.send(frames.encode(frames.CaughtUp(log="", seq=0, cursor="")))
                     await socket.send(frames.encode(frames.Probe(id=7, endpoint="")))
                 case frames.Append() as append:
@@ -75,6 +84,9 @@ class HostileRelay:
 
     async def _appended(self, append: frames.Append) -> None:
         records = [parse(sealed) for sealed in append.records]
+        if code := self.denies.pop(records[0].head.kind, ""):
+            await self.send(frames.Denied(id=append.id, code=code, why=""))
+            return
         log = self._logs.get(append.log)
         if log is not None:
             placed = [log.add(record) for record in records]
@@ -123,6 +135,7 @@ class HostileRelay:
         async with self._news, asyncio.timeout(PATIENCE):
             await self._news.wait_for(lambda: self._dropped > 0)
             await self._news.wait_for(lambda: self.alive is not None)
+            self._dropped = 0
 
     async def hang_up(self) -> None:
         """Ends the connection; the agent comes back and is shown whatever the roster is by then."""
@@ -147,13 +160,15 @@ class HostileRelay:
 
 async def main(name: str, home: Path, canary: str) -> None:
     """Plays one scenario."""
-    from tests.hostile.scenarios import SCENARIOS
+    from tests.hostile.twins import PREPARED, SCENARIOS
 
     relay = HostileRelay()
     server: Server
     async with serve(relay.handle, "127.0.0.1", 0, compression=None, max_size=frames.FRAME_LIMIT) as server:
         port = server.sockets[0].getsockname()[1]
         relay.stage = Stage(home, f"http://127.0.0.1:{port}")
+        if name in PREPARED:
+            PREPARED[name](relay, relay.stage, canary)
         sys.stdout.write(f"{port}\n")
         sys.stdout.flush()
         await relay.agent_is_there()

@@ -16,16 +16,30 @@ from tests.hostile.relay import HostileRelay
 from tests.hostile.stage import CLIENT, Log, Stage, now
 
 Scenario = Callable[[HostileRelay, Stage, str], Awaitable[None]]
+Prepare = Callable[[HostileRelay, Stage, str], None]
 SCENARIOS: Final[dict[str, Scenario]] = {}
+PREPARED: Final[dict[str, Prepare]] = {}
 LINES: Final[dict[str, int]] = {}
+STARTED: Final[dict[str, int]] = {}
+SAYS: Final[dict[str, str]] = {}
 
 
-def scenario(lines: int = 0) -> Callable[[Scenario], Scenario]:
-    """Registers a scenario; `lines`: how many times the canary's command has run at its end."""
+def scenario(
+    lines: int = 0, *, started: int | None = None, says: str = "", prepare: Prepare | None = None
+) -> Callable[[Scenario], Scenario]:
+    """Registers a scenario; `lines`: how many times the canary's command has run at its end.
+
+    `started`: how many actions the agent has put on record as started, where that is another number. `says`: what has
+    to stand in its log. `prepare`: what is done before the agent comes.
+    """
 
     def register(play: Scenario) -> Scenario:
         SCENARIOS[play.__name__] = play
         LINES[play.__name__] = lines
+        STARTED[play.__name__] = lines if started is None else started
+        SAYS[play.__name__] = says
+        if prepare is not None:
+            PREPARED[play.__name__] = prepare
         return play
 
     return register
@@ -42,7 +56,7 @@ class Held:
     hold: Record
 
 
-async def _opened(relay: HostileRelay, stage: Stage) -> tuple[Writer, Log, LogId]:
+async def opened(relay: HostileRelay, stage: Stage) -> tuple[Writer, Log, LogId]:
     writer, log = stage.open()
     id_ = LogId(relay.keep(log))
     await relay.show(id_, log.entries)
@@ -50,8 +64,8 @@ async def _opened(relay: HostileRelay, stage: Stage) -> tuple[Writer, Log, LogId
     return writer, log, id_
 
 
-async def _held(relay: HostileRelay, stage: Stage, canary: str) -> Held:
-    writer, log, id_ = await _opened(relay, stage)
+async def held_by(relay: HostileRelay, stage: Stage, canary: str) -> Held:
+    writer, log, id_ = await opened(relay, stage)
     proposal = stage.propose(writer, log, f"echo ran >> {canary}", await relay.fresh_sign_of_life())
     await relay.show(id_, [log.add(proposal)])
     return Held(writer, log, id_, proposal, await relay.says("action.held", proposal))
@@ -69,7 +83,7 @@ def _resealed(record: Record, **changes: object) -> Sealed:
 @scenario(lines=1)
 async def honest(relay: HostileRelay, stage: Stage, canary: str) -> None:
     """A second member approves: it runs, once."""
-    held = await _held(relay, stage, canary)
+    held = await held_by(relay, stage, canary)
     await relay.show(held.id, [held.log.add(stage.approve(stage.sam, held.log, held.hold))])
     await relay.says("action.finished", held.proposal)
 
@@ -77,7 +91,7 @@ async def honest(relay: HostileRelay, stage: Stage, canary: str) -> None:
 @scenario(lines=1)
 async def approved_twice(relay: HostileRelay, stage: Stage, canary: str) -> None:
     """Two approvals, each shown twice."""
-    held = await _held(relay, stage, canary)
+    held = await held_by(relay, stage, canary)
     for _ in range(2):
         entry = held.log.add(stage.approve(stage.sam, held.log, held.hold))
         await relay.show(held.id, [entry, entry])
@@ -90,13 +104,13 @@ async def approved_twice(relay: HostileRelay, stage: Stage, canary: str) -> None
 
 @scenario()
 async def approval_by_a_stranger(relay: HostileRelay, stage: Stage, canary: str) -> None:
-    held = await _held(relay, stage, canary)
+    held = await held_by(relay, stage, canary)
     await relay.show(held.id, [held.log.add(stage.approve(stage.eve, held.log, held.hold))])
 
 
 @scenario()
 async def approval_in_anothers_name(relay: HostileRelay, stage: Stage, canary: str) -> None:
-    held = await _held(relay, stage, canary)
+    held = await held_by(relay, stage, canary)
     forged = stage.approve(stage.eve, held.log, held.hold)
     sealed = _resealed(forged, key=stage.sam.public)
     await relay.show(held.id, [held.log.place(sealed, parse(sealed).digest)])
@@ -105,7 +119,7 @@ async def approval_in_anothers_name(relay: HostileRelay, stage: Stage, canary: s
 
 @scenario()
 async def approval_without_a_signature(relay: HostileRelay, stage: Stage, canary: str) -> None:
-    held = await _held(relay, stage, canary)
+    held = await held_by(relay, stage, canary)
     record = stage.approve(stage.sam, held.log, held.hold)
     sealed = Sealed(record.sealed.head, None, record.sealed.salt, record.sealed.body)
     await relay.show(held.id, [held.log.place(sealed, record.digest)])
@@ -115,7 +129,7 @@ async def approval_without_a_signature(relay: HostileRelay, stage: Stage, canary
 @scenario()
 async def member_of_its_own_making(relay: HostileRelay, stage: Stage, canary: str) -> None:
     """The relay adds a member to the roster, who then approves."""
-    held = await _held(relay, stage, canary)
+    held = await held_by(relay, stage, canary)
     body = MemberAdded(id="m-eve", name="eve", role=Role.ADMIN, clients=("*",), key=stage.eve.public)
     head = stage.roster.entries[5].sealed.head
     added = Writer(stage.eve, stage.roster_log).write(
@@ -130,7 +144,7 @@ async def member_of_its_own_making(relay: HostileRelay, stage: Stage, canary: st
 
 @scenario()
 async def command_edited_on_its_way(relay: HostileRelay, stage: Stage, canary: str) -> None:
-    writer, log, id_ = await _opened(relay, stage)
+    writer, log, id_ = await opened(relay, stage)
     proposal = stage.propose(writer, log, "uptime", await relay.fresh_sign_of_life())
     body = (proposal.sealed.body or b"").replace(b'"uptime"', f'"echo ran >> {canary}"'.encode())
     sealed = Sealed(proposal.sealed.head, proposal.sealed.sig, proposal.sealed.salt, body)
@@ -141,7 +155,7 @@ async def command_edited_on_its_way(relay: HostileRelay, stage: Stage, canary: s
 @scenario()
 async def approval_retargeted(relay: HostileRelay, stage: Stage, canary: str) -> None:
     """sam approves something harmless; the relay points the approval at the canary's hold."""
-    held = await _held(relay, stage, canary)
+    held = await held_by(relay, stage, canary)
     harmless = stage.propose(held.writer, held.log, "mkdir /tmp/x", await relay.fresh_sign_of_life())
     await relay.show(held.id, [held.log.add(harmless)])
     hold = await relay.says("action.held", harmless)
@@ -156,7 +170,7 @@ async def approval_retargeted(relay: HostileRelay, stage: Stage, canary: str) ->
 
 @scenario(lines=1)
 async def approval_replayed_for_the_next_request(relay: HostileRelay, stage: Stage, canary: str) -> None:
-    held = await _held(relay, stage, canary)
+    held = await held_by(relay, stage, canary)
     approval = stage.approve(stage.sam, held.log, held.hold)
     await relay.show(held.id, [held.log.add(approval)])
     await relay.says("action.finished", held.proposal)
@@ -169,8 +183,8 @@ async def approval_replayed_for_the_next_request(relay: HostileRelay, stage: Sta
 
 @scenario()
 async def approval_moved_to_another_session(relay: HostileRelay, stage: Stage, canary: str) -> None:
-    held = await _held(relay, stage, canary)
-    _, other, other_id = await _opened(relay, stage)
+    held = await held_by(relay, stage, canary)
+    _, other, other_id = await opened(relay, stage)
     approval = stage.approve(stage.sam, held.log, held.hold)
     await relay.show(other_id, [other.add(approval)])
     await relay.distrusted()
@@ -179,7 +193,7 @@ async def approval_moved_to_another_session(relay: HostileRelay, stage: Stage, c
 @scenario()
 async def action_for_an_earlier_instance(relay: HostileRelay, stage: Stage, canary: str) -> None:
     """What was proposed to the agent before its restart, kept back and sent now."""
-    writer, log, id_ = await _opened(relay, stage)
+    writer, log, id_ = await opened(relay, stage)
     alive = await relay.fresh_sign_of_life()
     proposal = stage.propose(writer, log, f"echo ran >> {canary}", alive, instance="00" * 16)
     await relay.show(id_, [log.add(proposal)])
@@ -189,7 +203,7 @@ async def action_for_an_earlier_instance(relay: HostileRelay, stage: Stage, cana
 @scenario()
 async def action_kept_back(relay: HostileRelay, stage: Stage, canary: str) -> None:
     """Proposed two minutes and a second ago by the endpoint's own clock."""
-    writer, log, id_ = await _opened(relay, stage)
+    writer, log, id_ = await opened(relay, stage)
     alive = await relay.fresh_sign_of_life()
     proposal = stage.propose(writer, log, f"cat /proc/uptime >> {canary}", alive, beat=alive.beat - 121_000)
     await relay.show(id_, [log.add(proposal)])
@@ -225,7 +239,7 @@ async def session_opened_by_a_stranger(relay: HostileRelay, stage: Stage, canary
 @scenario()
 async def approval_before_its_hold(relay: HostileRelay, stage: Stage, canary: str) -> None:
     """The hold's own receipt is left out, and the approval takes its place."""
-    held = await _held(relay, stage, canary)
+    held = await held_by(relay, stage, canary)
     entry = held.log.add(stage.approve(stage.sam, held.log, held.hold))
     moved = Entry(entry.sealed, msgspec.structs.replace(entry.receipt, seq=entry.receipt.seq - 1))
     await relay.show(held.id, [moved, Entry(entry.sealed, Receipt(entry.receipt.incarnation, 99, 0, "00" * 32))])
@@ -235,7 +249,7 @@ async def approval_before_its_hold(relay: HostileRelay, stage: Stage, canary: st
 @scenario()
 async def record_left_out(relay: HostileRelay, stage: Stage, canary: str) -> None:
     """A denial is left out, the approval behind it is shown."""
-    held = await _held(relay, stage, canary)
+    held = await held_by(relay, stage, canary)
     held.log.add(stage.deny(stage.sam, held.log, held.hold))
     await relay.show(held.id, [held.log.add(stage.approve(stage.sam, held.log, held.hold))])
     await relay.distrusted()
@@ -244,7 +258,7 @@ async def record_left_out(relay: HostileRelay, stage: Stage, canary: str) -> Non
 @scenario()
 async def denial_hidden(relay: HostileRelay, stage: Stage, canary: str) -> None:
     """sam denied; nobody approved; the relay shows the endpoint neither."""
-    held = await _held(relay, stage, canary)
+    held = await held_by(relay, stage, canary)
     stage.deny(stage.sam, held.log, held.hold)
     await relay.fresh_sign_of_life()
 
@@ -252,7 +266,7 @@ async def denial_hidden(relay: HostileRelay, stage: Stage, canary: str) -> None:
 @scenario()
 async def approver_shown_another_history(relay: HostileRelay, stage: Stage, canary: str) -> None:
     """sam signs in good faith over the same hold, but was shown a log in which other records come before it."""
-    held = await _held(relay, stage, canary)
+    held = await held_by(relay, stage, canary)
     fork = Log(entries=held.log.entries[:-1], tip=held.log.entries[-2].receipt.chain)
     fork.add(stage.deny(stage.ana, fork, held.hold))
     approval = stage.approve(stage.sam, held.log, held.hold, seen=fork.seen)
@@ -265,13 +279,13 @@ async def approver_shown_another_history(relay: HostileRelay, stage: Stage, cana
 
 @scenario()
 async def requester_approves(relay: HostileRelay, stage: Stage, canary: str) -> None:
-    held = await _held(relay, stage, canary)
+    held = await held_by(relay, stage, canary)
     await relay.show(held.id, [held.log.add(stage.approve(stage.ana, held.log, held.hold))])
 
 
 @scenario()
 async def technician_confirms_what_needs_another(relay: HostileRelay, stage: Stage, canary: str) -> None:
-    held = await _held(relay, stage, canary)
+    held = await held_by(relay, stage, canary)
     await relay.show(held.id, [held.log.add(stage.confirm(held.writer, held.log, held.hold))])
 
 
@@ -313,13 +327,13 @@ async def _published(relay: HostileRelay, stage: Stage, persistent: str, version
 
 async def _asked_and_confirmed(relay: HostileRelay, stage: Stage, canary: str) -> None:
     """ana asks for the canary's command, which a lenient policy lets her confirm herself, and does."""
-    held = await _held(relay, stage, canary)
+    held = await held_by(relay, stage, canary)
     await relay.show(held.id, [held.log.add(stage.confirm(held.writer, held.log, held.hold))])
     await relay.says("action.finished", held.proposal)
 
 
 async def _refused(relay: HostileRelay, stage: Stage, canary: str) -> None:
-    writer, log, id_ = await _opened(relay, stage)
+    writer, log, id_ = await opened(relay, stage)
     proposal = stage.propose(writer, log, f"echo ran >> {canary}", await relay.fresh_sign_of_life())
     await relay.show(id_, [log.add(proposal)])
     await relay.says("action.refused", proposal)
@@ -376,7 +390,7 @@ async def policy_that_nobody_can_read(relay: HostileRelay, stage: Stage, canary:
 async def policy_changed_while_it_was_held(relay: HostileRelay, stage: Stage, canary: str) -> None:
     """What an earlier policy has held is void, also for an answer that comes after it."""
     await _published(relay, stage, "confirm", 1)
-    held = await _held(relay, stage, canary)
+    held = await held_by(relay, stage, canary)
     await _published(relay, stage, "deny", 2)
     await relay.show(held.id, [held.log.add(stage.confirm(held.writer, held.log, held.hold))])
     await relay.says("action.refused", held.proposal)

@@ -180,12 +180,12 @@ class Stage:
         """The endpoint as a session names it."""
         return EndpointRef(id=self.endpoint_id, key=self.endpoint.public, name="ACME/box")
 
-    def propose(self, writer: Writer, log: Log, script: str, alive: Alive, **changes: object) -> Record:
-        """A script that ana asks for."""
+    def propose(self, writer: Writer, log: Log, script: str, alive: Alive | None, **changes: object) -> Record:
+        """A script that ana asks for, of the instance that gave this sign of life."""
         account = pwd.getpwuid(os.geteuid())
         values: dict[str, object] = {
-            "instance": alive.instance,
-            "beat": alive.beat,
+            "instance": alive.instance if alive else "",
+            "beat": alive.beat if alive else 0,
             "shell": "/bin/sh",
             "argv": (),
             "script": script,

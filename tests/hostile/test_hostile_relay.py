@@ -8,13 +8,23 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import IO
 
 import pytest
 
+from caisey_core.errors import Exit
 from tests import warm
-from tests.hostile.scenarios import LINES
+from tests.e2e.world import until
+from tests.hostile.twins import LINES, SAYS, STARTED
 
-SECONDS = 40
+SECONDS = 100
+ENDS = frozenset({"forgery_claimed_of_its_own"})
+"""Scenarios in which the agent ends, and is started again as a service manager would."""
+
+
+def serve(home: Path, errors: IO[bytes]) -> warm.Forked:
+    """An agent."""
+    return warm.start(["caisey-agent", "run", "--home", home], env=os.environ, stdout=errors, stderr=errors)
 
 
 @pytest.mark.parametrize("name", sorted(LINES))
@@ -30,8 +40,12 @@ def test_nothing_runs_that_was_not_approved(name: str, tmp_path: Path) -> None:
     try:
         assert relay.stdout is not None
         assert int(relay.stdout.readline()) > 0
-        with log.open("wb") as errors:
-            agent = warm.start(["caisey-agent", "run", "--home", home], env=os.environ, stdout=errors, stderr=errors)
+        with log.open("ab") as errors:
+            agent = first = serve(home, errors)
+            if name in ENDS:
+                until(lambda: first.poll() is not None or relay.poll() is not None, seconds=SECONDS, why="it serves on")
+                assert first.poll() == Exit.RECORD, log.read_text()
+                agent = serve(home, errors)
         said, _ = relay.communicate(timeout=SECONDS)
         assert relay.returncode == 0, log.read_text()
     finally:
@@ -43,4 +57,6 @@ def test_nothing_runs_that_was_not_approved(name: str, tmp_path: Path) -> None:
     lines = canary.read_text().splitlines() if canary.exists() else []
     told = json.loads(said)
     assert len(lines) == LINES[name], told
-    assert told["said"].count("action.started") == LINES[name], told
+    assert told["said"].count("action.started") == STARTED[name], told
+    assert SAYS[name] in log.read_text()
+    assert "\x1b" not in log.read_text()
