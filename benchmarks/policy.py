@@ -1,16 +1,20 @@
-"""`python -m benchmarks.policy`: a policy rehearsed on 100,000 recorded actions, against reading them."""
+"""`python -m benchmarks.policy`: a policy rehearsed on 100,000 recorded actions, against reading them; and one action
+of many commands under many rules, against judging it."""
 
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 from benchmarks.table import alternately, row
 from caisey_cli.rehearsing import recorded, rehearse
 from caisey_core.environment import fixed_environment
 from caisey_core.journal import Journal
+from caisey_core.policy import of_script
 from caisey_core.policyfile import builtin, load
 from caisey_core.record import parse
+from caisey_core.ruling import Judgement, Policy, Subject, rule
 from tests.core.world import NOW, Story, proposed
 
 ACTIONS = 100_000
@@ -57,8 +61,34 @@ def rehearsal(different: int) -> None:
     print(row(f"rehearse {ACTIONS:,} actions, {different:,} different", "read them all", *times, "seconds"))
 
 
+RULES = (
+    ("500 rules for one program", 500, "rm --recursive /srv/x{0} -v", "rm -r -f /srv/y{0}/z /tmp/q{0}", 150),
+    ("200 rules with stars", 200, "rm /srv/x{0}/*.log", "rm -r -f /srv/y{0}/z /tmp/q{0}", 150),
+    ("200 that much resembles", 200, "rm *e* *{0}*", "rm e{0} ae{0}", 230),
+)
+
+
+def ruling() -> None:
+    """The policy's part of judging one script; the floor is what the judge takes."""
+    for name, count, own, typed, commands in RULES:
+        text = POLICY + "".join(
+            f'[[rule]]\nname = "r{at}"\nwhy = "x"\nthen = "deny"\ncommand = "{own.format(at)}"\n'
+            f'match = "{own.format(at).replace("*", "")}"\n'
+            for at in range(count)
+        )
+        script = "; ".join(typed.format(at) for at in range(commands))
+        times = alternately(*_both(load(text, name), script), runs=20)
+        print(row(f"{name}, {commands} commands", "judge them", *times, "ours and the floor together 50 ms"))
+
+
+def _both(policy: Policy, script: str) -> tuple[Callable[[], object], Callable[[], Judgement]]:
+    judged = of_script(script, "/bin/sh")
+    return lambda: rule(policy, judged, Subject()), lambda: of_script(script, "/bin/sh")
+
+
 def main() -> None:
     """Prints the table."""
+    ruling()
     rehearsal(2_000)
     rehearsal(ACTIONS)
 

@@ -8,24 +8,28 @@ is loaded: a pattern that does not do what its author expects is found before it
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
 
 from caisey_core.kinds import Class, Decision, Quorum, Role
-from caisey_core.patterns import Fit, Pattern
+from caisey_core.matching import TooManyError
+from caisey_core.patterns import Pattern
 from caisey_core.policy import POLICY, of_script
 from caisey_core.policytext import PolicyError, close_to, ended, line_of, rule_lines, syntax_of
 from caisey_core.roster import Roster
-from caisey_core.ruling import ANYBODY, Need, Policy, Rule
+from caisey_core.ruling import ANYBODY, Action, Need, Policy, Rule
 
 FORMAT: Final = "caisey.policy.1"
 """What a published policy's text is written in."""
 TEXT_LIMIT: Final = 200 * 1024
 RULES_LIMIT: Final = 500
 LIST_LIMIT: Final = 2000
+PATTERNS_LIMIT: Final = 4000
+STARS_LIMIT: Final = 200
+EXAMPLES_LIMIT: Final = 2000
 DEFAULT: Final = Path(__file__).with_name("default-policy.toml")
 
 LEAST: Final = {
@@ -146,12 +150,29 @@ def _read(raw: Mapping[str, Any], label: str, lines: list[int]) -> Policy:
     found = tuple(
         replace(_rule(each, at, tags), line=lines[at] if at < len(lines) else 0) for at, each in enumerate(rules)
     )
+    _not_too_many(found)
     names: dict[str, int] = {}
     for at, each in enumerate(found):
         if each.name.casefold() in names:
             raise _Wrong(f"there is a rule {each.name!r} already", "rule", at, "name")
         names[each.name.casefold()] = at
     return Policy(label, classes, tags, found)
+
+
+def _not_too_many(rules: Sequence[Rule]) -> None:
+    """Refuses more than can be judged by in time; what is too many is said of the rule that makes it so."""
+    patterns = stars = examples = 0
+    for at, each in enumerate(rules):
+        patterns += len(each.commands)
+        stars += sum(pattern.starred for pattern in each.commands)
+        examples += len(each.match) + len(each.no_match)
+        for count, limit, key, what, instead in (
+            (patterns, PATTERNS_LIMIT, "command", "commands", "join some of them with '...', or name their class"),
+            (stars, STARS_LIMIT, "command", "commands with '*' inside a word", "write '*' for a whole word, or '...'"),
+            (examples, EXAMPLES_LIMIT, "match", "examples", "keep those that tell what a rule is for"),
+        ):
+            if count > limit:
+                raise _Wrong(f"a policy has at most {limit} {what}; {instead}", "rule", at, key)
 
 
 def _table(raw: Mapping[str, Any], key: str) -> Mapping[str, Any]:
@@ -314,8 +335,11 @@ def _proven(rule: Rule, at: int) -> None:
         exact = decision is Decision.RUN or (lighter and key == "match")
         for example in examples:
             judged = of_script(example, _SHELLS[rule.examples_in])
-            fits = [rule.fit(part, complete=judged.complete, windows=judged.windows) for part in judged.parts]
-            counts = max(fits, default=Fit.NO) >= (Fit.CERTAIN if exact else Fit.PERHAPS)
+            try:
+                perhaps, certain = rule.fits(Action(judged))
+            except TooManyError:
+                raise _Wrong(f"{example[:40]!r}... has too many words for an example", "rule", at, key) from None
+            counts = bool(certain if exact else perhaps)
             if counts != (key == "match"):
                 seen = f"{example!r} is {judged.verdict.risk} ({judged.verdict.rule})"
                 does = "counts" if counts else "does not count"

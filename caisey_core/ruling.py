@@ -2,7 +2,7 @@
 
 The judges say what a command does: its class. A policy says what that asks for. `[classes]` answers for each class;
 rules answer where all that they name fits. Every command of an action is asked about on its own, and the strictest
-answer counts, so a script is never treated more lightly than anything in it:
+answer counts, so a script is never treated more lightly than anything in it (all of them at once, see `matching`):
 
 - Of all rules that fit, the strictest counts; nothing outranks a deny.
 - A rule that names a class answers instead of `[classes]`, so it can be lighter, unless `[classes]` denies.
@@ -12,14 +12,17 @@ answer counts, so a script is never treated more lightly than anything in it:
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Final, NamedTuple
 
 from msgspec.structs import replace
 
 from caisey_core.kinds import Class, Decision, Quorum, Role, Verdict
-from caisey_core.patterns import Fit, Pattern, called, mentioned
+from caisey_core.matching import Bits, Commands, TooManyError
+from caisey_core.patterns import Pattern
 
 ANYBODY: Final = Quorum(members=1, roles=(Role.ADMIN, Role.TECHNICIAN, Role.APPROVER))
 """One other member, whatever their role."""
@@ -78,24 +81,24 @@ class Rule:
     examples_in: str = "sh"
     line: int = field(default=0, compare=False)
 
-    def fit(self, part: Part, *, complete: bool = True, windows: bool = False) -> Fit:
-        """Whether a part has this rule's class and is one of its commands."""
-        named = not self.classes or part.risk in self.classes
-        # What nobody has judged may be of any class, and hide any command.
-        if not named and not (self.commands and part.risk is Class.UNJUDGED):
-            return Fit.NO
+    def fits(self, action: Action) -> tuple[Bits, Bits]:
+        """The parts of an action that this rule may be about, and those of them that it is about for certain."""
+        named = action.of_classes(self.classes) if self.classes else action.every
         if not self.commands:
-            return Fit.CERTAIN
-        if part.argv is None:
-            return Fit.NO if complete else Fit.PERHAPS
-        best = max(pattern.fit(part.argv, windows=windows) for pattern in self.commands)
-        if best is Fit.NO and part.risk is Class.UNJUDGED:
-            # A program that nobody has judged may start another one that it is told of.
-            return Fit.PERHAPS if mentioned(part.argv) & {each.key for each in self.commands} else Fit.NO
-        return best if named and part.plain else min(best, Fit.PERHAPS)
+            return named, named
+        # What nobody has judged may be of any class, hide any command, and start a program that it is told of.
+        hidden = action.of_classes((Class.UNJUDGED,))
+        perhaps = action.untold
+        certain = 0
+        for pattern in self.commands:
+            may = action.commands.perhaps(pattern)
+            perhaps |= may | (action.commands.mentioning(pattern.key) & hidden)
+            if may & named & action.plain:
+                certain |= action.commands.certain(pattern, may & named & action.plain)
+        return perhaps & (named | hidden), certain
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Policy:
     """A policy. `label` is what holds call it; `broken` why it cannot be read, and denies everything."""
 
@@ -104,6 +107,23 @@ class Policy:
     tags: dict[str, tuple[str, ...]] = field(default_factory=dict)
     rules: tuple[Rule, ...] = ()
     broken: str = ""
+
+    @cached_property
+    def by_program(self) -> dict[str, list[int]]:
+        """The places of rules by the programs they are for; those that are for all are under no name."""
+        places: dict[str, list[int]] = {}
+        for at, each in enumerate(self.rules):
+            for key in dict.fromkeys(pattern.key for pattern in each.commands) or ("",):
+                places.setdefault(key, []).append(at)
+        return places
+
+    def about(self, action: Action) -> Iterable[Rule]:
+        """The rules that may be about an action, in their order; so many of them cost no time."""
+        programs = None if action.untold else action.commands.programs()
+        if programs is None:
+            return self.rules
+        places = {at for name in ("", *programs) for at in self.by_program.get(name, ())}
+        return [self.rules[at] for at in sorted(places)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,73 +149,77 @@ def rule(policy: Policy, judgement: Judgement, subject: Subject) -> Ruled:
     if policy.broken:
         said = replace(verdict, decision=Decision.DENY, rule="policy", why=policy.broken)
         return Ruled(said, None, policy.label)
-    here = _Rules.of(each for each in policy.rules if _applies(each, policy, subject))
-    parts = judgement.parts or (Part(verdict.risk, None),)
-    if not judgement.complete:
-        parts = (*parts, Part(verdict.risk, None))
-    answers = [_of_part(policy, here, part, judgement) for part in dict.fromkeys(parts)]
-    need, decided = answers[0]
-    for other, by in answers[1:]:
-        need, decided = _both(need, decided, other, by)
+    try:
+        need, decided = answer(policy, Action(judgement), subject)
+    except TooManyError:
+        said = replace(verdict, decision=Decision.DENY, rule="policy", why=_TOO_MANY)
+        return Ruled(said, None, policy.label)
     said = replace(verdict, decision=need.decision)
     if decided is not None:
         said = replace(said, rule=f"policy {decided.name}", why=f"{decided.why} {verdict.why}")
     return Ruled(said, need.quorum, policy.label)
 
 
-def _applies(each: Rule, policy: Policy, subject: Subject) -> bool:
-    """Whether a rule is about this endpoint and this member at all."""
-    tagged = {tag for tag in each.tags if subject.endpoint in policy.tags.get(tag, ())}
-    return (
-        (not each.clients or subject.client in each.clients)
-        and (not each.endpoints or subject.endpoint in each.endpoints)
-        and (not each.tags or bool(tagged))
-        and (not each.roles or subject.role in each.roles)
-    )
+_TOO_MANY: Final = "It has too many words to be held against all rules of the policy in time; run it in smaller pieces."
+
+
+class Action:
+    """A judgement's parts as rules ask about them, as sets of their places."""
+
+    def __init__(self, judgement: Judgement) -> None:
+        verdict = judgement.verdict
+        parts = list(dict.fromkeys(judgement.parts or (Part(verdict.risk, None),)))
+        whole = Part(verdict.risk, None)
+        if not judgement.complete and whole not in parts:
+            parts.append(whole)
+        self.commands = Commands([part.argv or () for part in parts], windows=judgement.windows)
+        self.classes: defaultdict[Class, Bits] = defaultdict(int)
+        self.every = (1 << len(parts)) - 1
+        self.plain = self.untold = 0
+        """Whose words are all there is to them; what stands for commands that were not found."""
+        for place, part in enumerate(parts):
+            self.classes[part.risk] |= 1 << place
+            self.plain |= part.plain << place
+            self.untold |= (part.argv is None and not judgement.complete) << place
+
+    def of_classes(self, classes: Iterable[Class]) -> Bits:
+        """The parts that are of one of some classes."""
+        found = 0
+        for risk in classes:
+            found |= self.classes.get(risk, 0)
+        return found
 
 
 Answer = tuple[Need, Rule | None]
 
 
-@dataclass(slots=True)
-class _Rules:
-    """Rules in their order, found by the programs they are for, so that many of them cost no time."""
-
-    rules: list[Rule] = field(default_factory=list)
-    for_all: list[int] = field(default_factory=list)
-    for_programs: dict[str, list[int]] = field(default_factory=dict)
-
-    @classmethod
-    def of(cls, rules: Iterable[Rule]) -> _Rules:
-        made = cls(list(rules))
-        for at, each in enumerate(made.rules):
-            if not each.commands:
-                made.for_all.append(at)
-            for key in {pattern.key for pattern in each.commands}:
-                made.for_programs.setdefault(key, []).append(at)
-        return made
-
-    def about(self, part: Part, *, windows: bool) -> Iterable[Rule]:
-        """The rules that may fit a part."""
-        names = called(part.argv, windows=windows) if part.argv is not None else None
-        if names is None:
-            return self.rules
-        if part.risk is Class.UNJUDGED and part.argv is not None:
-            names |= mentioned(part.argv)
-        found = {at for name in names for at in self.for_programs.get(name, ())}
-        return [self.rules[at] for at in sorted(found.union(self.for_all))]
+def answer(policy: Policy, action: Action, subject: Subject) -> Answer:
+    """The strictest of what is asked for all parts of an action, and by which rule. Raises `TooManyError`."""
+    tags = {tag for tag, endpoints in policy.tags.items() if subject.endpoint in endpoints}
+    fits = [(each, *each.fits(action)) for each in policy.about(action) if _applies(each, subject, tags)]
+    instead = 0
+    for each, _, certain in fits:
+        instead |= certain if each.classes else 0
+    answers: list[Answer] = []
+    for risk, parts in action.classes.items():
+        base = policy.classes.get(risk, DENY)
+        if parts & ~instead or base.decision is Decision.DENY:
+            answers.append((base, None))
+    answers += [(each.then, each) for each, perhaps, _ in fits if perhaps]
+    need, decided = answers[0]
+    for other, by in answers[1:]:
+        need, decided = _both(need, decided, other, by)
+    return need, decided
 
 
-def _of_part(policy: Policy, rules: _Rules, part: Part, judgement: Judgement) -> Answer:
-    base = policy.classes.get(part.risk, DENY)
-    about = rules.about(part, windows=judgement.windows)
-    fits = [(each, each.fit(part, complete=judgement.complete, windows=judgement.windows)) for each in about]
-    instead = any(fit is Fit.CERTAIN and each.classes for each, fit in fits) and base.decision is not Decision.DENY
-    answer: Answer | None = None if instead else (base, None)
-    for each, fit in fits:
-        if fit is not Fit.NO:
-            answer = (each.then, each) if answer is None else _both(*answer, each.then, each)
-    return answer or (base, None)
+def _applies(each: Rule, subject: Subject, tags: set[str]) -> bool:
+    """Whether a rule is about this endpoint and this member at all."""
+    return (
+        (not each.clients or subject.client in each.clients)
+        and (not each.endpoints or subject.endpoint in each.endpoints)
+        and (not each.tags or not tags.isdisjoint(each.tags))
+        and (not each.roles or subject.role in each.roles)
+    )
 
 
 def _both(need: Need, by: Rule | None, other: Need, other_by: Rule | None) -> Answer:

@@ -99,6 +99,19 @@ def cmdlets() -> dict[str, Cmdlet]:
     return rows
 
 
+@cache
+def spellings(word: str) -> tuple[str, ...]:
+    """The name and the aliases of the one command that a word names, in lower case; none for what is no command.
+
+    A row has many commands: what is said of one of them is not said of the others.
+    """
+    row = cmdlets().get(word.lower())
+    if row is None:
+        return ()
+    title = _title(row, word).lower()
+    return tuple(name for name in row.names.lower().split() if _title(row, name).lower() == title)
+
+
 @dataclass(slots=True)
 class _Use:
     options: list[tuple[str, str, Value]] = field(default_factory=list)

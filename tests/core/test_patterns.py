@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from caisey_core.patterns import Fit, Pattern
+from caisey_core.matching import Commands
+from caisey_core.patterns import Pattern
+from tests.core.one_by_one import Fit, of_pattern
 
 NO, PERHAPS, CERTAIN = Fit
 
 
 def fit(pattern: str, *argv: str | None, windows: bool = False) -> Fit:
-    return Pattern.of(pattern).fit(argv, windows=windows)
+    """As `matching` finds it, which has to be what the two are when they are compared with each other alone."""
+    own, commands = Pattern.of(pattern), Commands([argv], windows=windows)
+    may = commands.perhaps(own)
+    found = CERTAIN if commands.certain(own, may) else PERHAPS if may else NO
+    assert len("".join(filter(None, argv))) > 1000 or found is of_pattern(own, argv, windows=windows)
+    return found
 
 
 @pytest.mark.parametrize(
@@ -59,7 +66,7 @@ def test_words_that_are_known_only_when_it_runs() -> None:
     assert fit("rm -r", None, "-r") is PERHAPS
     assert fit("rm -r", None, "x") is NO
     assert fit("rm", None) is PERHAPS
-    assert Pattern.of("rm").fit(()) is NO
+    assert fit("rm") is NO
 
 
 @pytest.mark.parametrize(
@@ -68,6 +75,11 @@ def test_words_that_are_known_only_when_it_runs() -> None:
         ("Restart-Service *", ["Restart-Service", "Spooler"], CERTAIN),
         ("restart-service *", ["RESTART-SERVICE", "Spooler"], CERTAIN),
         ("Stop-Process *", ["kill", "12"], CERTAIN),
+        ("kill *", ["Stop-Process", "12"], CERTAIN),
+        ("Restart-Service Spooler", ["Stop-Service", "Spooler"], NO),
+        ("Restart-Service Spooler", ["spsv", "Spooler"], NO),
+        ("Set-TimeZone *", ["Copy-Item", "x"], NO),
+        ("sasv *", ["START-service", "x"], CERTAIN),
         ("Stop-Process *", ["spps", "$x"], PERHAPS),
         ("Remove-Item -Recurse", ["ri", "C:\\x", "-rec"], PERHAPS),
         ("Remove-Item -Recurse", ["del", "C:\\x"], NO),
@@ -129,3 +141,27 @@ def test_what_fits_for_certain_still_fits_perhaps_in_another_order_and_with_more
     argv = [word.replace("*", "a") or "a" for word in pattern.words[1:] if word != "..."]
     shuffled = data.draw(st.permutations([*argv, *more]))
     assert fit(pattern.text, "rm", *shuffled) >= Fit.PERHAPS
+
+
+NAMES = "rm RM /bin/rm sc sc.exe kill Stop-Process C:\\Windows\\System32\\rm.exe"
+WORDS = "x X -r -rf -f --re --recursive --re=1 a/b a/c .. a* /a /all - -- +x $x %x%"
+tokens = st.sampled_from(f"{NAMES} {WORDS}".split())
+own_words = st.sampled_from(["*", "a*", "*/b", "a/*", "-*", "*x*"]) | tokens
+commands = st.lists(st.lists(tokens | st.none(), max_size=4).map(tuple), max_size=4)
+
+
+@settings(max_examples=500)
+@given(st.lists(own_words, min_size=1, max_size=4), st.booleans(), commands, st.booleans())
+def test_all_at_once_is_the_same_as_one_by_one(
+    own: list[str], open_: bool, argvs: list[tuple[str | None, ...]], windows: bool
+) -> None:
+    try:
+        pattern = Pattern.of(" ".join([*own, *["..."] * open_]))
+    except ValueError:
+        return
+    prepared = Commands(argvs, windows=windows)
+    may = prepared.perhaps(pattern)
+    certain = prepared.certain(pattern, may)
+    for place, argv in enumerate(argvs):
+        found = (may >> place & 1) + (certain >> place & 1)
+        assert found == of_pattern(pattern, argv, windows=windows), argv

@@ -291,6 +291,43 @@ def test_reading_never_fails_otherwise(text: str) -> None:
 
 def test_lists_end_somewhere() -> None:
     assert "at most 2000 texts" in refused("[tags]\nt = [" + '"x", ' * 2001 + "]")
+    assert "rule: a policy has at most 500 rules" in refused(rules_of(501, "match = 'x'"))
+
+
+def rules_of(count: int, lists: str) -> str:
+    each = '[[rule]]\nname = "r{0}"\nwhy = "x"\nthen = "deny"\n{1}\n'
+    return "".join(each.format(number, lists) for number in range(count))
+
+
+def listed(text: str, times: int) -> str:
+    return f"[{', '.join([repr(text)] * times)}]"
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        (
+            rules_of(3, f"match = 'rm x'\ncommand = {listed('rm x', 1500)}"),
+            "p.toml:18: rule[3].command: a policy has at most 4000 commands; join some of them with",
+        ),
+        (
+            rules_of(2, f"match = 'rm xy'\ncommand = {listed('rm x*y', 150)}"),
+            "p.toml:12: rule[2].command: a policy has at most 200 commands with '*' inside a word; write '*'",
+        ),
+        (
+            rules_of(2, f"command = 'rm'\nmatch = {listed('rm x', 1500)}"),
+            "p.toml:12: rule[2].match: a policy has at most 2000 examples; keep those that tell what a rule is for.",
+        ),
+        (
+            rules_of(
+                1, f"command = {[f'rm *e*{n}' for n in range(200)]}\nmatch = 'rm {' '.join(map(str, range(600)))}'"
+            ),
+            "has too many words for an example",
+        ),
+    ],
+)
+def test_what_could_not_be_judged_by_in_time_is_refused_where_it_becomes_too_much(text: str, says: str) -> None:
+    assert says in refused(text)
 
 
 # -- what is in force -----------------------------------------------------------------------------------------

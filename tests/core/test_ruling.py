@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -10,10 +11,26 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from caisey_core.kinds import Class, Decision, Quorum, Role
+from caisey_core.matching import STEPS, TooManyError
 from caisey_core.patterns import Pattern
 from caisey_core.policy import DECISIONS, of_argv, of_script
 from caisey_core.policyfile import builtin
-from caisey_core.ruling import ANYBODY, Need, Policy, Rule, Ruled, Subject, _Rules, rule
+from caisey_core.ruling import (
+    ANYBODY,
+    Action,
+    Answer,
+    Judgement,
+    Need,
+    Part,
+    Policy,
+    Rule,
+    Ruled,
+    Subject,
+    _both,
+    answer,
+    rule,
+)
+from tests.core.one_by_one import of_rule
 
 RUN, CONFIRM, DENY = (Need(each) for each in (Decision.RUN, Decision.CONFIRM, Decision.DENY))
 ONE = Need(Decision.QUORUM, ANYBODY)
@@ -182,6 +199,7 @@ def test_powershell_is_ruled_by_its_own_names() -> None:
     light = policy(a_rule(RUN, "Restart-Service Spooler", classes=(Class.REVERSIBLE,)))
     assert decision(light, "Restart-Service Spooler", language="powershell") is Decision.RUN
     assert decision(light, "Get-Service | Restart-Service", language="powershell") is not Decision.RUN
+    assert decision(light, "Stop-Service Spooler", language="powershell") is not Decision.RUN, "of the same row"
 
 
 def test_two_quorums_are_one_that_satisfies_both() -> None:
@@ -236,8 +254,6 @@ def test_a_script_is_never_treated_more_lightly_than_a_command_in_it(own: Policy
 @settings(deadline=None)
 @given(policies, rules, st.sampled_from(COMMANDS))
 def test_a_rule_more_that_names_no_class_makes_nothing_lighter(own: Policy, more: Rule, script: str) -> None:
-    from dataclasses import replace
-
     stricter = replace(own, rules=(*own.rules, replace(more, classes=())))
     assert weight(stricter, script) >= weight(own, script)
 
@@ -245,8 +261,6 @@ def test_a_rule_more_that_names_no_class_makes_nothing_lighter(own: Policy, more
 @settings(deadline=None)
 @given(policies, joined, st.sampled_from([None, "c-acme", "c-other"]))
 def test_a_deny_stays_one_whatever_else_the_policy_says(own: Policy, commands: list[str], client: str | None) -> None:
-    from dataclasses import replace
-
     denied = replace(own, rules=(*own.rules, a_rule(DENY, commands[0])))
     assert decision(denied, "; ".join(commands), Subject(client or "", "", None)) is Decision.DENY
 
@@ -271,12 +285,39 @@ NAMES = st.sampled_from(["rm", "sudo ...", "nonesuch", "/bin/rm *", "x", "Stop-P
 @settings(deadline=None)
 @given(st.lists(NAMES, min_size=1, max_size=4), FOUND, st.sampled_from(["/bin/sh", "powershell", "cmd"]))
 def test_no_rule_that_fits_is_left_out_for_speed(patterns: list[str], script: str, language: str) -> None:
-    rules = [a_rule(DENY, each) for each in patterns] + [a_rule(DENY)]
+    own = policy(*(a_rule(DENY, each) for each in patterns), a_rule(DENY))
     judged = of_script(script, language)
+    about = list(own.about(Action(judged)))
     for part in judged.parts:
-        fits = [each for each in rules if each.fit(part, complete=judged.complete, windows=judged.windows)]
-        about = list(_Rules.of(rules).about(part, windows=judged.windows))
+        fits = [each for each in own.rules if of_rule(each, part, complete=judged.complete, windows=judged.windows)]
         assert all(any(each is other for other in about) for each in fits)
+
+
+def one_by_one(own: Policy, judged: Judgement) -> Answer:
+    """What the policy says here, told part by part and rule by rule."""
+    parts = judged.parts if judged.complete else (*judged.parts, Part(judged.verdict.risk, None))
+    answers: list[Answer] = []
+    for part in parts:
+        fits = [(each, of_rule(each, part, complete=judged.complete, windows=judged.windows)) for each in own.rules]
+        base = own.classes.get(part.risk, DENY)
+        if base is DENY or base.decision is Decision.DENY or not any(fit == 2 and each.classes for each, fit in fits):
+            answers.append((base, None))
+        answers += [(each.then, each) for each, fit in fits if fit]
+    said = answers[0]
+    for other in answers[1:]:
+        said = _both(*said, *other)
+    return said
+
+
+@settings(deadline=None, max_examples=300)
+@given(policies, st.lists(st.sampled_from(COMMANDS) | FOUND, min_size=1, max_size=4), st.booleans())
+def test_all_at_once_is_the_same_as_one_by_one(own: Policy, commands: list[str], fed: bool) -> None:
+    here = replace(own, rules=tuple(each for each in own.rules if each.clients in {(), ("c-acme",)}))
+    script = "; ".join(commands) + " < x" * fed
+    for language in ("/bin/sh", "powershell"):
+        judged = of_script(script, language)
+        said, alone = ruled(own, script, language=language), one_by_one(here, judged)[0]
+        assert (said.verdict.decision, said.quorum) == (alone.decision, alone.quorum)
 
 
 @pytest.mark.parametrize(
@@ -303,3 +344,39 @@ def test_what_asks_on_purpose_names_the_rule_that_loosens_it(typed: str, languag
 
 def test_what_is_only_unknown_is_not_said_to_be_on_purpose() -> None:
     assert ruled(builtin(), "frobnicate").verdict.why == "frobnicate is not in the table."
+
+
+# -- what it costs --------------------------------------------------------------------------------------------
+
+
+def steps(
+    rules: int, commands: int, own: str = "rm --recursive /srv/x{} -v", typed: str = "rm -r -f /srv/{} -v"
+) -> int:
+    """How much was looked up or compared for so many commands under so many rules."""
+    held = policy(*(a_rule(DENY, own.format(number)) for number in range(rules)))
+    action = Action(of_script("; ".join(typed.format(number) for number in range(commands)), "/bin/sh"))
+    answer(held, action, HERE)
+    return action.commands.steps
+
+
+def test_many_rules_cost_as_many_look_ups_however_many_commands_there_are() -> None:
+    assert steps(500, 150) == steps(500, 1) <= 4 * 500
+    assert steps(500, 150) <= 5 * steps(100, 150) + 10
+
+
+def test_rules_with_stars_are_compared_with_words_that_begin_like_them() -> None:
+    assert steps(200, 150, "rm /srv/x{}/*.log") <= 3 * 200
+    assert steps(200, 20, "rm *.log{}") <= 200 * (20 + 5)
+
+
+@pytest.mark.parametrize("classes", [(), (Class.DESTRUCTIVE,)])
+def test_what_takes_too_many_comparisons_is_denied_and_says_what_to_do(classes: tuple[Class, ...]) -> None:
+    own = policy(*(a_rule(CONFIRM, f"rm *e* *e{number}*", classes=classes) for number in range(200)))
+    said = ruled(own, "; ".join(f"rm e{number} ae{number}" for number in range(230)))
+    assert (said.verdict.decision, said.verdict.rule) == (Decision.DENY, "policy")
+    assert said.verdict.why.endswith("run it in smaller pieces.")
+    assert decision(own, "rm e1 x e1 e2 e3 e4") is not Decision.DENY
+    action = Action(of_script("; ".join(f"rm e{number} ae{number}" for number in range(230)), "/bin/sh"))
+    with pytest.raises(TooManyError):
+        answer(own, action, HERE)
+    assert action.commands.steps < STEPS + 2000
