@@ -311,7 +311,7 @@ class Shell:
 
     def shows(self, pattern: str) -> None:
         """Waits until it does."""
-        end = time.monotonic() + 30
+        end = time.monotonic() + 60
         while not re.search(pattern, self.screen):
             assert time.monotonic() < end, f"{pattern!r} is not in\n{self.screen}"
             time.sleep(0.02)
@@ -319,7 +319,7 @@ class Shell:
     def ran(self) -> str:
         """What `caisey` was given, once Enter is pressed."""
         self.keys("Enter")
-        end = time.monotonic() + 30
+        end = time.monotonic() + 60
         while not self.argv.exists():
             assert time.monotonic() < end, self.screen
             time.sleep(0.02)

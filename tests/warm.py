@@ -101,7 +101,7 @@ def start(
 
 
 def run(
-    words: Sequence[str | os.PathLike[str]], *, env: Mapping[str, str], stdin: str | None = None, timeout: float = 60
+    words: Sequence[str | os.PathLike[str]], *, env: Mapping[str, str], stdin: str | None = None, timeout: float = 120
 ) -> subprocess.CompletedProcess[str]:
     """Runs a program to its end; raises `subprocess.TimeoutExpired` as `subprocess.run` does."""
     with contextlib.ExitStack() as stack:
@@ -144,7 +144,7 @@ def _origin() -> str:
         directory.cleanup()
 
     atexit.register(ended)
-    end = time.monotonic() + 30
+    end = time.monotonic() + 60
     while not Path(address).exists():
         assert parent.poll() is None, "what forks has ended"
         assert time.monotonic() < end, "what forks does not start"

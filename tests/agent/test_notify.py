@@ -17,7 +17,7 @@ def manager(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[socket.
     """The manager's end."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as end:
         end.bind(str(tmp_path / "notify"))
-        end.settimeout(5)
+        end.settimeout(60)
         monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "notify"))
         monkeypatch.delenv("WATCHDOG_PID", raising=False)
         monkeypatch.setenv("WATCHDOG_USEC", "3000000")
@@ -42,7 +42,7 @@ def test_an_abstract_socket_is_one_too(monkeypatch: pytest.MonkeyPatch) -> None:
     name = f"caisey-test-{os.getpid()}"
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as end:
         end.bind(f"\0{name}")
-        end.settimeout(5)
+        end.settimeout(60)
         monkeypatch.setenv("NOTIFY_SOCKET", f"@{name}")
         notify.tell("READY=1")
         assert end.recv(999) == b"READY=1"

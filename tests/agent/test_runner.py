@@ -11,7 +11,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -54,7 +54,7 @@ async def outcome(wanted: Command) -> tuple[Ended, bytes, bytes]:
     return run.ended, kept["stdout"], kept["stderr"]
 
 
-async def until(condition: Callable[[], object], seconds: float = 10) -> None:
+async def until(condition: Callable[[], object], seconds: float = 60) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, "the condition did not come true in time"
@@ -86,6 +86,19 @@ def descendants() -> set[int]:
     return found - {os.getpid()}
 
 
+@pytest.fixture
+def patient(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A supervisor whose keepers give SIGTERM ten minutes: what ends in a test has ended by itself."""
+    patient = Path(reaper.__file__).read_text().replace("GRACE: Final = 0.5", "GRACE: Final = 600")
+    assert "= 600" in patient
+    (tmp_path / "patient.py").write_text(patient)
+    own = runner._Supervisor()
+    monkeypatch.setattr(reaper, "__file__", str(tmp_path / "patient.py"))
+    monkeypatch.setattr(runner, "_SUPERVISOR", own)
+    yield
+    own._forget()
+
+
 # A tree nothing but a subreaper finds: a child that ignores SIGTERM, a grandchild in a session of its own, a daemon
 # that forked twice and set a session in between. Each writes its pid. The main process then does what $2 says.
 TREE = """
@@ -114,18 +127,16 @@ async def test_death_by_signal_is_told_from_exit(number: signal.Signals) -> None
     assert (ended.how, ended.exit, ended.signal) == ("signalled", None, number.value)
 
 
-async def test_nothing_written_ends_at_once() -> None:
-    await outcome(command("true"))
-    began = time.monotonic()
+async def test_nothing_written_ends_at_once(patient: None) -> None:
     ended, out, err = await outcome(command("true"))
-    assert time.monotonic() - began < 0.4  # below the grace: nothing had to be ended
     assert (out, err, ended.stdout_sha256, ended.stderr_sha256) == (b"", b"", EMPTY, EMPTY)
     assert (ended.stdout_bytes, ended.stderr_bytes, ended.kept_bytes, ended.truncated) == (0, 0, 0, False)
 
 
 async def test_duration_is_the_commands() -> None:
+    began = time.monotonic()
     ended, _, _ = await outcome(command("sleep", "0.2"))
-    assert 200 <= ended.duration_ms < 2000
+    assert 200 <= ended.duration_ms <= (time.monotonic() - began) * 1000
 
 
 # -- output
@@ -219,7 +230,7 @@ async def test_a_consumer_that_stops_reading_pauses_the_command(tmp_path: Path) 
     assert (total, run.ended.exit) == (4_000_000, 0)
 
 
-async def test_other_tasks_get_their_turn_while_output_never_ends() -> None:
+async def test_other_tasks_get_their_turn_however_much_comes() -> None:
     turns = 0
 
     async def count() -> None:
@@ -229,10 +240,10 @@ async def test_other_tasks_get_their_turn_while_output_never_ends() -> None:
             await asyncio.sleep(0)
 
     counting = asyncio.create_task(count())
-    ended, _, _ = await outcome(sh("exec cat /dev/zero", seconds=0.3, output_bytes=10))
+    ended, _, _ = await outcome(sh("head -c 100000000 /dev/zero", output_bytes=10))
     counting.cancel()
-    assert ended.how == "timed_out"
-    assert turns > 10
+    assert (ended.how, ended.stdout_bytes) == ("exited", 100_000_000)
+    assert turns > 1_000
 
 
 # -- what it gets
@@ -332,7 +343,7 @@ async def test_a_relative_entry_of_the_path_is_not_searched(tmp_path: Path) -> N
 
 @pytest.mark.parametrize(
     ("last", "seconds", "how"),
-    [("sleep 1000", 1, "timed_out"), ("exit 3", 30, "exited"), ("kill -9 $$", 30, "signalled")],
+    [("sleep 1000", 4, "timed_out"), ("exit 3", 30, "exited"), ("kill -9 $$", 30, "signalled")],
 )
 async def test_the_whole_tree_goes_with_the_command(tmp_path: Path, last: str, seconds: float, how: str) -> None:
     wait = 'while [ "$(ls "$1" | grep -c "pid$")" != 3 ]; do sleep 0.01; done; '
@@ -344,7 +355,7 @@ async def test_the_whole_tree_goes_with_the_command(tmp_path: Path, last: str, s
 
 
 async def test_time_is_up_though_nobody_reads() -> None:
-    async with await start(sh("exec cat /dev/zero", seconds=0.2, output_bytes=10**9)) as run:
+    async with await start(sh("exec cat /dev/zero", seconds=2, output_bytes=10**9)) as run:
         assert run.pid is not None
         pid = run.pid
         await until(lambda: not alive(pid))
@@ -362,7 +373,7 @@ async def test_cancelling_ends_the_tree_and_keeps_what_was_written(tmp_path: Pat
     assert (run.ended.how, run.ended.signal) == ("cancelled", signal.SIGTERM)
 
 
-async def test_a_command_can_tidy_up_when_it_is_cancelled() -> None:
+async def test_a_command_can_tidy_up_when_it_is_cancelled(patient: None) -> None:
     async with await start(sh("trap 'echo tidy; exit 7' TERM; echo ready; while :; do sleep 0.01; done")) as run:
         assert await anext(run) == Chunk("stdout", b"ready\n")
         await run.cancel()
@@ -378,7 +389,7 @@ async def test_cancelling_what_is_over_changes_nothing() -> None:
     assert run.ended.how == "exited"
 
 
-async def test_leaving_the_block_ends_the_tree() -> None:
+async def test_leaving_the_block_ends_the_tree(patient: None) -> None:
     async with await start(command("sleep", "1000")) as run:
         assert run.pid is not None
     assert not alive(run.pid)

@@ -14,7 +14,7 @@ from caisey_cli.home import Home
 from tests.cli.memory import Agent, Front, Relay, home
 from tests.cli.story import Workspace
 
-QUICK = Pace(patience=5, crossing=0.3, looking=2)
+QUICK = Pace(patience=60, crossing=0.3, observing=60, looking=60)
 Work = Callable[[Desk], Awaitable[int]]
 
 

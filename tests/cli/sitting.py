@@ -76,7 +76,7 @@ def closing(outcome: Outcome | None = None, unverified: str = "") -> Callable[[D
 
 
 async def until(ready: Callable[[], object]) -> None:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         while not ready():  # noqa: ASYNC110  (what is waited for is another task's doing, in memory)
             await asyncio.sleep(0.01)
 

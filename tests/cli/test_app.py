@@ -164,7 +164,7 @@ def test_ctrl_c_ends_with_130_and_no_trace(tmp_path: Path) -> None:
     assert process.stdin is not None
     process.stdin.write(b"x" * 200_000)  # more than a pipe holds: it has begun to read
     process.send_signal(signal.SIGINT)
-    _out, err = process.communicate(timeout=30)
+    _out, err = process.communicate(timeout=60)
     assert process.returncode == output.INTERRUPTED == start.INTERRUPTED
     assert b"Traceback" not in err
 

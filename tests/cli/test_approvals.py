@@ -189,7 +189,7 @@ async def test_an_expired_request_is_not_decided(office: Office) -> None:
 async def test_a_confirmation_is_not_anybody_elses(office: Office) -> None:
     front = Front(attended=True)
     task = asyncio.create_task(office.at("ana", running("grep", "x"), front))
-    await asyncio.wait_for(front.unanswered.wait(), 5)
+    await asyncio.wait_for(front.unanswered.wait(), 60)
     proposal = office.relay.records(office.session)[2]
     request = Request(LogId(office.session), Digest(proposal.digest))
     await fails(office.at("sam", deciding(request, request.code, grant=True)), Refused, "technician's own confirmation")

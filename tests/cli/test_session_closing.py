@@ -21,7 +21,7 @@ from caisey_core.kinds import (
     SessionClosed,
 )
 from tests.cli.conftest import Office
-from tests.cli.sitting import checking, closing, fails, running
+from tests.cli.sitting import HASTE, checking, closing, fails, running
 from tests.cli.story import key
 
 
@@ -183,6 +183,6 @@ async def test_an_endpoint_that_does_not_show_itself_again_hinders_no_closing(of
     await office.at("ana", checking("ls", expect="ls"))
     office.agent.observes = False
     await office.at("ana", running("tee", "x", answers=Answers(yes=True)))
-    _ = await office.at("ana", closing(Outcome.RESOLVED, "a test"))
+    _ = await office.at("ana", closing(Outcome.RESOLVED, "a test"), pace=HASTE)
     assert office.kinds[-1] == "session.closed"
     assert office.kinds.count("endpoint.observed") == 1

@@ -121,10 +121,13 @@ async def test_a_relay_that_stays_away_leaves_the_outcome_unknown(office: Office
 
 
 async def test_a_proposal_that_was_never_acknowledged_is_unknown_and_kept(office: Office) -> None:
+    def proposed() -> bool:
+        with Journal.read(office.home("ana").database) as journal:
+            return bool(journal.unsent())
+
     office.relay.deaf = {"action.proposed"}
     task = asyncio.create_task(office.at("ana", running("ls"), pace=HASTE))
-    await until(lambda: office.relay.sessions and len(office.kinds) == 2)
-    await asyncio.sleep(0.2)
+    await until(lambda: office.relay.sessions and len(office.kinds) == 2 and proposed())
     office.relay.drop()
     await fails(task, OutcomeUnknown, "may have run")
     with Journal.read(office.home("ana").database) as journal:
@@ -145,7 +148,7 @@ async def test_what_an_earlier_process_could_not_send_is_offered_again(office: O
     log = LogId(office.session)
 
     async def work(desk: Desk) -> int:
-        await desk.line.until(lambda: not desk.line.journal.unsent(), 5)
+        await desk.line.until(lambda: not desk.line.journal.unsent(), 60)
         return len(desk.line.journal.unsent())
 
     assert await office.at("ana", work) == 0

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
-from time import monotonic
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -32,10 +31,8 @@ def test_one_that_hangs_keeps_what_it_found_and_says_where_it_was() -> None:
         yield ok("dns", "found")
         never.wait()
 
-    began = monotonic()
     found = list(examine([Check("relay", look, seconds=0.2), Check("next", lambda: [ok("next", "fine")])]))
     never.set()
-    assert monotonic() - began < 10
     assert [(each.name, each.state) for each in found] == [
         ("dns", State.OK),
         ("relay", State.FAILED),

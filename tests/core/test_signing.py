@@ -22,7 +22,7 @@ needs_openssh = pytest.mark.skipif(shutil.which("ssh-keygen") is None, reason="s
 
 
 def _run(*argv: str | Path, stdin: bytes = b"") -> subprocess.CompletedProcess[bytes]:
-    return subprocess.run(["ssh-keygen", *map(str, argv)], input=stdin, capture_output=True, timeout=30, check=False)
+    return subprocess.run(["ssh-keygen", *map(str, argv)], input=stdin, capture_output=True, timeout=60, check=False)
 
 
 def _accepts(where: Path, signer: SigningKey, namespace: str, message: bytes, signature: str) -> bool:

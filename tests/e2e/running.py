@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import IO
 
-from tests.e2e.world import BIN, World, until
+from tests.e2e.world import BIN, PATIENCE, World, until
 
 _CODE = re.compile(rb"caisey approve (a\w{6})")
 
@@ -64,11 +64,11 @@ class Running:
         """Ctrl-C."""
         self.process.send_signal(signal.SIGINT)
 
-    def wait(self, seconds: float = 60) -> int:
+    def wait(self, seconds: float = 2 * PATIENCE) -> int:
         """Its exit status, everything read."""
         status = self.process.wait(timeout=seconds)
         for thread in self._threads:
-            thread.join(timeout=10)
+            thread.join(timeout=PATIENCE)
         return status
 
 
@@ -127,10 +127,10 @@ class Console:
                 return self.wait(5)
         return self.wait()
 
-    def wait(self, seconds: float = 30) -> int:
+    def wait(self, seconds: float = 2 * PATIENCE) -> int:
         """Its exit status, everything read."""
         status = self.process.wait(timeout=seconds)
-        self._thread.join(timeout=10)
+        self._thread.join(timeout=PATIENCE)
         return status
 
     def close(self) -> None:
@@ -138,7 +138,7 @@ class Console:
         if self.process.poll() is None:
             self.process.kill()
             self.process.wait()
-        self._thread.join(timeout=10)
+        self._thread.join(timeout=PATIENCE)
         os.close(self.master)
 
 

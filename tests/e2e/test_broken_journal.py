@@ -72,7 +72,7 @@ def test_no_room_for_the_journal(shared: World, spare: Path) -> None:
         env=shared.environment | {"PYTHONDONTWRITEBYTECODE": "1"},
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=60,
         check=False,
     )
     told(done, RECORD, r"journal\.db cannot be used", r"Nothing was")

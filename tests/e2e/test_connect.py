@@ -12,7 +12,7 @@ from tests.e2e import journals
 from tests.e2e.windows import Window, needs_tmux
 from tests.e2e.world import World, until
 
-pytestmark = [needs_tmux, pytest.mark.timeout(180)]
+pytestmark = needs_tmux
 
 
 @pytest.fixture

@@ -22,7 +22,7 @@ def test_ten_thousand_lines_while_the_relay_is_killed(world: World, seed: int) -
     running = Running(world, "run", "box", "-c", PACED)
     world.approve("sam", running.code)
     for point in points:
-        until(lambda point=point: running.lines() >= point, seconds=30, why=f"line {point}")  # type: ignore[misc]
+        until(lambda point=point: running.lines() >= point, why=f"line {point}")  # type: ignore[misc]
         assert world.relay is not None
         world.relay.kill()
         world.start_relay()

@@ -3,20 +3,14 @@
 from __future__ import annotations
 
 import re
-import shutil
 from pathlib import Path
 
-import pytest
-
 from tests.e2e.test_connect import kinds, window
-from tests.e2e.windows import Window
+from tests.e2e.windows import Window, needs_tmux
 from tests.e2e.world import World, until
 
 __all__ = ["window"]
-pytestmark = [
-    pytest.mark.skipif(shutil.which("tmux") is None, reason="tmux is not installed"),
-    pytest.mark.timeout(240),
-]
+pytestmark = needs_tmux
 PAGE = (Path(__file__).parents[2] / "docs" / "first-day.md").read_text()
 TYPED = [each.strip() for each in re.findall(r"^    (.*)$", PAGE, re.MULTILINE)]
 

@@ -19,7 +19,7 @@ def test_while_it_runs(shared: World, tmp_path: Path) -> None:
     shared.approve("sam", running.code)
     until(lambda: running.lines() and pids.exists() and len(pids.read_text().split()) == 2)
     running.interrupt()
-    assert running.wait(15) == 130, running.said
+    assert running.wait() == 130, running.said
     assert "stopped" in running.said
     for pid in pids.read_text().split():
         until(lambda pid=pid: not Path(f"/proc/{pid}").exists(), why="it is still there")  # type: ignore[misc]
@@ -35,7 +35,7 @@ def test_while_it_waits(shared: World, tmp_path: Path) -> None:
     running = Running(shared, "run", "box", "--", "touch", str(canary))
     code = running.code
     running.interrupt()
-    assert running.wait(15) == 130, running.said
+    assert running.wait() == 130, running.said
     assert f"{code} was taken back; it did not run." in running.said
     late = shared.caisey("sam", "approve", code, "--yes")
     assert late.returncode in {250, 252}, late.stderr
@@ -94,7 +94,7 @@ def test_a_terminal_that_goes_away_stops_what_it_ran(shared: World, number: sign
     running = Running(shared, "run", "box", "--", "tail", "-f", "/etc/hostname")
     until(lambda: running.lines() or running.process.poll() is not None, why="nothing runs")
     running.process.send_signal(number)
-    assert running.wait(15) == 130, running.said
+    assert running.wait() == 130, running.said
     (log, *_) = journals.sessions(shared)
     until(lambda: "session.closed" in journals.kinds(shared, log, "agent"))
     (told,) = [each for each in journals.records(shared, log, "agent") if each.head.kind == "action.finished"]

@@ -7,13 +7,9 @@ import re
 import subprocess
 from pathlib import Path
 
-import pytest
-
 from caisey_core.enrolment import Invitation, decode, encode
 from tests.e2e.telling import REFUSED, USAGE, told
 from tests.e2e.world import World
-
-pytestmark = pytest.mark.timeout(300)
 
 
 def join(world: World, program: str, home: Path, invitation: str) -> subprocess.CompletedProcess[str]:

@@ -23,8 +23,6 @@ from caisey_cli.local import holder
 from caisey_core import logs
 from tests.e2e.world import BIN, World, until
 
-pytestmark = pytest.mark.timeout(180)
-
 
 @dataclass
 class Machine:

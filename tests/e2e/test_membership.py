@@ -2,38 +2,30 @@
 
 from __future__ import annotations
 
-import shutil
 import time
 from pathlib import Path
 
-import pytest
-
 from tests.e2e.running import Running, console
 from tests.e2e.telling import REFUSED, UNKNOWN, USAGE, told
-from tests.e2e.windows import Window
+from tests.e2e.windows import Window, needs_tmux
 from tests.e2e.world import World, until
 
-pytestmark = pytest.mark.timeout(300)
-SECONDS = 10.0
-"""Within which a removed member's connections have ended."""
 DAY = 24 * 3600
 
 
-def test_what_a_removed_member_does_ends_within_seconds(world: World, tmp_path: Path) -> None:
+def test_what_a_removed_member_does_ends(world: World, tmp_path: Path) -> None:
     canary = tmp_path / "canary"
     runs = Running(world, "run", "box", "--", "tail", "-n", "1", "-f", "/etc/hostname")
     until(lambda: runs.stdout, why="the command does not run")
     waits = Running(world, "run", "box", "--ticket", "7", "--", "touch", str(canary))
     code = waits.code
-    begun = time.monotonic()
     told_sam = world.caisey("sam", "remove", "ana", "--reason", "left", "--yes")
     assert told_sam.returncode == 0, told_sam.stderr
     assert "ana is removed: the relay ends their connections" in told_sam.stderr
     for each in (runs, waits):
-        assert each.wait(SECONDS) == UNKNOWN, each.said
+        assert each.wait() == UNKNOWN, each.said
         assert "does not admit this device" in each.said
         assert "may have run" in each.said
-    assert time.monotonic() - begun < SECONDS
 
     late = world.caisey("sam", "approve", code, "--yes")
     assert late.returncode == REFUSED, late.stderr
@@ -47,7 +39,7 @@ def test_what_a_removed_member_does_ends_within_seconds(world: World, tmp_path: 
     told(world.caisey("sam", "remove", "ana", "--yes"), USAGE, "There is no member 'ana'; nobody was removed", "sam")
 
 
-@pytest.mark.skipif(shutil.which("tmux") is None, reason="tmux is not installed")
+@needs_tmux
 def test_a_removed_member_s_view_goes_dark(world: World, tmp_path: Path) -> None:
     assert world.ok("ana", "run", "box", "--ticket", "48211", "--", "echo", "seen by both") == "seen by both\n"
     approver = world.ok("sam", "invite", "member", "--name", "kim", "--role", "approver", "--clients", "all").strip()

@@ -35,7 +35,7 @@ def full(pid: int) -> Iterator[None]:
 def health(world: World) -> tuple[int, str]:
     """Status and reason of the relay's word about itself."""
     try:
-        with urllib.request.urlopen(f"{world.origin}/v1/health", timeout=10) as answer:  # noqa: S310  (loopback)
+        with urllib.request.urlopen(f"{world.origin}/v1/health", timeout=60) as answer:  # noqa: S310  (loopback)
             return answer.status, json.load(answer)["why"]
     except urllib.error.HTTPError as error:
         return error.code, json.load(error)["why"]

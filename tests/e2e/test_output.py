@@ -50,7 +50,7 @@ def test_hostile_output_is_shown_as_data(shared: World, tmp_path: Path) -> None:
 
 
 def test_nothing_at_all_ends_at_once_as_empty(shared: World) -> None:
-    done = shared.caisey("ana", "run", "box", "--", "true", timeout=10)
+    done = shared.caisey("ana", "run", "box", "--", "true")
     assert (done.returncode, done.stdout) == (0, ""), done.stderr
     assert re.search(r"exit 0.*(no output|empty)", shared.ok("ana", "show", "last"))
     (told,) = shared.shape("ana", "show", "last")["actions"]

@@ -16,8 +16,6 @@ from tests.e2e.telling import REFUSED, USAGE, told
 from tests.e2e.test_second_admin import member
 from tests.e2e.world import World, until
 
-pytestmark = pytest.mark.timeout(300)
-
 
 @pytest.fixture(scope="module")
 def owners(founded: World, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:

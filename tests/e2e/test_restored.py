@@ -16,8 +16,6 @@ from tests.e2e.backups import back_up, put_back
 from tests.e2e.running import Running
 from tests.e2e.world import World, until
 
-pytestmark = pytest.mark.timeout(300)  # each is a dozen commands, one after the other
-
 
 def lasting(world: World) -> str:
     """A session with a change in it, still open; its log."""
@@ -45,7 +43,7 @@ def close(world: World) -> None:
 
 def health(world: World) -> dict[str, object]:
     """What the relay tells anybody."""
-    with urllib.request.urlopen(f"{world.origin}/v1/health", timeout=10) as answer:  # noqa: S310  (http, on loopback)
+    with urllib.request.urlopen(f"{world.origin}/v1/health", timeout=60) as answer:  # noqa: S310  (http, on loopback)
         found: dict[str, object] = json.load(answer)
     return found
 

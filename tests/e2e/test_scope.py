@@ -103,7 +103,7 @@ async def _follow(world: World, log: LogId) -> str:
     """Asking for a log by its name, past the commands."""
     async with line(world, "ana") as opened:
         try:
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(60):
                 await opened.follow(log)
         except CaiseyError:
             return "refused"

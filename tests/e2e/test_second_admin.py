@@ -15,8 +15,6 @@ from tests.e2e.test_watching import bells, decide, lines, tmux, watcher
 from tests.e2e.windows import Window
 from tests.e2e.world import World, until
 
-pytestmark = pytest.mark.timeout(300)
-
 
 @pytest.fixture(scope="module")
 def admins(founded: World, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:

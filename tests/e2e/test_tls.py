@@ -52,7 +52,7 @@ class Secured(World):
 
     def shown(self) -> int:
         """The serial number of the certificate a new connection gets to see."""
-        with socket.create_connection(("127.0.0.1", self.port), timeout=10) as plain:
+        with socket.create_connection(("127.0.0.1", self.port), timeout=60) as plain:
             trust = ssl.create_default_context(cafile=self.authority.certificate)
             with trust.wrap_socket(plain, server_hostname="127.0.0.1") as secure:
                 return int(str((secure.getpeercert() or {})["serialNumber"]), 16)

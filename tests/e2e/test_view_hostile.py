@@ -3,21 +3,15 @@
 from __future__ import annotations
 
 import re
-import shutil
 import unicodedata
 from pathlib import Path
 
-import pytest
-
 from tests.e2e.test_connect import kinds, window
-from tests.e2e.windows import Window
+from tests.e2e.windows import Window, needs_tmux
 from tests.e2e.world import World, until
 
 __all__ = ["window"]
-pytestmark = [
-    pytest.mark.skipif(shutil.which("tmux") is None, reason="tmux is not installed"),
-    pytest.mark.timeout(180),
-]
+pytestmark = needs_tmux
 
 HOSTILE = (
     r"\033c\033]2;PWNED\007\033]52;c;UFdORUQ=\007\033P1$r\033\\ \302\2332J\302\235 \233 \033[2J\033[31mRED "

@@ -30,7 +30,7 @@ from tests.e2e.running import Running
 from tests.e2e.windows import Window, needs_tmux
 from tests.e2e.world import World, until
 
-pytestmark = [needs_tmux, pytest.mark.timeout(180)]
+pytestmark = needs_tmux
 
 TMUX = {
     **{f"f{n}": f"F{n}" for n in range(1, 13)},

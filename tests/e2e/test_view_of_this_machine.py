@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import pty
 import re
-import shutil
 import signal
 import subprocess
 import termios
@@ -16,13 +15,10 @@ import pytest
 
 from caisey_cli.local import holder
 from tests.cli.test_demo import running
-from tests.e2e.windows import Window
+from tests.e2e.windows import Window, needs_tmux
 from tests.e2e.world import BIN, World, until
 
-pytestmark = [
-    pytest.mark.skipif(shutil.which("tmux") is None, reason="tmux is not installed"),
-    pytest.mark.timeout(300),
-]
+pytestmark = needs_tmux
 
 
 @pytest.fixture

@@ -3,22 +3,16 @@
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 from pathlib import Path
 
-import pytest
-
 from tests.e2e import journals
 from tests.e2e.test_connect import kinds, log_of, window
-from tests.e2e.windows import Window
+from tests.e2e.windows import Window, needs_tmux
 from tests.e2e.world import World, until
 
 __all__ = ["window"]
-pytestmark = [
-    pytest.mark.skipif(shutil.which("tmux") is None, reason="tmux is not installed"),
-    pytest.mark.timeout(180),
-]
+pytestmark = needs_tmux
 
 
 def test_an_agent_that_hangs_is_not_one_that_is_gone(world: World, window: Window) -> None:

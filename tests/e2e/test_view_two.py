@@ -3,21 +3,15 @@
 from __future__ import annotations
 
 import re
-import shutil
 from pathlib import Path
-
-import pytest
 
 from tests.e2e import journals
 from tests.e2e.test_connect import kinds, log_of, window
-from tests.e2e.windows import Window
+from tests.e2e.windows import Window, needs_tmux
 from tests.e2e.world import World, until
 
 __all__ = ["window"]
-pytestmark = [
-    pytest.mark.skipif(shutil.which("tmux") is None, reason="tmux is not installed"),
-    pytest.mark.timeout(180),
-]
+pytestmark = needs_tmux
 
 
 def test_two_terminals_of_one_member_and_one_of_another(world: World, window: Window, tmp_path: Path) -> None:

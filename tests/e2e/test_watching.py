@@ -19,7 +19,6 @@ from tests.e2e.running import Running, console
 from tests.e2e.windows import Window
 from tests.e2e.world import World, until
 
-pytestmark = pytest.mark.timeout(180)
 tmux = pytest.mark.skipif(shutil.which("tmux") is None, reason="tmux is not installed")
 HOSTILE = "x\x1b]2;PWNED\x07\x1b\\;y\x9c\u202e%#[fg=red]"
 

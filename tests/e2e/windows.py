@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.world import BIN, World, until
+from tests.e2e.world import BIN, PATIENCE, World, until
 
 LOOK = 0.05
 """Seconds between two looks at a window; each is a process."""
@@ -75,7 +75,7 @@ class Window:
         """Another size."""
         self._tmux("resize-window", "-t", "a", "-x", str(columns), "-y", str(lines))
 
-    def shows(self, words: str, seconds: float = 30) -> str:
+    def shows(self, words: str, seconds: float = PATIENCE) -> str:
         """Waits until it does; the screen."""
 
         def looked() -> str:

@@ -18,7 +18,8 @@ from typing import IO, Any, TypeVar
 from tests import warm
 
 T = TypeVar("T")
-PATIENCE = 20.0
+PATIENCE = 60.0
+"""Seconds after which something hangs: no machine, however slow and busy, takes so long for one step."""
 BIN = Path(sys.executable).parent
 OTHER_MACHINE = Path(__file__).with_name("other_machine.py")
 OFF_CLOCK = Path(__file__).with_name("off_clock.py")
@@ -59,7 +60,7 @@ class Program:
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
             try:
-                self.process.wait(timeout=10)
+                self.process.wait(timeout=PATIENCE)
             except subprocess.TimeoutExpired:
                 self.kill()
 
@@ -208,11 +209,11 @@ class World:
         if words[0] in warm.PROGRAMS:
             return warm.run(words, env=env)
         return subprocess.run(
-            words, env=env, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60, check=False
+            words, env=env, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=2 * PATIENCE, check=False
         )
 
     def caisey(
-        self, who: str, *words: str, stdin: str | None = None, timeout: float = 60
+        self, who: str, *words: str, stdin: str | None = None, timeout: float = 2 * PATIENCE
     ) -> subprocess.CompletedProcess[str]:
         """A member types a command without a terminal."""
         return warm.run(

@@ -17,7 +17,7 @@ from tests import warm
 from tests.e2e.world import until
 from tests.hostile.twins import LINES, SAYS, STARTED
 
-SECONDS = 100
+SECONDS = 240
 ENDS = frozenset({"forgery_claimed_of_its_own"})
 """Scenarios in which the agent ends, and is started again as a service manager would."""
 
@@ -53,7 +53,7 @@ def test_nothing_runs_that_was_not_approved(name: str, tmp_path: Path) -> None:
         relay.wait()
         if agent is not None:
             agent.send_signal(signal.SIGTERM)
-            agent.wait(timeout=10)
+            agent.wait(timeout=60)
     lines = canary.read_text().splitlines() if canary.exists() else []
     told = json.loads(said)
     assert len(lines) == LINES[name], told

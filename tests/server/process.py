@@ -40,7 +40,7 @@ class Server:
         command += ["--ready-file", str(ready), *self._words]
         with (self.home.parent / "relay.stderr").open("ab") as said:
             self._process = warm.start(command, env=os.environ, stdout=said, stderr=said)
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 60
         while not ready.exists():
             assert self._process.poll() is None, self.said()
             assert time.monotonic() < deadline, "the relay does not start"
@@ -71,7 +71,7 @@ class Server:
     def ended(self) -> int:
         """Its exit status, once it has ended by itself or by a signal sent before."""
         assert self._process is not None
-        return self._process.wait(15)
+        return self._process.wait(60)
 
     def rss(self) -> int:
         """Its resident memory, in bytes."""
@@ -98,7 +98,7 @@ class Server:
             request.add_header("Authorization", f"Bearer {token}")
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
         try:
-            with opener.open(request, timeout=20) as answer:
+            with opener.open(request, timeout=60) as answer:
                 return answer.status, json.load(answer)
         except urllib.error.HTTPError as error:
             with error:

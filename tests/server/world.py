@@ -296,7 +296,7 @@ class Peer:
 
     async def receive(self) -> frames.FromRelay:
         """The next frame; raises `ConnectionClosed`."""
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             return frames.from_relay(await self.socket.recv(decode=False))
 
     async def until(self, kind: type[F], fits: Callable[[F], bool] = lambda _frame: True) -> F:

@@ -18,7 +18,7 @@ from tests.cli.conftest import Office, office, solo
 
 __all__ = ["office", "solo"]
 
-PACE = Pace(patience=3600, crossing=0.2, observing=2, looking=2)
+PACE = Pace(patience=3600, crossing=0.2, observing=60, looking=60)
 ENDPOINT = "front-desk-03"
 
 
@@ -32,7 +32,7 @@ class Seat:
 
     async def until(self, ready: Callable[[], object], why: str = "") -> None:
         """Waits for it, with a deadline."""
-        for _ in range(400):
+        for _ in range(3000):
             if ready():
                 return
             await self.pilot.pause(0.02)

@@ -101,7 +101,7 @@ class Booth:
 
     async def until(self, ready: Callable[[], object]) -> None:
         """Waits for it, with a deadline."""
-        for _ in range(600):
+        for _ in range(3000):
             if ready():
                 await self.pilot.pause()
                 return

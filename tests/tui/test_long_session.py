@@ -77,7 +77,7 @@ async def test_it_is_read_in_turns(story: Story, tmp_path: Path, monkeypatch: py
     shown = Looking()
     bench = shown.bench = bench_of(story, tmp_path, shown)
     tasks = [asyncio.ensure_future(bench.run()), asyncio.ensure_future(shown.work())]
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         await shown.done.wait()
     for each in tasks:
         each.cancel()
@@ -98,7 +98,7 @@ async def test_the_view_on_it_shows_its_end_and_takes_keys(story: Story, tmp_pat
     app = SessionApp(place, Asked(endpoint=ENDPOINT), connect=relay.connect, pace=PACE)
     async with app.run_test(size=(110, 34)) as pilot:
         await pilot.press(*"ls")
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while not app.bench.ready or app.bench.model is None or app.bench.model.seq < RECORDS:
                 await pilot.pause(0.01)
         assert app.line.value == "ls"
@@ -117,7 +117,7 @@ async def opened(story: Story, tmp_path: Path) -> AsyncIterator[tuple[SessionApp
     place = bench_of(story, tmp_path, Looking()).home
     app = SessionApp(place, Asked(endpoint=ENDPOINT), connect=relay.connect, pace=PACE)
     async with app.run_test(size=(110, 34)) as pilot:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while app.bench.why_not() or app.bench.model is None or app.bench.model.seq < RECORDS or app._read:
                 await pilot.pause(0.01)
         yield app, pilot
@@ -174,7 +174,7 @@ async def test_its_close_out_is_read_beside_the_keys_and_closes_nothing_before(
     async with opened(story, tmp_path) as (app, pilot):
         app.line.value = ":close"
         await pilot.press("enter")
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while not isinstance(screen := app.screen, CloseOut):
                 await pilot.pause(0.01)
             await pilot.press("enter")
