@@ -21,10 +21,15 @@ _SCRIPT_LIMIT: Final = 2048
 # -- sensitive files ----------------------------------------------------------------------------------------
 
 
-def sensitive(word: Word, here: tuple[str, ...], *, deep: bool = False) -> bool:
-    """Whether reading this operand may show a secret. `here`: where relative paths may start; empty: unknown.
+ANYWHERE: Final = "*"
+"""The directory of which nothing is known, because a script changes to one that is known only when it runs."""
 
-    `deep`: the program reads whole directories.
+
+def sensitive(word: Word, here: tuple[str, ...], *, deep: bool = False) -> bool:
+    """Whether reading this operand may show a secret. `deep`: the program reads whole directories.
+
+    `here`: where relative paths may start. One that is relative itself starts where the script does, which is not
+    known; nothing is the same as an empty one.
     """
     if word is None:
         return True
@@ -36,21 +41,30 @@ def sensitive(word: Word, here: tuple[str, ...], *, deep: bool = False) -> bool:
         return False
     if re.match(r"~[-+0-9]", text):  # bash: a directory of earlier or of now
         return True
-    paths = _candidates(text, here)
-    if deep:
-        return not paths or not all(_quiet(path.rstrip("/") + "/x") for path in paths)
-    if glob:
-        return any(_glob_meets(path) for path in paths or [text])
-    return any(_secret(path) for path in paths) or (not text.startswith(("/", "~")) and _secret_tail(text))
-
-
-def _candidates(text: str, here: tuple[str, ...]) -> list[str]:
+    ends: list[str] = []
     if text.startswith("~"):
-        user, _, rest = text[1:].partition("/")
-        return [_normal(f"/home/{user or 'x'}/{rest}"), _normal(f"/root/{rest}")]
-    if text.startswith("/"):
-        return [_normal(text)]
-    return [_normal(f"{place}/{text}") for place in here]
+        paths = homes(text)
+    elif text.startswith("/"):
+        paths = [text]
+    elif ANYWHERE in here:
+        return True
+    else:
+        from_there = [posixpath.join(place, text) for place in here or ("",)]
+        paths = [path for path in from_there if path.startswith("/")]
+        ends = [path for path in from_there if not path.startswith("/")]
+    paths = [_normal(path) for path in paths]
+    if deep:
+        return bool(ends) or not all(_quiet(path.rstrip("/") + "/x") for path in paths)
+    if glob:
+        return any(_glob_meets(path) for path in [*paths, *ends])
+    relative = [*ends, text] if not text.startswith(("/", "~")) else []
+    return any(map(_secret, paths)) or any(map(_secret_tail, relative))
+
+
+def homes(text: str) -> list[str]:
+    """Where a path that begins with `~` leads: into a user's own directory or the administrator's."""
+    user, _, rest = text[1:].partition("/")
+    return [f"/home/{user or 'x'}/{rest}", f"/root/{rest}"]
 
 
 def _normal(path: str) -> str:
@@ -116,6 +130,8 @@ def _glob_meets(text: str) -> bool:
     if _quiet(posixpath.dirname(text) + "/x"):
         return False
     path = "/" + text.lstrip("/")
+    if _secret(path):  # its directory is a secret one, whatever the pattern meets there
+        return True
     name = posixpath.basename(text)
     for sample in table().paths.samples:
         if ("**" in path or path.count("/") == sample.count("/")) and fnmatchcase(sample, path):

@@ -92,6 +92,8 @@ class Row(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename=
     """What each operand is, the last kind repeated: none text names files pattern sed awk url archive key."""
     shape: str = ""
     """A pattern that all operands, joined by blanks, have to match."""
+    never: str = ""
+    """What no word of it may match, because the program may read such a word in another way."""
     most: int | None = None
     """How many operands it may have."""
     instead: str = ""
@@ -243,6 +245,8 @@ def read(known: dict[str, str], row: Row, words: tuple[Word, ...], *, stop: bool
     while at < len(words):
         word = words[at]
         at += 1
+        if row.never and isinstance(word, str) and re.fullmatch(row.never, word):
+            use.odd = use.odd or f"the word {word}"
         if isinstance(word, Glob) and word.text.startswith("-"):
             use.loose, word = True, word.text
         if word is None or isinstance(word, Glob) or word == "-" or not word.startswith(row.signs):

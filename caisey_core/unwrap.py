@@ -11,12 +11,13 @@ from typing import Final
 
 from caisey_core.absent import not_in_table
 from caisey_core.kinds import Class
-from caisey_core.reading import sensitive
+from caisey_core.reading import ANYWHERE, homes, sensitive
 from caisey_core.rules import SECRET, Finding, Found, by_row, by_use, heaviest, shown_word, unknown
 from caisey_core.shell import Program, take_apart
 from caisey_core.table import Glob, Row, Use, Word, read, table
 
 UNWRAP_LIMIT: Final = 8
+PLACE_LIMIT: Final = 16
 
 
 def taken_apart(script: str, shell: str, here: tuple[str, ...], depth: int) -> tuple[list[Found], Finding | None]:
@@ -31,21 +32,19 @@ def taken_apart(script: str, shell: str, here: tuple[str, ...], depth: int) -> t
 
 
 def _places(programs: Iterable[Program], here: tuple[str, ...]) -> tuple[str, ...]:
-    """Every directory a relative path of the script may start from; none where that is not known."""
-    if not here:
-        return ()
-    places = list(here)
+    """Every directory a relative path of the script may start from: see `reading.sensitive`."""
+    places = list(here or ("",))
     for program in programs:
-        if program.argv[:1] != ("cd",):
-            if "cd" in program.argv:
-                return ()
+        if "cd" not in program.argv:
             continue
-        target = program.argv[-1] if len(program.argv) == 2 else None
-        if target is None or target.startswith(("-", "~")):
-            return ()
-        places += [posixpath.join(place, target) for place in places]
-        if len(places) > 16:
-            return ()
+        target = program.argv[-1]
+        if target is None or program.patterns[-1] is not None:
+            return (ANYWHERE,)
+        if target in {"cd", "-", "--"} or target.startswith("-"):  # home, where it was, or an option of it
+            target = "~"
+        places += homes(target) if target.startswith("~") else [posixpath.join(place, target) for place in places]
+        if len(places) > PLACE_LIMIT:
+            return (ANYWHERE,)
     return tuple(dict.fromkeys(places))
 
 
@@ -85,7 +84,11 @@ def _around(program: Program, here: tuple[str, ...]) -> Iterable[Finding]:
 _ASSIGNMENT: Final = Finding(Class.UNJUDGED, "assignment", "It sets a variable that may change what a program does.")
 _TAME_ASSIGNMENT: Final = re.compile(r"(?:LANG|LC_[A-Z]+|LANGUAGE)=[A-Za-z0-9_.@-]*|TZ=[A-Z][A-Za-z0-9_+-]*", re.ASCII)
 _SETS: Final = frozenset({"env", "sudo", "doas"})
-_PLACES: Final = ("/usr/bin/", "/bin/", "/usr/sbin/", "/sbin/", "/usr/local/bin/", "/usr/local/sbin/")
+_AIRPORT: Final = "/System/Library/PrivateFrameworks/Apple80211.framework/Versions/Current/Resources/"
+_PLACES: Final = frozenset(
+    {"/usr/bin/", "/bin/", "/usr/sbin/", "/sbin/", "/usr/local/bin/", "/usr/local/sbin/", "/usr/libexec/"}
+    | {"/usr/libexec/ApplicationFirewall/", _AIRPORT}
+)
 
 
 def _program_name(word: Word) -> str | None:
