@@ -133,7 +133,7 @@ def by_use(
     known = {option: kind for part in parts for option, kind in part.known.items()}
     for option, value in use.options:
         for part in parts:
-            if rise := part.heavier.get(option):
+            if (rise := part.heavier.get(option)) and rise.by(value):
                 findings.append(Finding(rise.risk, f"{name} {option}", rise.why))
             shape = part.allowed.get(option)
             if shape and not (isinstance(value, str) and shape.fullmatch(value)):
@@ -162,6 +162,9 @@ def _operands(row: Row, name: str, use: Use, here: tuple[str, ...], opened: Open
         joined = None if many else " ".join(word for word in use.operands if isinstance(word, str))
         if joined is None or not re.fullmatch(row.shape, joined, re.ASCII):
             findings.append(unknown(name, "operands", "these operands"))
+    said = " ".join(word for word in use.operands if isinstance(word, str))
+    heavier = [rise for rise in row.raises if rise.operands and (many or re.search(rise.operands, said))]
+    findings += [Finding(rise.risk, f"{name} operands", rise.why) for rise in heavier]
     deep = row.recursive == "always" or use.given(row.recursive)
     opens = False
     pairs = stands_in + [(kinds[min(at, len(kinds) - 1)], word) for at, word in enumerate(use.operands)]

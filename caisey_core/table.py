@@ -43,11 +43,19 @@ class _Data(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, renam
 
 
 class Raise(_Data, frozen=True):
-    """Options that make a command heavier than its row says."""
+    """What makes a command heavier than its row says: options, all or those with some values, or operands."""
 
-    options: str
     risk: Class
     why: str
+    options: str = ""
+    values: str = ""
+    """A pattern found in the values that make it heavier; those that are not literal do, too."""
+    operands: str = ""
+    """A pattern found in the operands, joined by blanks, that make it heavier."""
+
+    def by(self, value: Word) -> bool:
+        """Whether an option with this value makes it heavier."""
+        return not self.values or not isinstance(value, str) or bool(re.search(self.values, value))
 
 
 class Wrapper(_Data, frozen=True):
