@@ -12,13 +12,12 @@ import msgspec
 
 from benchmarks.table import alternately, row
 from caisey_cli import note
-from caisey_cli.evidence import examine
-from caisey_cli.transcript import Transcript
+from caisey_cli.evidence import Examination
 from caisey_core import chain
 from caisey_core.frames import Entry, Receipt
 from caisey_core.journal import Journal
 from caisey_core.kinds import EndpointRef, Namespace, NoteAdded, SessionOpened
-from caisey_core.record import Head, Once, Record, Writer, canonical, parse
+from caisey_core.record import Head, Record, Writer, canonical, parse
 from caisey_core.signing import SigningKey, verify
 from tests.cli.story import Story
 
@@ -108,26 +107,29 @@ def export() -> None:
 
         def ours() -> None:
             with Journal.read(path) as kept:
-                entries = kept.entries(log)
-                read = Once()
-                transcript = Transcript.of(entries, roster, "", read)
-                written = note.write_note(transcript, examine(entries, story.checkpoints, roster, read), UTC)
+                examination = Examination.of(kept.entries(log), roster)
+                written = note.write_note(examination.transcript, examination.report(story.checkpoints), UTC)
                 assert "session" in note.text(written)
 
         decode = msgspec.json.Decoder(Head).decode
 
-        def floor() -> None:
+        def floor(signatures: bool = False) -> None:
             with Journal.read(path) as kept:
                 tip = ""
                 for entry in kept.entries(log):
-                    assert canonical(decode(entry.sealed.head)) == entry.sealed.head
+                    head = decode(entry.sealed.head)
+                    assert canonical(head) == entry.sealed.head
                     digest = hashlib.sha256(entry.sealed.head).hexdigest()
                     receipt = entry.receipt
                     tip = chain.link(tip or chain.start(receipt.incarnation), receipt.seq, receipt.received, digest)
                     assert tip == receipt.chain
+                    if signatures and entry.sealed.sig is not None:
+                        verify(head.key, Namespace.RECORD, entry.sealed.head, entry.sealed.sig)
 
-        times = alternately(ours, floor, runs=3)
-    print(row(f"note of a session of {LONG:,} records", "read, encode, chain", *times, "<= 2"))
+        mine, bare = alternately(ours, floor, runs=3)
+        print(row(f"note of a session of {LONG:,} records", "read, encode, chain", mine, bare, "<= 2"))
+        mine, signed = alternately(ours, lambda: floor(signatures=True), runs=3)
+        print(row("", "the same, and Ed25519", mine, signed, "-"))
 
 
 def main() -> None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import signal
 from collections.abc import Awaitable, Callable
-from copy import deepcopy
 from dataclasses import dataclass
 from typing import Final
 
@@ -19,6 +18,7 @@ from caisey_cli.checks import Check, evaluate
 from caisey_cli.command import Command
 from caisey_cli.connecting import Line
 from caisey_cli.course import USUAL, Pace
+from caisey_cli.evidence import Examination
 from caisey_cli.folded import Turns, kept, kept_for_good
 from caisey_cli.happenings import End, Finished, Request
 from caisey_cli.home import Home
@@ -29,6 +29,7 @@ from caisey_cli.session import SessionController
 from caisey_cli.transcript import Transcript
 from caisey_cli.work import Work
 from caisey_core.errors import OutcomeUnknown, Refused, Unreachable, UsageError
+from caisey_core.frames import Entry
 from caisey_core.ids import Digest, LogId, session_code
 from caisey_core.kinds import Class, Decision, Expectation, Outcome
 from caisey_core.lifecycle import Placed
@@ -56,12 +57,28 @@ class Desk:
 
     async def read(self, log: LogId) -> Transcript:
         """The same of a session that may be long, while keys and clocks go on; with a roster of its own."""
-        transcript, turns = Transcript(deepcopy(self.line.roster), self.line.key.public), Turns()
-        with kept_for_good():
-            for entry in kept(self.line.journal, log):
-                transcript.add(entry)
-                await turns.end()
+        transcript = Transcript(self.line.roster.copy(), self.line.key.public)
+        await self._feed(log, 0, transcript.add)
         return transcript
+
+    async def examine(self, log: LogId, known: Examination | None = None) -> Examination:
+        """The same, and whether it holds. To what is `known` is added what has come since, if that still stands."""
+        if known is None or known.transcript.roster != self.line.roster or not self._stands(log, known):
+            known = Examination(self.line.roster.copy(), self.line.key.public)
+        await self._feed(log, known.length, known.add)
+        return known
+
+    def _stands(self, log: LogId, known: Examination) -> bool:
+        """Whether the journal goes on from there: a relay that was put back may have given other places."""
+        last = known.transcript.entries[-1].receipt if known.transcript.entries else None
+        return last is not None and self.line.journal.chain_at(log, last.seq) == (last.incarnation, last.chain)
+
+    async def _feed(self, log: LogId, after: int, take: Callable[[Entry], object]) -> None:
+        turns = Turns()
+        with kept_for_good():
+            for entry in kept(self.line.journal, log, after):
+                take(entry)
+                await turns.end()
 
     def outline(self, log: LogId) -> Transcript:
         """The same without what actions wrote, which may be much."""

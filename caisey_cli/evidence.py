@@ -6,19 +6,18 @@ ssh-keygen -Y verify -f allowed_signers -I PRINCIPAL -n NAMESPACE -s RECORD.sig 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Final
 
 from caisey_cli.sanitize import inert
-from caisey_core import chain
-from caisey_core.chain import Report, State
+from caisey_cli.transcript import Transcript
+from caisey_core.chain import Check, Report, State
 from caisey_core.errors import BadRecord
 from caisey_core.frames import Checkpoint, Entry
 from caisey_core.ids import PublicKey
 from caisey_core.kinds import BATCHED, Namespace, SessionOpened
-from caisey_core.lifecycle import first_fault
-from caisey_core.record import Read, parse
+from caisey_core.record import parse
 from caisey_core.roster import Endpoint, Roster
 from caisey_core.signing import armored
 
@@ -36,22 +35,60 @@ class SignatureFiles:
     signature: str
 
 
-def examine(entries: Sequence[Entry], checkpoints: Iterable[Checkpoint], roster: Roster, read: Read = parse) -> Report:
-    """Whether a session's log holds: bytes, series, receipts, checkpoints, and who may say what in which order.
+class Examination:
+    """A session's log read once, record by record: its transcript, and whether it holds."""
 
-    The first bad record is the first by number, whichever of these finds it. Checkpoints count by the workspace's
-    relays and the session's endpoint.
-    """
-    opened = _opened(entries)
-    endpoint = [opened.endpoint.key] if opened else []
-    report = chain.check(entries, checkpoints, [*roster.relays, *endpoint], read)
-    fault = first_fault(entries, roster, read)
-    named = _misnamed(opened, roster)
-    if named:
-        fault = (1, named)
-    if fault is None or (report.state is State.BAD and report.seq <= fault[0]):
-        return report
-    return replace(report, state=State.BAD, seq=fault[0], why=fault[1].rstrip("."), attested=())
+    def __init__(self, roster: Roster, me: str = "") -> None:
+        self.transcript = Transcript(roster, me)
+        self._check = Check()
+        self._opened: SessionOpened | None = None
+
+    @classmethod
+    def of(cls, entries: Iterable[Entry], roster: Roster, me: str = "") -> Examination:
+        """A log's entries in order; `me` as `Transcript` has it."""
+        examination = cls(roster, me)
+        for entry in entries:
+            examination.add(entry)
+        return examination
+
+    @property
+    def length(self) -> int:
+        """The number of the last record taken."""
+        return self.transcript.entries[-1].receipt.seq if self.transcript.entries else 0
+
+    def add(self, entry: Entry) -> None:
+        """Takes the next entry."""
+        try:
+            record = parse(entry.sealed)
+        except BadRecord as bad:
+            self.transcript.unreadable(entry, bad)
+            self._check.unreadable(bad)
+            return
+        if not self.transcript.entries and isinstance(record.body, SessionOpened):
+            self._opened = record.body
+        self.transcript.take(entry, record)
+        self._check.take(record, entry.receipt)
+
+    def report(self, checkpoints: Iterable[Checkpoint]) -> Report:
+        """Whether the log holds: bytes, series, receipts, checkpoints, and who may say what in which order.
+
+        The first bad record is the first by number, whichever of these finds it. Checkpoints count by the workspace's
+        relays and the session's endpoint.
+        """
+        roster, faults = self.transcript.roster, self.transcript.faults
+        endpoint = [self._opened.endpoint.key] if self._opened else []
+        report = self._check.report(checkpoints, [*roster.relays, *endpoint])
+        fault = faults[0] if faults else None
+        if named := _misnamed(self._opened, roster):
+            fault = (1, named)
+        if fault is None or (report.state is State.BAD and report.seq <= fault[0]):
+            return report
+        return replace(report, state=State.BAD, seq=fault[0], why=fault[1].rstrip("."), attested=())
+
+
+def examine(entries: Iterable[Entry], checkpoints: Iterable[Checkpoint], roster: Roster) -> Report:
+    """Whether a session's log holds; see `Examination.report`."""
+    return Examination.of(entries, roster).report(checkpoints)
 
 
 def verdict(report: Report, names: Callable[[str], str]) -> str:
@@ -156,14 +193,6 @@ def _principals(roster: Roster, endpoint: Endpoint | None) -> dict[str, str]:
         taken.add(word)
         found.setdefault(key, word)
     return found
-
-
-def _opened(entries: Sequence[Entry]) -> SessionOpened | None:
-    try:
-        body = parse(entries[0].sealed).body if entries else None
-    except BadRecord:
-        return None
-    return body if isinstance(body, SessionOpened) else None
 
 
 def _misnamed(opened: SessionOpened | None, roster: Roster) -> str:

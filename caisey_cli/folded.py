@@ -76,9 +76,8 @@ class Followed:
             self.session.apply(record, receipt.seq, receipt.received)
 
 
-def kept(journal: Journal, log: LogId) -> Iterator[Entry]:
-    """What the journal holds of a log, in order."""
-    after = 0
+def kept(journal: Journal, log: LogId, after: int = 0) -> Iterator[Entry]:
+    """What the journal holds of a log, in order, from after a sequence number."""
     while page := journal.entries(log, after, PAGE):
         yield from page
         after = page[-1].receipt.seq

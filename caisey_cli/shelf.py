@@ -72,13 +72,10 @@ class Shelf:
 
     def both(self, log: str, entries: Sequence[Entry]) -> tuple[Transcript, Report]:
         """The two of them, each record read once."""
-        from caisey_cli.evidence import examine
-        from caisey_cli.transcript import Transcript
-        from caisey_core.record import Once
+        from caisey_cli.evidence import Examination
 
-        read = Once()
-        transcript = Transcript.of(entries, self.roster, self.key, read)
-        return transcript, examine(entries, self.journal.checkpoints(log), self.roster, read)
+        examination = Examination.of(entries, self.roster, self.key)
+        return examination.transcript, examination.report(self.journal.checkpoints(log))
 
     def scope(self) -> list[Endpoint]:
         """The endpoints I may work on."""

@@ -12,7 +12,7 @@ from caisey_cli.observing import Mark
 from caisey_cli.transcript import WITHHELD, Transcript, Work
 from caisey_cli.wording import Clock, count
 from caisey_core.chain import Report, State
-from caisey_core.kinds import How
+from caisey_core.kinds import BATCHED, How
 from caisey_core.lifecycle import Placed, Step
 
 _MINUTE: Final = 60_000
@@ -279,5 +279,7 @@ def account(transcript: Transcript) -> Account:
     held = [work.waited for work in transcript.works.values()]
     waits = [(start, ended if stop is None else stop) for start, stop in (each for each in held if each)]
     opener = transcript.name(begun.record.head.key, begun.received)
-    present = [each.received for each in transcript.events if transcript.who(each) == opener]
+    # What actions wrote is most of a long session, and nobody's presence.
+    said = (each for each in transcript.events if each.record.head.kind not in BATCHED)
+    present = [each.received for each in said if transcript.who(each) == opener]
     return minutes.account(begun.received, ended, waits, present)

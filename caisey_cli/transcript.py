@@ -25,7 +25,7 @@ from caisey_core.kinds import (
     OutcomeVerified,
 )
 from caisey_core.lifecycle import Placed, Session, Step
-from caisey_core.record import Read, parse
+from caisey_core.record import Record, parse
 from caisey_core.roster import Roster
 from caisey_core.signing import fingerprint
 
@@ -69,11 +69,11 @@ class Transcript:
     _checks: tuple[int, list[Check]] | None = field(default=None, repr=False)
 
     @classmethod
-    def of(cls, entries: Iterable[Entry], roster: Roster, me: str = "", read: Read = parse) -> Transcript:
+    def of(cls, entries: Iterable[Entry], roster: Roster, me: str = "") -> Transcript:
         """The transcript of a log's entries in order."""
         transcript = cls(roster, me)
         for entry in entries:
-            transcript.add(entry, read)
+            transcript.add(entry)
         return transcript
 
     def before(self, seq: int) -> Transcript:
@@ -82,21 +82,29 @@ class Transcript:
         before.bad = seq
         return before
 
-    def add(self, entry: Entry, read: Read = parse) -> Placed | None:
+    def add(self, entry: Entry) -> Placed | None:
         """Takes the next entry; None if it may not stand there."""
+        try:
+            record = parse(entry.sealed)
+        except BadRecord as bad:
+            self.unreadable(entry, bad)
+            return None
+        return self.take(entry, record)
+
+    def unreadable(self, entry: Entry, bad: BadRecord) -> None:
+        """Takes an entry whose bytes are no record."""
+        self.entries.append(entry)
+        self.faults.append((entry.receipt.seq, str(bad)))
+
+    def take(self, entry: Entry, record: Record) -> Placed | None:
+        """Takes the next entry, which has been read; None if it may not stand there."""
         self.entries.append(entry)
         seq, received = entry.receipt.seq, entry.receipt.received
-        try:
-            record = read(entry.sealed)
-        except BadRecord as bad:
-            self.faults.append((seq, str(bad)))
-            return None
         fault = self.session.writer_fault(record, received, self.roster) or self.session.order_fault(record)
         if fault:
             self.faults.append((seq, fault))
             return None
-        self.session.apply(record, seq, received)
-        placed = Placed(record, seq, received)
+        placed = self.session.apply(record, seq, received)
         self.events.append(placed)
         self._note(placed)
         return placed

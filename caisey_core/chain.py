@@ -12,14 +12,15 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from typing import Final
 
 from caisey_core.errors import BadRecord
 from caisey_core.frames import Checkpoint, Entry, Receipt, read_checkpoint
 from caisey_core.kinds import BATCHED, Namespace
-from caisey_core.record import LAST_TIME, Read, Record, Seen, parse
+from caisey_core.record import LAST_TIME, Record, Seen, parse
 from caisey_core.signing import verify
 
 _START = b"caisey.chain.0\0"
@@ -54,6 +55,10 @@ class Tail:
     unsigned: int = 0
 
 
+_BEFORE: Final = Tail()
+"""Where a series stands before its first record."""
+
+
 @dataclass(slots=True)
 class Series:
     """Where every writer of a log stands; says why a record does not come next."""
@@ -63,7 +68,7 @@ class Series:
     def why_not(self, record: Record) -> str:
         """Why this is not the next record of its writer's series; empty if it is."""
         head = record.head
-        tail = self.tails.get((head.key, head.series), Tail())
+        tail = self.tails.get((head.key, head.series), _BEFORE)
         if head.n == tail.n and record.digest == tail.digest:
             return "repeated: it is its writer's last record once more"
         if head.n <= tail.n:
@@ -80,8 +85,8 @@ class Series:
 
     def advance(self, record: Record) -> None:
         """Takes a record that `why_not` has nothing against."""
-        head = record.head
-        tail = self.tails.setdefault((head.key, head.series), Tail())
+        head, name = record.head, (record.head.key, record.head.series)
+        tail = self.tails.get(name) or self.tails.setdefault(name, Tail())
         tail.n, tail.digest = head.n, record.digest
         tail.unsigned = 0 if record.sealed.sig is not None else tail.unsigned + 1
 
@@ -128,10 +133,11 @@ class Chain:
 
         A relay that was restored from a backup goes on in a new incarnation, on the same chain; never in one it left.
         """
-        if not _INCARNATION.fullmatch(receipt.incarnation) or not 0 <= receipt.received <= LAST_TIME:
+        known = self.seq > 0 and receipt.incarnation == self.incarnation
+        if not (known or _INCARNATION.fullmatch(receipt.incarnation)) or not 0 <= receipt.received <= LAST_TIME:
             raise BadRecord("its receipt is malformed")
         before = self.chain or start(receipt.incarnation)
-        anew = self.seq > 0 and receipt.incarnation != self.incarnation
+        anew = self.seq > 0 and not known
         if anew and receipt.incarnation in {each.incarnation for each in self.ends}:
             raise BadRecord("the relay's log goes back to an incarnation it has left")
         if anew:
@@ -179,71 +185,104 @@ class Report:
     superseded: int = 0
 
 
-def check(
-    entries: Sequence[Entry], checkpoints: Iterable[Checkpoint], attestors: Iterable[str], read: Read = parse
-) -> Report:
-    """Checks a log from its bytes. `attestors`: keys whose checkpoints count (the workspace's relays, the endpoint).
+@dataclass(slots=True)
+class Check:
+    """A log's check, one record after the other; `report` says what was found so far. `bad`: the first bad record."""
 
-    *intact*: closed, signed, and covered to its end by a checkpoint of every attestor that ever made one; *open*: all
-    that is there holds, but its end is not attested, or something in it is covered by no signature.
-    """
-    chain, withheld, closed = Chain(), 0, False
-    places: dict[int, tuple[str, str]] = {}
-    log = ""
-    for number, entry in enumerate(entries, start=1):
+    chain: Chain = field(default_factory=Chain)
+    log: str = ""
+    bad: Report | None = None
+    _withheld: int = 0
+    _closed: bool = False
+    _chains: list[str] = field(default_factory=list, repr=False)
+
+    def take(self, record: Record, receipt: Receipt) -> None:
+        """Takes the log's next record; what comes behind a bad one is not looked at."""
+        if self.bad is not None:
+            return
+        self.log = self.log or record.log
         try:
-            record = read(entry.sealed)
-            log = log or record.log
-            if record.log != log:
+            if record.log != self.log:
                 raise BadRecord("it belongs to another log")
-            chain.accept(record, entry.receipt)
+            self.chain.accept(record, receipt)
         except BadRecord as bad:
-            return Report(State.BAD, number, _sentence(bad))
-        places[chain.seq] = (chain.incarnation, chain.chain)
-        withheld += record.sealed.body is None
-        closed = closed or record.head.kind == "session.closed"
-    covered = _covered(checkpoints, frozenset(attestors), log, chain, places)
-    if isinstance(covered, Report):
-        return covered
-    reached, superseded = covered
-    attested = tuple(key for key, seq in reached.items() if seq == chain.seq)
-    whole = closed and attested and len(attested) == len(reached) and not chain.series.provisional
-    state = State.INTACT if whole else State.OPEN
-    restored = tuple(each.seq for each in chain.ends)
-    return Report(state, chain.seq, "", attested, chain.series.provisional, withheld, restored, superseded)
+            self.unreadable(bad)
+            return
+        self._chains.append(receipt.chain)
+        self._withheld += record.sealed.body is None
+        self._closed = self._closed or record.head.kind == "session.closed"
+
+    def unreadable(self, bad: BadRecord) -> None:
+        """The next record is none, or may not stand there."""
+        if self.bad is None:
+            self.bad = Report(State.BAD, self.chain.seq + 1, _sentence(bad))
+
+    def report(self, checkpoints: Iterable[Checkpoint], attestors: Iterable[str]) -> Report:
+        """Whether the log holds. `attestors`: whose checkpoints count (the workspace's relays, the endpoint).
+
+        *intact*: closed, signed, and covered to its end by a checkpoint of every attestor that ever made one; *open*:
+        all that is there holds, but its end is not attested, or something in it is covered by no signature.
+        """
+        if self.bad is not None:
+            return self.bad
+        chain = self.chain
+        covered = self._covered(checkpoints, frozenset(attestors))
+        if isinstance(covered, Report):
+            return covered
+        reached, superseded = covered
+        attested = tuple(key for key, seq in reached.items() if seq == chain.seq)
+        whole = self._closed and attested and len(attested) == len(reached) and not chain.series.provisional
+        state = State.INTACT if whole else State.OPEN
+        restored = tuple(each.seq for each in chain.ends)
+        return Report(state, chain.seq, "", attested, chain.series.provisional, self._withheld, restored, superseded)
+
+    def _covered(
+        self, checkpoints: Iterable[Checkpoint], attestors: frozenset[str]
+    ) -> Report | tuple[dict[str, int], int]:
+        """How far each attestor's checkpoints go and how many are superseded, or what one shows to be wrong."""
+        chain = self.chain
+        left = {each.incarnation: each.seq for each in chain.ends}
+        reached: dict[str, int] = {}
+        superseded = 0
+        for checkpoint in checkpoints:
+            try:
+                said = read_checkpoint(checkpoint.statement)
+            except BadRecord as bad:
+                return Report(State.BAD, chain.seq, _sentence(bad))
+            if said.key not in attestors or said.log != self.log:
+                continue
+            if not verify(said.key, Namespace.CHECKPOINT, checkpoint.statement, checkpoint.sig):
+                return Report(State.BAD, said.seq, "the signature of its checkpoint does not hold")
+            if said.seq > left.get(said.incarnation, said.seq):
+                # Whoever made it has attested records whose places the restored relay did not have any more.
+                superseded += 1
+                reached.setdefault(said.key, 0)
+            elif said.seq > chain.seq:
+                return Report(State.BAD, chain.seq + 1, f"it is missing: a signed checkpoint counts {said.seq} records")
+            elif self._place(said.seq) != (said.incarnation, said.chain):
+                return Report(State.BAD, said.seq, "a signed checkpoint chains to other records")
+            else:
+                reached[said.key] = max(said.seq, reached.get(said.key, 0))
+        return reached, superseded
+
+    def _place(self, seq: int) -> tuple[str, str] | None:
+        """The incarnation and chain digest at one of its records."""
+        return (self.chain.incarnation_of(seq), self._chains[seq - 1]) if 1 <= seq <= len(self._chains) else None
 
 
-def _covered(
-    checkpoints: Iterable[Checkpoint],
-    attestors: frozenset[str],
-    log: str,
-    chain: Chain,
-    places: dict[int, tuple[str, str]],
-) -> Report | tuple[dict[str, int], int]:
-    """How far each attestor's checkpoints go and how many are superseded, or what one shows to be wrong."""
-    left = {each.incarnation: each.seq for each in chain.ends}
-    reached: dict[str, int] = {}
-    superseded = 0
-    for checkpoint in checkpoints:
+def check(entries: Iterable[Entry], checkpoints: Iterable[Checkpoint], attestors: Iterable[str]) -> Report:
+    """Checks a whole log from its bytes; see `Check.report`."""
+    checking = Check()
+    for entry in entries:
         try:
-            said = read_checkpoint(checkpoint.statement)
+            record = parse(entry.sealed)
         except BadRecord as bad:
-            return Report(State.BAD, chain.seq, _sentence(bad))
-        if said.key not in attestors or said.log != log:
-            continue
-        if not verify(said.key, Namespace.CHECKPOINT, checkpoint.statement, checkpoint.sig):
-            return Report(State.BAD, said.seq, "the signature of its checkpoint does not hold")
-        if said.seq > left.get(said.incarnation, said.seq):
-            # Whoever made it has attested records whose places the restored relay did not have any more.
-            superseded += 1
-            reached.setdefault(said.key, 0)
-        elif said.seq > chain.seq:
-            return Report(State.BAD, chain.seq + 1, f"it is missing: a signed checkpoint counts {said.seq} records")
-        elif places.get(said.seq) != (said.incarnation, said.chain):
-            return Report(State.BAD, said.seq, "a signed checkpoint chains to other records")
+            checking.unreadable(bad)
         else:
-            reached[said.key] = max(said.seq, reached.get(said.key, 0))
-    return reached, superseded
+            checking.take(record, entry.receipt)
+        if checking.bad is not None:
+            break
+    return checking.report(checkpoints, attestors)
 
 
 def _sentence(bad: BadRecord) -> str:

@@ -55,7 +55,7 @@ class CheckpointStatement(Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     time: int
 
 
-class Receipt(Struct, frozen=True, array_like=True):
+class Receipt(Struct, frozen=True, array_like=True, gc=False):
     """The relay's word on one record: its place in the log, when it came (ms), and the chain up to it."""
 
     incarnation: str
@@ -64,7 +64,7 @@ class Receipt(Struct, frozen=True, array_like=True):
     chain: str
 
 
-class Entry(Struct, frozen=True, array_like=True):
+class Entry(Struct, frozen=True, array_like=True, gc=False):
     """A record in its place."""
 
     sealed: Sealed

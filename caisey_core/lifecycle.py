@@ -20,11 +20,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Final
 
-from caisey_core.errors import BadRecord
 from caisey_core.frames import Entry
 from caisey_core.ids import Digest, LogId, PublicKey
 from caisey_core.kinds import (
+    KINDS,
     ActionFinished,
     ActionHeld,
     ActionProposed,
@@ -41,7 +42,7 @@ from caisey_core.kinds import (
     SessionOpened,
     Signer,
 )
-from caisey_core.record import Read, Record, parse
+from caisey_core.record import Record, parse
 from caisey_core.roster import Member, Roster
 
 
@@ -137,6 +138,10 @@ class Question:
         return not self.answers or (isinstance(body, QuestionAnswered) and not body.settles)
 
 
+_REFERRING: Final = frozenset(name for name, kind in KINDS.items() if {"action", "hold"} & set(kind.re))
+"""Kinds that speak of an action."""
+
+
 @dataclass(slots=True)
 class Session:
     """The fold of a session's log."""
@@ -198,20 +203,20 @@ class Session:
 
     def action_of(self, record: Record) -> Action | None:
         """The action a record speaks of, directly or through its hold."""
-        held = self.holds.get(record.head.re.get("hold", ""), "")
-        return self.actions.get(Digest(record.head.re.get("action", held)))
+        re = record.head.re
+        return self.actions.get(Digest(re["action"] if "action" in re else self.holds.get(re.get("hold", ""), "")))
 
     def writer_fault(self, record: Record, received: int, roster: Roster) -> str:
         """Why its writer may not write this kind in this session; empty if it may."""
         kind = record.kind
         if kind is None:
             return ""
-        member = roster.member(record.head.key, received)
-        if record.head.kind == "session.opened":
-            return "" if may_open(member) else "it is not written by a technician"
         if kind.signer is Signer.ENDPOINT:
             own = self.endpoint is not None and record.head.key == self.endpoint.key
             return "" if own else "it is not written by the session's endpoint"
+        member = roster.member(record.head.key, received)
+        if record.head.kind == "session.opened":
+            return "" if may_open(member) else "it is not written by a technician"
         if kind.signer is Signer.MEMBER:
             return "" if member is not None else "it is not written by a member"
         if kind.signer is Signer.TECHNICIAN:
@@ -227,15 +232,12 @@ class Session:
             return "a session is opened once" if self.opening else ""
         if self.opening is None:
             return "the session has not been opened"
-        refers = record.kind is not None and {"action", "hold"} & set(record.kind.re)
         action = self.action_of(record)
-        unasked = name == "question.answered" and self.question_of(record) is None
-        if unasked or (refers and action is None):
-            return "it refers to nothing in this session"
         if action is None:
-            return ""
-        if name in {"action.output", "action.finished"} and action.step is not Step.RUNNING:
-            return f"its action was not running, but {action.step}"
+            unasked = name == "question.answered" and self.question_of(record) is None
+            return "it refers to nothing in this session" if unasked or name in _REFERRING else ""
+        if name in {"action.output", "action.finished"}:
+            return "" if action.step is Step.RUNNING else f"its action was not running, but {action.step}"
         # A withdrawal or a denial can cross a start on its way: the endpoint writes what it did, not what it should
         # have known.
         crossed = {Step.PROPOSED, Step.HELD, Step.WITHDRAWN}
@@ -268,11 +270,16 @@ class Session:
         keys = {each.record.head.key for each in named if each.record.head.kind == "approval.granted"}
         return len(keys - {self.opener}) >= max(1, held.quorum.members)
 
-    def apply(self, record: Record, seq: int, received: int) -> None:
+    def apply(self, record: Record, seq: int, received: int) -> Placed:
         """Takes the log's next record, of which `writer_fault` and `order_fault` have been asked."""
         self.seq = seq
         placed = Placed(record, seq, received)
-        body = record.body
+        if record.head.kind != "action.output":  # most records of a long session, and they change nothing
+            self._take(placed)
+        return placed
+
+    def _take(self, placed: Placed) -> None:
+        record, body = placed.record, placed.record.body
         match record.head.kind:
             case "session.opened":
                 self.log, self.opening = record.log, placed
@@ -352,18 +359,3 @@ def fold(entries: Iterable[Entry]) -> Session:
         if not session.order_fault(record):
             session.apply(record, entry.receipt.seq, entry.receipt.received)
     return session
-
-
-def first_fault(entries: Iterable[Entry], roster: Roster, read: Read = parse) -> tuple[int, str] | None:
-    """The first record that may not stand where it does, and why."""
-    session = Session()
-    for entry in entries:
-        try:
-            record = read(entry.sealed)
-        except BadRecord as bad:
-            return entry.receipt.seq, str(bad)
-        fault = session.writer_fault(record, entry.receipt.received, roster) or session.order_fault(record)
-        if fault:
-            return entry.receipt.seq, fault
-        session.apply(record, entry.receipt.seq, entry.receipt.received)
-    return None

@@ -13,6 +13,7 @@ import os
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Final, TypeVar
 
 import msgspec
@@ -36,11 +37,13 @@ LAST_TIME: Final = 253_402_300_799_999
 """The end of the year 9999: what no calendar shows is no time, and larger numbers fit into no journal."""
 LAST_NUMBER: Final = (1 << 63) - 1
 
+# `gc=False`: nothing of a record can be part of a cycle, and the collector need not go through a long session's.
+
 JSON: Final = "json"
 STREAMS: Final = ("stdout", "stderr")
 
 
-class Commitment(Struct, frozen=True, forbid_unknown_fields=True):
+class Commitment(Struct, frozen=True, forbid_unknown_fields=True, gc=False):
     """What a head says of its body: salted digest, size in bytes, and type (`json`, `stdout` or `stderr`)."""
 
     commit: str
@@ -48,7 +51,7 @@ class Commitment(Struct, frozen=True, forbid_unknown_fields=True):
     type: str
 
 
-class Seen(Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+class Seen(Struct, frozen=True, array_like=True, forbid_unknown_fields=True, gc=False):
     """The last receipt a writer had verified: the log's incarnation, the sequence number, the chain digest."""
 
     incarnation: str
@@ -56,7 +59,7 @@ class Seen(Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
     chain: str
 
 
-class Head(Struct, frozen=True, forbid_unknown_fields=True):
+class Head(Struct, frozen=True, forbid_unknown_fields=True, gc=False):
     """What everybody may see, always. `log` and `prev` are empty in a first record."""
 
     v: int
@@ -73,7 +76,7 @@ class Head(Struct, frozen=True, forbid_unknown_fields=True):
     body: Commitment
 
 
-class Sealed(Struct, frozen=True, array_like=True):
+class Sealed(Struct, frozen=True, array_like=True, gc=False):
     """A record's bytes, as sent and stored. Salt and body are missing where they are withheld or purged."""
 
     head: bytes
@@ -153,22 +156,29 @@ def _is_seen(seen: Seen) -> bool:
     return _is_hex(seen.incarnation, 32) and 1 <= seen.seq <= LAST_NUMBER and _is_hex(seen.chain, 64)
 
 
+@lru_cache(maxsize=1024)
+def _check_writer(v: int, log: str, key: str, series: str, kind: str, audience: str, begins: bool) -> str:
+    """Why this is no head, by what a writer's heads of one kind have in common; or nothing."""
+    if v != VERSION:
+        return f"version {v} is not known"
+    if not is_public_key(key):
+        return "the writer's key is malformed"
+    if not _is_hex(series, 32):
+        return "the series is malformed"
+    first = kind in KINDS and KINDS[kind].first
+    if (log != "" or not begins) if first else not _is_hex(log, 64):
+        return "the log is malformed"
+    return "" if audience in _AUDIENCES else "the audience is not known"
+
+
 def _check_head(head: Head) -> str:
     """Why this is no head, or nothing."""
-    kind = KINDS.get(head.kind)
-    first = kind is not None and kind.first
-    if head.v != VERSION:
-        return f"version {head.v} is not known"
-    if not is_public_key(head.key):
-        return "the writer's key is malformed"
-    if not _is_hex(head.series, 32) or not 1 <= head.n <= LAST_NUMBER:
+    if why := _check_writer(head.v, head.log, head.key, head.series, head.kind, head.aud, head.n == 1):
+        return why
+    if not 1 <= head.n <= LAST_NUMBER:
         return "the series is malformed"
     if head.prev if head.n == 1 else not _is_hex(head.prev, 64):
         return "the previous head is malformed"
-    if (head.log != "" or head.n != 1) if first else not _is_hex(head.log, 64):
-        return "the log is malformed"
-    if head.aud not in _AUDIENCES:
-        return "the audience is not known"
     if not 0 <= head.time <= LAST_TIME or (head.seen is not None and not _is_seen(head.seen)):
         return "the time, or what its writer had seen, is malformed"
     if not 0 <= head.body.size <= BODY_LIMIT or not _is_hex(head.body.commit, 64):
@@ -176,6 +186,7 @@ def _check_head(head: Head) -> str:
     for value in head.re.values():
         if not _is_hex(value, 64):
             return "a reference is malformed"
+    kind = KINDS.get(head.kind)
     if kind is None:
         return ""
     roles = head.re.keys()
@@ -226,23 +237,6 @@ def parse(sealed: Sealed) -> Record:
     head = _read_head(sealed.head)
     body = _read_body(head, sealed.salt, sealed.body)
     return Record(sealed=sealed, head=head, digest=digest(sealed.head), body=body)
-
-
-Read = Callable[[Sealed], Record]
-"""`parse`, or a `Once`."""
-
-
-class Once:
-    """Reads each record once, however many go through the same log. Raises as `parse` does."""
-
-    def __init__(self) -> None:
-        self._known: dict[int, Record] = {}
-
-    def __call__(self, sealed: Sealed) -> Record:
-        known = self._known.get(id(sealed))
-        if known is None:  # what is known holds its bytes, so nothing else can lie where they do
-            known = self._known[id(sealed)] = parse(sealed)
-        return known
 
 
 class Writer:

@@ -16,7 +16,7 @@ from textual.geometry import Region
 from textual.screen import Screen
 
 from caisey_cli import questions, wording
-from caisey_cli.evidence import examine
+from caisey_cli.evidence import Examination
 from caisey_cli.note import Note, text, write_note
 from caisey_cli.sanitize import inert
 from caisey_cli.transcript import Transcript
@@ -27,7 +27,6 @@ from caisey_cli.tui.ordered import Keys, Ordered
 from caisey_cli.tui.owing import Owed, owed
 from caisey_cli.tui.style import CLOSING
 from caisey_cli.tui.tone import Row, folded, spread, width_of
-from caisey_core.chain import Report
 from caisey_core.errors import CaiseyError
 from caisey_core.frames import Checkpoint
 from caisey_core.kinds import Outcome
@@ -60,10 +59,10 @@ class _Line:
     question: Question | None
 
 
-def _judged(transcript: Transcript, checkpoints: list[Checkpoint]) -> tuple[Report, Note]:
-    """Whether the records hold, and the note they make."""
-    report = examine(transcript.entries, checkpoints, transcript.roster)
-    return report, write_note(transcript, report, datetime.now().astimezone().tzinfo or UTC)
+def _told(examination: Examination, checkpoints: list[Checkpoint]) -> Note:
+    """The note that the records make."""
+    zone = datetime.now().astimezone().tzinfo or UTC
+    return write_note(examination.transcript, examination.report(checkpoints), zone)
 
 
 class CloseOut(Screen[str]):
@@ -108,8 +107,8 @@ class CloseOut(Screen[str]):
         self._said: Row = ()
         self._seq = -1
         self._note: tuple[int, list[str]] = (0, [])
+        self._examination: Examination | None = None
         self._transcript: Transcript | None = None
-        self._report: Report | None = None
         self._written: Note | None = None
         self._reading = False
 
@@ -136,8 +135,10 @@ class CloseOut(Screen[str]):
         if model is not None and model.seq != self._seq and self._bench.ready and not self._reading:
             self._seq = model.seq
             if model.seq <= AT_ONCE:
-                transcript = self._bench.desk.transcript(self._bench.log_id)
-                self._read_is(transcript, *_judged(transcript, self._checkpoints()))
+                line = self._bench.desk.line
+                entries = line.journal.entries(self._bench.log_id)
+                examination = Examination.of(entries, line.roster, line.key.public)
+                self._read_is(examination, _told(examination, self._checkpoints()))
             else:
                 self._reading = True
                 self.run_worker(self._read(), exit_on_error=False)
@@ -146,9 +147,9 @@ class CloseOut(Screen[str]):
     def _checkpoints(self) -> list[Checkpoint]:
         return self._bench.controller.line.journal.checkpoints(self._bench.log_id)
 
-    def _read_is(self, transcript: Transcript, report: Report, note: Note) -> None:
-        self._transcript, self._report, self._written, self._note = transcript, report, note, (0, [])
-        asked = transcript.session.questions
+    def _read_is(self, examination: Examination, note: Note) -> None:
+        self._transcript, self._written, self._note = examination.transcript, note, (0, [])
+        asked = self._transcript.session.questions
         self._answering = {
             each: known
             for each, known in self._answering.items()
@@ -156,11 +157,14 @@ class CloseOut(Screen[str]):
         }
 
     async def _read(self) -> None:
-        """A long session: folded in turns, examined and told in a thread, so that keys and clocks go on."""
+        """A long session: examined in turns and told in a thread, so that keys and clocks go on.
+
+        What is examined already is not read again when a record comes.
+        """
         try:
-            transcript = await self._bench.desk.read(self._bench.log_id)
+            self._examination = examination = await self._bench.desk.examine(self._bench.log_id, self._examination)
             checkpoints = self._checkpoints()
-            self._read_is(transcript, *await beside(lambda: _judged(transcript, checkpoints)))
+            self._read_is(examination, await beside(lambda: _told(examination, checkpoints)))
         except CaiseyError as error:
             self.say(inert(f"{error} {error.hint}".strip()), "bad")
         finally:
@@ -202,7 +206,7 @@ class CloseOut(Screen[str]):
         return [spread(left, right, width), (("─" * width, "rule"),)]
 
     def _note_rows(self, width: int) -> list[Row]:
-        if self._transcript is None or self._report is None or self._written is None:
+        if self._transcript is None or self._written is None:
             return [(("reading the session ...", "dim"),)]
         if self._note[0] != width:
             self._note = width, text(self._written, cite=True, width=max(40, width - 2)).rstrip("\n").split("\n")

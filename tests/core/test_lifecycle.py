@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from caisey_cli.transcript import Transcript
 from caisey_core.kinds import (
     KINDS,
     ActionCancelled,
@@ -29,7 +30,7 @@ from caisey_core.kinds import (
     Signer,
     Verdict,
 )
-from caisey_core.lifecycle import Step, first_fault, fold, may_open
+from caisey_core.lifecycle import Step, fold, may_open
 from caisey_core.record import Record, Sealed, parse
 from tests.core.samples import BODIES, re_of
 from tests.core.world import NOW, ZERO, Story, Workspace, held, unknown, verdict
@@ -51,6 +52,11 @@ def started(*decisions: Record, by: Verdict | None = None) -> ActionStarted:
 
 FINISHED = BODIES["action.finished"]
 assert isinstance(FINISHED, ActionFinished)
+
+
+def faults(story: Story) -> list[tuple[int, str]]:
+    """Records that may not stand where they do, and why."""
+    return Transcript.of(story.book.entries, story.workspace.roster).faults
 
 
 def say(story: Story, name: str, action: Record, hold: Record | None = None) -> Record:
@@ -351,7 +357,7 @@ def test_what_comes_behind_the_closing_stands_and_changes_nothing() -> None:
     for by, kind in (("ana", "session.closed"), ("ana", "action.proposed"), ("sam", "note.added")):
         story.say(by, kind, BODIES[kind])
     assert not any(story.faults)
-    assert first_fault(story.book.entries, story.workspace.roster) is None
+    assert not faults(story)
     assert story.session.closed == closing
     assert story.session.closing is not None
     assert story.session.closing.seq == 2
@@ -528,7 +534,7 @@ def test_the_fold_of_a_log_is_the_story() -> None:
     assert again.actions[action.digest].step is Step.FINISHED
     assert again.seq == len(story.book.entries)
     assert again.endpoint == story.workspace.box
-    assert first_fault(story.book.entries, story.workspace.roster) is None
+    assert not faults(story)
 
 
 def test_the_first_fault_is_named() -> None:
@@ -537,18 +543,16 @@ def test_the_first_fault_is_named() -> None:
     say(story, "refused", action)
     say(story, "started", action)
     story.say("eve", "note.added", BODIES["note.added"])
-    assert first_fault(story.book.entries, story.workspace.roster) == (4, "its action was refused before")
+    assert faults(story)[0] == (4, "its action was refused before")
     del story.book.entries[3]
-    assert first_fault(story.book.entries, story.workspace.roster) == (5, "it is not written by a member")
+    assert faults(story)[0] == (5, "it is not written by a member")
     assert fold(story.book.entries).seq == 5, "the fold has no roster and takes what order allows"
 
 
 def test_bytes_that_are_no_record_are_a_fault() -> None:
     story = Story()
     story.book.add(Sealed(b"{}", None, None, None))
-    found = first_fault(story.book.entries, story.workspace.roster)
-    assert found is not None
-    assert found[0] == 2
+    assert [seq for seq, _ in faults(story)] == [2]
 
 
 # -- properties -----------------------------------------------------------------------------------------------

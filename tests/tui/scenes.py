@@ -291,7 +291,7 @@ async def close_out(booth: Booth, shoot: Callable[[], None]) -> None:
     async with booth.view(owing(), wait=30) as app:
         await booth.live()
         await booth.press("f8")
-        await booth.until(lambda: isinstance(app.screen, CloseOut) and app.screen._report is not None)
+        await booth.until(lambda: isinstance(app.screen, CloseOut) and app.screen._written is not None)
         shoot()
 
 

@@ -6,13 +6,16 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from textual.pilot import Pilot
 
 from caisey_cli.desk import Desk
+from caisey_cli.evidence import Examination, examine
 from caisey_cli.folded import Followed, Turns, again
-from caisey_cli.transcript import Transcript
+from caisey_cli.note import text
 from caisey_cli.tui.app import SessionApp
 from caisey_cli.tui.bench import Bench
 from caisey_cli.tui.closing import CloseOut
@@ -164,13 +167,13 @@ async def test_another_width_is_seen_at_once_and_laid_out_in_turns(story: Story,
 async def test_its_close_out_is_read_beside_the_keys_and_closes_nothing_before(
     story: Story, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    go, read = asyncio.Event(), Desk.read
+    go, examine = asyncio.Event(), Desk.examine
 
-    async def late(desk: Desk, log: LogId) -> Transcript:
+    async def late(desk: Desk, log: LogId, known: Examination | None = None) -> Examination:
         await go.wait()
-        return await read(desk, log)
+        return await examine(desk, log, known)
 
-    monkeypatch.setattr(Desk, "read", late)
+    monkeypatch.setattr(Desk, "examine", late)
     async with opened(story, tmp_path) as (app, pilot):
         app.line.value = ":close"
         await pilot.press("enter")
@@ -180,12 +183,19 @@ async def test_its_close_out_is_read_beside_the_keys_and_closes_nothing_before(
             await pilot.press("enter")
             assert "still being read" in "".join(words for words, _ in screen._said)
             go.set()
-            while screen._report is None:
+            while screen._written is None:
                 await pilot.pause(0.01)
         assert not app.bench.closed
-        assert screen._report.state is State.OPEN
-        assert screen._transcript is not None
-        assert len(screen._transcript.entries) >= RECORDS
+        assert screen._written.state is State.OPEN
+        first = screen._examination
+        assert first is not None
+        assert first.length >= RECORDS
+        async with asyncio.timeout(20):
+            await pilot.press("f", *"loose", "enter")
+            while "loose" not in text(screen._written):
+                await pilot.pause(0.01)
+        assert screen._examination is first, "what was read is not read again"
+        assert screen._written.state is State.OPEN
 
 
 async def test_a_session_is_folded_anew_by_the_roster_as_it_is(story: Story, tmp_path: Path) -> None:
@@ -227,3 +237,23 @@ async def test_a_turn_ends_when_its_time_is_over() -> None:
 
 async def _note(ran: list[str]) -> None:
     ran.append("other")
+
+
+async def test_what_does_not_stand_any_more_is_examined_anew(story: Story, tmp_path: Path) -> None:
+    bench, log = bench_of(story, tmp_path, Looking()), LogId(story.session or "")
+    with bench.home.journal() as journal:
+        roster = bench.home.roster(journal)
+        line: Any = SimpleNamespace(journal=journal, roster=roster, key=SimpleNamespace(public=""))
+        nobody: Any = None
+        desk = Desk(line, nobody, nobody, nobody)
+        known = await desk.examine(log)
+        assert known.report([]) == examine(story.entries, [], roster)
+        assert await desk.examine(log, known) is known
+        assert len(known.transcript.entries) == RECORDS
+        line.roster = roster.copy()
+        line.roster.members.popitem()
+        other = await desk.examine(log, known)
+        assert other is not known, "the roster is another one"
+        journal.displace(log, RECORDS - 1)
+        shorter = await desk.examine(log, other)
+        assert shorter.length == RECORDS - 1, "the relay was put back"
