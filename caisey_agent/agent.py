@@ -416,6 +416,7 @@ class Agent:
             beat=machine.beat(),
             now=machine.now(),
             account=self._own.account,
+            home=self._own.home,
             name=self._membership.name,
             doubled=self._doubled,
         )

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from caisey_core.environment import POSIX_SHELLS, WINDOWS_SHELLS, absolute, of_windows
+from caisey_core.environment import POSIX_SHELLS, WINDOWS_SHELLS, absolute, home_of, of_windows
 from caisey_core.kinds import (
     ActionConfirmed,
     ActionHeld,
@@ -45,8 +45,8 @@ DOUBLED: Final = (
 class Standing:
     """What the endpoint knows of itself at this moment. `beat`: ms since boot; `now`: ms since 1970, own clock.
 
-    `name` is its own, without its client's: what a solo member types to confirm. `doubled`: another machine speaks with
-    its key.
+    `name` is its own, without its client's: what a solo member types to confirm. `account` and `home`: as whom it runs
+    commands. `doubled`: another machine speaks with its key.
     """
 
     key: str
@@ -58,6 +58,7 @@ class Standing:
     beat: int
     now: int
     account: str
+    home: str
     windows: bool = False
     doubled: bool = False
 
@@ -212,6 +213,10 @@ def _of_command(proposed: ActionProposed, standing: Standing) -> Refuse | None:
         return Refuse("malformed", "Its directory is not an absolute path.")
     if proposed.account != standing.account:
         return Refuse("account", f"This agent runs commands as {standing.account} only.")
+    if home_of(proposed.environment) not in {"", standing.home}:
+        # Programs that only read do what the settings in their home say, `rpm -qa` and `curl` among them. Where it is,
+        # neither a proposer nor the relay that tells them has to choose.
+        return Refuse("environment", f"Its home is not {standing.home}, that of {standing.account}.")
     limits = proposed.limits
     if not (0 < limits.seconds <= MAX_SECONDS and 0 <= limits.output_bytes <= MAX_OUTPUT):
         return Refuse("limits", "Its limits are beyond what this endpoint allows.")

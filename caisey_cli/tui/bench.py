@@ -366,7 +366,7 @@ class Bench:
         """Account and directory of the actions to come, as far as they are known."""
         alive, model = self._pulse.alive, self.model
         chosen = model.transcript.session.directory if model else ""
-        return (alive.account if alive else ""), chosen or (alive.directory if alive else "")
+        return (alive.account if alive else ""), chosen or (alive.home if alive else "")
 
     @property
     def ready(self) -> bool:

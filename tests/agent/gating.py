@@ -41,6 +41,7 @@ def standing(story: Story, **changes: Any) -> Standing:
         beat=BEAT,
         now=NOW + HOUR,
         account="root",
+        home="/root",
     )
     return replace(own, **changes)
 

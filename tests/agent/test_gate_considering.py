@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from caisey_agent.gate import BEAT_MS, MAX_OUTPUT, MAX_SECONDS, WINDOW_MS, Hold, Run
-from caisey_core.environment import CMD, POWERSHELL
+from caisey_core.environment import CMD, POWERSHELL, fixed_environment
 from caisey_core.kinds import (
     Audience,
     Class,
@@ -175,6 +175,9 @@ def test_a_removed_technician(who: str) -> None:
         ({"beat": -1}, "stale"),
         ({"account": "ana"}, "account"),
         ({"account": ""}, "account"),
+        ({"environment": fixed_environment("/tmp/anybody")}, "environment"),
+        ({"environment": fixed_environment("/root/")}, "environment"),
+        ({"environment": {"USERPROFILE": "/tmp/anybody"}}, "environment"),
         ({"directory": "root"}, "malformed"),
         ({"directory": ""}, "malformed"),
         ({"argv": ()}, "malformed"),
@@ -226,6 +229,7 @@ def test_a_proposal_that_is_refused(changes: dict[str, Any], says: str) -> None:
         {"shell": "/bin/bash", "argv": (), "script": "true\n"},
         {"argv": ("ls", "")},
         {"environment": {}},
+        {"environment": fixed_environment("/root")},
     ],
     ids=str,
 )

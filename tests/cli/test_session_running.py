@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+from msgspec import structs
 
 from caisey_cli.approving import meant
 from caisey_cli.attend import CANCELLED, NOT_STARTED, TIMED_OUT, Answers
@@ -54,6 +55,15 @@ async def test_a_proposal_fixes_everything_that_decides_what_runs(office: Office
     assert proposed.instance == "2d" * 16
     assert proposed.environment["HOME"] == "/root"
     assert proposed.limits == Limits(seconds=600, output_bytes=16 << 20)
+
+
+async def test_a_relay_does_not_choose_the_directory(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A sign of life is not signed. What it says of the home is checked at the endpoint; so nothing else is taken."""
+    alive = office.agent.alive
+    forged = "/srv/chosen-by-the-relay"
+    monkeypatch.setattr(office.agent, "alive", lambda probe: structs.replace(alive(probe), directory=forged))
+    await office.at("ana", running("ls"))
+    assert office.relay.records(office.session)[2].says(ActionProposed).directory == "/root"
 
 
 async def test_a_script_gets_a_shell(office: Office) -> None:
