@@ -52,6 +52,8 @@ from caisey_core.signing import verify
 
 _say = Teller(__name__)
 _CURSOR = "cursor"
+_CLOSING = "closing"
+"""The journal's setting for sessions that were closed, and of which not everything had come to its end."""
 _PAGE = 64
 """Records read at once; one of output has up to 64 KiB."""
 _TRY_AGAIN_SECONDS = 1.0
@@ -145,8 +147,8 @@ class Agent:
         self._offer()
         for log in reversed(self._journal.logs("session.opened", without="session.closed")):
             self._room(log)
-        for log in self._journal.proposed_late():
-            self._room(log)
+        for late in (*self._journal.proposed_late(), *self._closing):
+            self._room(LogId(late))
 
     def _govern(self) -> None:
         for record, receipt in self._kept(self._roster_log):
@@ -231,14 +233,16 @@ class Agent:
                 pass
 
     def _received(self, event: Received) -> None:
-        cursor = {_CURSOR: event.cursor} if event.cursor else None
+        settings = {_CURSOR: event.cursor} if event.cursor else {}
         if event.log == self._roster_log:
-            self._journal.place(self._take_roster(event), cursor)
+            self._journal.place(self._take_roster(event), settings)
             return
+        if any(record.head.kind == "session.closed" for record, _ in event.records):
+            settings[_CLOSING] = " ".join(sorted({*self._closing, event.log}))
         room = self._room(event.log)
         try:
             # What is decided on the strength of these is written durably, and they with it.
-            new = self._journal.place(event.records, cursor, sync=False)
+            new = self._journal.place(event.records, settings, sync=False)
         except BadRecord as bad:
             # Only a relay that makes records up comes here; the next connection starts from what is kept.
             _say.error("session.contradicted", str(bad), session=event.log)
@@ -256,6 +260,12 @@ class Agent:
         if room.over:
             del self._rooms[room.log]
             self._link.forget(room.log)
+            if room.log in (closing := self._closing):
+                self._journal.set(_CLOSING, " ".join(sorted(closing - {room.log})))
+
+    @property
+    def _closing(self) -> set[str]:
+        return set(self._journal.setting(_CLOSING).split())
 
     # -- a disk that was restored or cloned ---------------------------------------------------------------
 

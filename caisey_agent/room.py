@@ -48,6 +48,7 @@ _say = Teller(__name__)
 _PERMITS: Final = frozenset({"action.confirmed", "approval.granted"})
 """What something can be started on the strength of, besides its proposal."""
 _ENDS: Final = frozenset({"action.refused", "action.expired", "action.unknown"})
+_CLOSED: Final = "The session was closed before it started."
 _RESTORED: Final = "The relay was restored from a backup; propose it again."
 _ROLLED_BACK: Final = (
     "The endpoint's disk was put back from a backup; whether it ran is not known. It is not run again."
@@ -111,7 +112,7 @@ class Room:
 
         `restored`: this endpoint had said things that its journal did not know any more.
         """
-        for action in self.session.active if self.session.closing is None else []:
+        for action in self.session.active:
             if action.proposed is not None and action.proposed.instance == self._own.instance and not action.hold:
                 self._propose(action)
             else:
@@ -161,9 +162,12 @@ class Room:
 
     def void(self) -> None:
         """Ends every hold, because the relay was restored from a backup: no answer counts any more."""
+        self._refuse_held("void", _RESTORED)
+
+    def _refuse_held(self, code: str, why: str) -> None:
         for digest in list(self._held):
             del self._held[digest]
-            self._void(digest)
+            self._write("action.refused", ActionRefused(code=code, why=why), {"action": str(digest)})
 
     def _void(self, action: Digest) -> None:
         self._write("action.refused", ActionRefused(code="void", why=_RESTORED), {"action": str(action)})
@@ -190,6 +194,9 @@ class Room:
         match record.head.kind:
             case "session.opened":
                 self._look()
+            case "session.closed":
+                # Its technician does not wait for anything any more, and nobody may answer what they asked for.
+                self._refuse_held("closed", _CLOSED)
             case "action.confirmed" | "approval.granted" if action is not None:
                 self._decide(action)
             case "approval.denied" | "action.withdrawn" if action is not None and action.step.over:
@@ -203,8 +210,9 @@ class Room:
 
     @property
     def over(self) -> bool:
-        """Whether it is closed, and nothing is under way in it."""
-        return self.session.closing is not None and not (self._work or self._held or self._looking)
+        """Whether it is closed, and everything in it has come to its end, on record."""
+        under_way = self._work or self._held or self._looking or self.session.active or self.session.unsettled
+        return self.session.closing is not None and not under_way
 
     def roster_changed(self) -> None:
         """Answers that waited for a newer roster are looked at again; what another policy has held is void."""
@@ -319,8 +327,7 @@ class Room:
             if now.unsettled:
                 self._not_started(now)
         elif self.session.closing is not None:
-            why = "The session was closed before it started."
-            self._write("action.refused", ActionRefused(code="closed", why=why), {"action": str(action.digest)})
+            self._write("action.refused", ActionRefused(code="closed", why=_CLOSED), {"action": str(action.digest)})
         else:
             await work.do(run.verdict, run.decisions, self._policy().label, self._roster().version, self._own)
 
