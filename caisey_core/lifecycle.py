@@ -159,6 +159,7 @@ class Session:
     closed: SessionClosed | None = None
     seq: int = 0
     _active: dict[Digest, Action] = field(default_factory=dict, repr=False)
+    _changed_until: int = 0
 
     @property
     def endpoint(self) -> EndpointRef | None:
@@ -178,9 +179,7 @@ class Session:
     @property
     def unobserved(self) -> bool:
         """Whether the endpoint has not shown itself since the last change came to its end."""
-        shown = self.observed_last.seq if self.observed_last else 0
-        ends = [each.end.seq for each in self.actions.values() if each.changes and each.end is not None]
-        return any(seq > shown for seq in ends)
+        return self._changed_until > (self.observed_last.seq if self.observed_last else 0)
 
     @property
     def active(self) -> list[Action]:
@@ -305,6 +304,8 @@ class Session:
                 action = self.action_of(record)
                 if action is not None:
                     self._advance(action, placed)
+                    if action.end is placed and action.changes:
+                        self._changed_until = placed.seq
                     if not action.step.over:
                         self._active[action.digest] = action
                     else:

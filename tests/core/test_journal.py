@@ -571,3 +571,10 @@ def test_a_damaged_body_is_no_fault_of_the_journals() -> None:
     smaller, size = packed(b"again and again " * 100)
     assert unpacked(smaller[:5] + b"\xff" + smaller[6:], size) != b"again and again " * 100
     assert unpacked(None, None) is None
+
+
+@given(st.integers(0, 60), st.binary(min_size=1, max_size=8))
+def test_nor_is_one_that_is_cut_or_written_over_anywhere(at: int, there: bytes) -> None:
+    smaller, size = packed(b"again and again " * 100)
+    for damaged in (smaller[:at], smaller[:at] + there + smaller[at + len(there) :]):
+        assert isinstance(unpacked(damaged, size), bytes)
