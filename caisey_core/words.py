@@ -40,7 +40,7 @@ def word_end(raw: bytes, at: int) -> int:
 def unquote(raw: bytes) -> ShellWord | None:
     """Remove the quotes of one whole word. None: it has a byte that the strict pattern does not know.
 
-    A word with an expansion or a brace is not literal, one with an unquoted `*`, `?` or `[` is a pattern.
+    A word with an expansion or with anything in braces is not literal, one with an unquoted `*`, `?` or `[` a pattern.
     """
     out, at, dynamic, glob = b"", 0, not raw, False
     while at < len(raw):
@@ -50,7 +50,8 @@ def unquote(raw: bytes) -> ShellWord | None:
         text, at = part[0], part.end()
         dynamic = dynamic or b"\0" in text
         if part.lastgroup == "bare":
-            dynamic = dynamic or (raw != b"{}" and (b"{" in text or b"}" in text))
+            braces = text.replace(b"{}", b"")  # with nothing in them they are letters, to bash too
+            dynamic = dynamic or b"{" in braces or b"}" in braces
         elif part.lastgroup == "glob":
             glob = glob or raw not in {b"[", b"]"}
         elif part.lastgroup == "escape":
