@@ -14,6 +14,7 @@ from textual.app import App, ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
 from textual.geometry import Region
+from textual.worker import Worker
 
 from caisey_cli import approving, seconding, wording
 from caisey_cli.card import card
@@ -130,7 +131,7 @@ class WatchApp(App[None]):
     def on_mount(self) -> None:
         """Begins to watch."""
         self.set_interval(0.5, self.show)
-        self.run_worker(self._run(), exit_on_error=False)
+        _: Worker[None] = self.run_worker(self._run, exit_on_error=False)
 
     async def _run(self) -> None:
         self._hooks = Hooks(self._execute, lambda text: self.say(text, "warn")) if self._execute else None
@@ -435,7 +436,7 @@ class WatchApp(App[None]):
                 self._doing = None
                 self.show()
 
-        self.run_worker(doing(), exit_on_error=False)
+        _: Worker[None] = self.run_worker(doing, exit_on_error=False)
 
 
 def _text(standing: Standing) -> str:

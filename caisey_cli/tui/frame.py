@@ -31,6 +31,8 @@ from caisey_core.errors import CaiseyError
 from caisey_core.ids import request_code
 
 if TYPE_CHECKING:
+    from textual.worker import Worker
+
     from caisey_cli.course import Pace
     from caisey_cli.home import Home
     from caisey_cli.peers import Connect
@@ -113,7 +115,11 @@ class Frame(App[None]):
         self.line.entered = self.entered
         self.line.focus()
         self.set_interval(0.5, self._tick)
-        self.call_after_refresh(lambda: self.run_worker(self._run(), exit_on_error=False))
+        self.call_after_refresh(self._begin)
+
+    def _begin(self) -> None:
+        # What is to run, not a coroutine: a view that is left before this has its turn would leave that unawaited.
+        _: Worker[None] = self.run_worker(self._run, exit_on_error=False)
 
     async def _run(self) -> None:
         try:
@@ -446,7 +452,7 @@ class Frame(App[None]):
             finally:
                 del self._doing[name]
 
-        self.run_worker(doing(), exit_on_error=False)
+        _: Worker[None] = self.run_worker(doing, exit_on_error=False)
 
     # -- deeds --------------------------------------------------------------------------------------------
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Callable
+from functools import partial
 from sys import maxsize
 from typing import TYPE_CHECKING, ClassVar, Final
 
@@ -25,6 +26,8 @@ from caisey_cli.tui.search import Hit, Search
 from caisey_cli.tui.tone import RAISED, Row, strip
 
 if TYPE_CHECKING:
+    from textual.worker import Worker
+
     from caisey_cli.tui.model import Model
 
 AT_ONCE: Final = 200
@@ -122,7 +125,9 @@ class TranscriptView(ScrollView, can_focus=True):
         self._put(
             [*self._heads[:first], *heads, *self._heads[last:]], [*self._ends[:first], *ends[1:], *after], first, within
         )
-        self.run_worker(self._in_turns(model), exclusive=True, group="width", exit_on_error=False)
+        _: Worker[None] = self.run_worker(
+            partial(self._in_turns, model), exclusive=True, group="width", exit_on_error=False
+        )
 
     async def _in_turns(self, model: Model) -> None:
         from caisey_cli.folded import Turns, kept_for_good

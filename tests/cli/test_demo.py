@@ -42,7 +42,7 @@ def play(tmp_path: Path, *words: str, programs: Path = BIN) -> subprocess.Comple
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
-        timeout=110,
+        timeout=280,
         check=False,
     )
 

@@ -79,6 +79,8 @@ class Console:
         self.master, slave = pty.openpty()
         # A technician's window, so that lines come as they are read and not wrapped at 80.
         termios.tcsetwinsize(slave, (50, 200))
+        self.modes = termios.tcgetattr(slave)
+        """What the terminal does with keys and lines, as its owner left it."""
         self.process = subprocess.Popen(
             [BIN / "caisey", *words],
             env=world.environment | {"CAISEY_HOME": world.home(who), "TERM": "xterm-256color"},
@@ -124,7 +126,7 @@ class Console:
         for _ in range(2):
             self.process.send_signal(signal.SIGINT)
             with contextlib.suppress(subprocess.TimeoutExpired):
-                return self.wait(5)
+                return self.wait(20)
         return self.wait()
 
     def wait(self, seconds: float = 2 * PATIENCE) -> int:

@@ -50,7 +50,7 @@ def test_a_relay_that_answers_nothing_and_one_that_is_gone(world: World, window:
     window.shows("exit 0")
     os.kill(world.relay.process.pid, signal.SIGSTOP)
     try:
-        window.shows(r"relay gone \d+ s", 40)
+        window.shows(r"relay gone \d+ s")
         window.type("ls")
         window.shows("Nothing was sent .relay gone")
         window.press("C-u", "F9")
@@ -62,10 +62,10 @@ def test_a_relay_that_answers_nothing_and_one_that_is_gone(world: World, window:
     window.shows(r"live \d")
     world.relay.kill()
     window.shows(r"reconnecting")
-    window.shows(r"relay gone 1\d s")
+    window.shows(r"relay gone [1-9]\d+ s")
     assert "reading only" in window.screen
     world.start_relay()
-    window.shows(r"live \d", 40)
+    window.shows(r"live \d")
 
 
 def test_offline_everything_on_record_can_be_read_and_it_connects_by_itself(world: World, tmp_path: Path) -> None:
@@ -87,7 +87,7 @@ def test_offline_everything_on_record_can_be_read_and_it_connects_by_itself(worl
         opened.escape("Record .* of")
         before = journals.kinds(world, log_of(world))
         world.start_relay()
-        opened.shows(r"live \d", 40)
+        opened.shows(r"live \d")
         assert journals.kinds(world, log_of(world)) == before
     finally:
         opened.end()

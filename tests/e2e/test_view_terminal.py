@@ -113,10 +113,7 @@ def test_other_sizes_in_the_middle_of_a_stream(world: World, tmp_path: Path) -> 
         for columns, lines in ((80, 24), (60, 15), (40, 10), (20, 5), (10, 3), (1, 1), (200, 60), (80, 24)):
             window.resize(columns, lines)
             until(lambda size=(columns, lines): _size(window) == size)  # type: ignore[misc]
-        screen = window.shows("row 300 of 300", 60)
-        window.shows("exit 0|F1 help")
-        assert screen.splitlines()[0].startswith(" ACME / box")
-        assert "1 target" in screen
+        window.shows(r"\A ACME / box(.*\n)+.*1 target(.*\n)+.*row 300 of 300")
         window.resize(120, 40)
         window.shows("row 300 of 300")
         log = journals.sessions(world)[-1]
@@ -170,7 +167,7 @@ def test_the_relay_killed_in_the_middle_loses_nothing_and_doubles_nothing(world:
         world.relay.process.wait()
         view.shows("reconnecting")
         world.start_relay()
-        until(lambda: finished(world, log) == 1, seconds=60)
+        until(lambda: finished(world, log) == 1)
         view.shows("beat 8")
         assert journals.output(world, log) == b"".join(b"beat %d\n" % n for n in range(1, 9))
         assert journals.kinds(world, log).count("action.started") == 1
@@ -195,9 +192,9 @@ def test_what_does_not_exist_is_told_on_a_whole_terminal(world: World, words: tu
 
 def test_the_terminal_is_as_it_was(world: World) -> None:
     with console(world, "ana", "connect", "box") as view:
-        before = termios.tcgetattr(view.master)
         opened(view, world)
+        assert termios.tcgetattr(view.master)[:4] != view.modes[:4]
         view.type("\x11")
         assert view.wait() == 0
-        assert termios.tcgetattr(view.master)[:4] == before[:4]
+        assert termios.tcgetattr(view.master)[:4] == view.modes[:4]
     assert "stays open" in view.screen.rpartition("\x1b[?1049l")[2]
