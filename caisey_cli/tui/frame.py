@@ -469,6 +469,13 @@ class Frame(App[None]):
             return
         self.do(deed, "", back=back)
 
+    def action_command_palette(self) -> None:
+        """Everything that can be done, to be chosen from."""
+        from caisey_cli.tui.palette import Choosing
+
+        if not isinstance(self.screen, Choosing):
+            _ = self.push_screen(Choosing(id="--command-palette"))
+
     def begin(self, deed: Deed) -> None:
         """It was chosen in the palette: what needs more than its name is put into the command line."""
         if deed.needs:

@@ -1,11 +1,14 @@
-"""The table of deeds in the command palette."""
+"""The table of deeds in the command palette, where Enter takes what fits the words that were typed before it."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Protocol, cast
 
-from textual.command import DiscoveryHit, Hit, Hits, Provider
+from textual import on
+from textual.command import CommandList, CommandPalette, DiscoveryHit, Hit, Hits, Provider
+from textual.widgets import Input
+from textual.worker import Worker, WorkerState
 
 from caisey_cli.tui.deeds import Deed
 
@@ -41,6 +44,32 @@ class Palette(Provider):
 
     def _done(self, deed: Deed) -> Callable[[], None]:
         return lambda: self._begins.begin(deed)
+
+
+class Choosing(CommandPalette):
+    """Textual's palette. Its list follows what is typed a little later: an Enter in between waits for it."""
+
+    _behind = False
+    _entered = False
+
+    @on(Input.Changed)
+    def _typed(self) -> None:
+        self._behind, self._entered = True, False
+
+    @on(Input.Submitted)
+    def _enter(self, event: Input.Submitted) -> None:
+        if self._behind:
+            event.stop()
+            event.prevent_default()
+            self._entered = True
+
+    def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
+        """The list is what fits, once what gathered it has ended, and not because the next one overtook it."""
+        if event.state is WorkerState.SUCCESS and not event.worker.is_cancelled:
+            self._behind = False
+            if self._entered:
+                self._entered = False
+                self.query_one(CommandList).action_select()
 
 
 def _title(deed: Deed) -> str:
