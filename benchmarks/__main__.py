@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from benchmarks.table import alternately, row
 
 
 def start_up() -> None:
-    """`caisey --help`."""
+    """`caisey --help`; and what a prompt asks for each time."""
     caisey = Path(sys.executable).parent / "caisey"
     ours, floor = alternately(
         lambda: subprocess.run([caisey, "--help"], check=True, capture_output=True),
@@ -21,6 +22,13 @@ def start_up() -> None:
         runs=11,
     )
     print(row("caisey --help", "python -c 'import typer'", ours, floor, "<= 1.5"))
+    with tempfile.TemporaryDirectory() as home:
+        ours, floor = alternately(
+            lambda: subprocess.run([caisey, "status", "--short", "--home", home], check=True, capture_output=True),
+            lambda: subprocess.run([sys.executable, "-c", ""], check=True, capture_output=True),
+            runs=11,
+        )
+    print(row("caisey status --short", "python -c ''", ours, floor, "<= 2"))
 
 
 ROWS: dict[str, Callable[[], None]] = {
@@ -28,7 +36,7 @@ ROWS: dict[str, Callable[[], None]] = {
     "commands": commands.main,
     "journals": journals.main,
     "relay": relay.main,
-    "policy": lambda: policy.rehearsal(2_000),
+    "policy": policy.brief,
     "view": view.main,
 }
 

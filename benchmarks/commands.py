@@ -116,6 +116,26 @@ def _log(path: Path, size: int) -> Path:
     return path
 
 
+def reading(world: World) -> None:
+    """What is on record, at a prompt; nobody is asked for it."""
+    for words in (("sessions",), ("show", "last"), ("export", "last")):
+        ours, floor = alternately(
+            lambda words=words: _typed(world, *words),  # type: ignore[misc]
+            lambda: subprocess.run([sys.executable, "-c", "import sqlite3, typer, msgspec"], check=True),
+            runs=5,
+        )
+        print(row(f"caisey {' '.join(words)}", "python and the imports it needs", ours, floor, "<= 3; < 1,000 ms"))
+
+
+def _typed(world: World, *words: str) -> None:
+    subprocess.run(
+        [Path(sys.executable).parent / "caisey", *words],
+        env=world.environment | {"CAISEY_HOME": world.home("ana")},
+        check=True,
+        capture_output=True,
+    )
+
+
 def much_output(world: World, peer: Jump | None, mib: int = 32) -> None:
     """A log file through `cat`: how fast, recorded in three journals, and what it takes there."""
     source = _log(world.path / "big.log", mib << 20)
@@ -194,6 +214,7 @@ def main() -> None:
             with jump(Path(directory) / "p") as peer:
                 over_a_held_session(world, peer)
                 from_a_cold_start(world, peer)
+                reading(world)
                 much_output(world, peer)
             on_many_endpoints(world, int(os.environ.get("ENDPOINTS", "50")))
         finally:

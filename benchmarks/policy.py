@@ -1,20 +1,23 @@
-"""`python -m benchmarks.policy`: a policy rehearsed on 100,000 recorded actions, against reading them; and one action
-of many commands under many rules, against judging it."""
+"""`python -m benchmarks.policy`: a policy rehearsed on 100,000 recorded actions, against reading them; one action of
+many commands under many rules, against judging it; and scripts made to be slow, against honest ones."""
 
 from __future__ import annotations
 
 import tempfile
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 from benchmarks.table import alternately, row
 from caisey_cli.rehearsing import recorded, rehearse
 from caisey_core.environment import fixed_environment
+from caisey_core.grammar import SCRIPT_LIMIT
 from caisey_core.journal import Journal
 from caisey_core.policy import of_script
 from caisey_core.policyfile import builtin, load
 from caisey_core.record import parse
 from caisey_core.ruling import Judgement, Policy, Subject, rule
+from tests.core import test_shell, test_windows
 from tests.core.world import NOW, Story, proposed
 
 ACTIONS = 100_000
@@ -86,8 +89,35 @@ def _both(policy: Policy, script: str) -> tuple[Callable[[], object], Callable[[
     return lambda: rule(policy, judged, Subject()), lambda: of_script(script, "/bin/sh")
 
 
+def judging() -> None:
+    """The slowest of the scripts that are made to be slow, against an honest one of 200 commands."""
+    for shell, pieces, honest in (
+        ("/bin/bash", test_shell.SLOW, "ls -la /var/log"),
+        ("powershell", test_windows.SLOW, "Get-Process"),
+        ("cmd", test_windows.SLOW, "dir C:\\"),
+    ):
+        line = (" & " if shell == "cmd" else "; ").join([honest] * 200)
+        slow = [(piece * SCRIPT_LIMIT)[:SCRIPT_LIMIT] for piece in pieces]
+        worst = max(slow, key=lambda script: _seconds(script, shell))
+        times = alternately(*(lambda text=text: of_script(text, shell) for text in (worst, line)), runs=20)  # type: ignore[misc]  # noqa: B023
+        print(row(f"judge what is made to be slow, {shell}", f"200 of {honest}", *times, "<= 200 ms"))
+
+
+def _seconds(script: str, shell: str) -> float:
+    began = time.perf_counter()
+    of_script(script, shell)
+    return time.perf_counter() - began
+
+
+def brief() -> None:
+    """What a minute can tell."""
+    judging()
+    rehearsal(2_000)
+
+
 def main() -> None:
     """Prints the table."""
+    judging()
     ruling()
     rehearsal(2_000)
     rehearsal(ACTIONS)
