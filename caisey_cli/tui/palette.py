@@ -49,16 +49,17 @@ class Palette(Provider):
 class Choosing(CommandPalette):
     """Textual's palette. Its list follows what is typed a little later: an Enter in between waits for it."""
 
-    _behind = False
+    behind = False
+    """Whether it does not show what fits yet."""
     _entered = False
 
     @on(Input.Changed)
     def _typed(self) -> None:
-        self._behind, self._entered = True, False
+        self.behind, self._entered = True, False
 
     @on(Input.Submitted)
     def _enter(self, event: Input.Submitted) -> None:
-        if self._behind:
+        if self.behind:
             event.stop()
             event.prevent_default()
             self._entered = True
@@ -66,7 +67,7 @@ class Choosing(CommandPalette):
     def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
         """The list is what fits, once what gathered it has ended, and not because the next one overtook it."""
         if event.state is WorkerState.SUCCESS and not event.worker.is_cancelled:
-            self._behind = False
+            self.behind = False
             if self._entered:
                 self._entered = False
                 self.query_one(CommandList).action_select()

@@ -21,6 +21,7 @@ from caisey_cli.tui.bench import Bench
 from caisey_cli.tui.cards import Sheet
 from caisey_cli.tui.closing import CloseOut
 from caisey_cli.tui.opening import Asked
+from caisey_cli.tui.palette import Choosing
 from caisey_cli.tui.standing import State
 from caisey_core.environment import fixed_environment
 from caisey_core.errors import Unreachable
@@ -323,9 +324,9 @@ async def palette(booth: Booth, shoot: Callable[[], None]) -> None:
     async with booth.view(job(), wait=3) as app:
         await booth.live()
         await booth.press("ctrl+p")
-        await booth.until(lambda: len(app.screen_stack) == 2)
+        await booth.until(lambda: isinstance(app.screen, Choosing))
         await booth.press(*"clo")
-        await booth.pilot.pause(0.5)
+        await booth.until(lambda: isinstance(app.screen, Choosing) and not app.screen.behind)
         shoot()
 
 
