@@ -13,7 +13,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from tests.faults.plan import FAULTS, HOSTS, STEPS
+from tests.faults.plan import APPROVER, FAULTS, HOSTS, STEPS, role
+
+_COLUMNS = (*HOSTS, APPROVER)
+_TOLD = 40
+"""Violations that are told as they are found; all of them are counted."""
 
 
 @dataclass
@@ -34,9 +38,11 @@ class Tally:
         self.seconds += told["virtual"]
         for what, step, host in told["struck"]:
             self.struck[what, step] += 1
-            self.hosts[what, host] += 1
+            self.hosts[what, role(host)] += 1
         for violation in told["violations"]:
             self.bad.append((told["seed"], violation))
+            if len(self.bad) <= _TOLD:
+                print(f"  seed {told['seed']}: {violation}", flush=True)
 
 
 def _workers(first: int, seconds: float, count: int, *, bug: str = "", most: int = 0) -> Iterator[dict[str, Any]]:
@@ -111,11 +117,11 @@ def _matrix(first: int, seconds: float, count: int) -> Tally:
 
 def _table(tally: Tally, faults: Sequence[str]) -> str:
     width = max(len(each) for each in FAULTS) + 1
-    lines = [" " * width + "".join(f"{step:>9}" for step in STEPS) + "".join(f"{host:>12}" for host in HOSTS)]
+    lines = [" " * width + "".join(f"{step:>9}" for step in STEPS) + "".join(f"{host:>12}" for host in _COLUMNS)]
     lines += [
         f"{what:<{width}}"
         + "".join(f"{tally.struck[what, step]:>9}" for step in STEPS)
-        + "".join(f"{tally.hosts[what, host]:>12}" for host in HOSTS)
+        + "".join(f"{tally.hosts[what, host]:>12}" for host in _COLUMNS)
         for what in faults
     ]
     return "\n".join(lines)
@@ -124,8 +130,6 @@ def _table(tally: Tally, faults: Sequence[str]) -> str:
 def _said(tally: Tally) -> bool:
     """Says what does not hold; whether there is anything."""
     print(f"{len(tally.bad)} violations in {len({seed for seed, _ in tally.bad})} runs\n", flush=True)
-    for seed, violation in tally.bad[:20]:
-        print(f"  seed {seed}: {violation}")
     return bool(tally.bad)
 
 
@@ -208,6 +212,9 @@ def main() -> int:
         for why, number in tally.skipped.items():
             print(f"  {number} left out: {why}")
         failed = _said(tally)
+        if tally.runs < asked.real // 2 * 2:
+            print(f"only {tally.runs} of {asked.real} runs came to their end\n")
+            failed = True
     if not (asked.no_matrix or asked.bugs_only or asked.bug):
         began = time.monotonic()
         tally = _matrix(asked.first, asked.seconds, asked.workers)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import Any, Final
 
@@ -32,28 +32,8 @@ from caisey_server.fanout import Follower
 from caisey_server.log import EmbeddedLog
 from caisey_server.requests import Committed
 from caisey_server.sequencer import Sequencer
-
-
-@dataclass(frozen=True)
-class Bug:
-    """A wrong implementation: what it does, which invariants that breaks, and what puts it in place."""
-
-    name: str
-    breaks: frozenset[str]
-    plant: Callable[[], None]
-
-
-_BUGS: dict[str, Bug] = {}
-
-
-def _bug(*breaks: str) -> Callable[[Callable[[], None]], Callable[[], None]]:
-    def taken(plant: Callable[[], None]) -> Callable[[], None]:
-        name = plant.__name__.replace("_", "-")
-        _BUGS[name] = Bug(name, frozenset(breaks), plant)
-        return plant
-
-    return taken
-
+from tests.faults import bugs_of_copies  # noqa: F401  (it enters its own)
+from tests.faults.planting import PLANTED, bug
 
 # -- the relay ---------------------------------------------------------------------------------------------
 
@@ -92,7 +72,7 @@ def _early(tell: Callable[[EmbeddedLog, list[Any], list[Any], Committed], None])
     EmbeddedLog._commit = commit  # type: ignore[method-assign]
 
 
-@_bug("receipts", "order")
+@bug("receipts", "order")
 def acknowledge_before_commit() -> None:
     def tell(_log: EmbeddedLog, futures: list[Any], results: list[Any], _committed: Committed) -> None:
         for future, result in zip(futures, results, strict=True):
@@ -107,12 +87,12 @@ def _to_followers(log: EmbeddedLog, _futures: list[Any], _results: list[Any], co
         listener(committed)
 
 
-@_bug("receipts", "order")
+@bug("receipts", "order")
 def publish_before_commit() -> None:
     _early(_to_followers)
 
 
-@_bug("hang", "journals")
+@bug("hang", "journals")
 def lose_a_wake_up() -> None:
     async def run(self: Follower) -> None:
         while True:
@@ -133,7 +113,7 @@ def lose_a_wake_up() -> None:
     Follower.run = run  # type: ignore[method-assign]
 
 
-@_bug("hang", "journals", "receipts")
+@bug("hang", "journals", "receipts")
 def let_the_clock_go_back() -> None:
     end = Sequencer._end
 
@@ -147,12 +127,12 @@ def let_the_clock_go_back() -> None:
 # -- the link ----------------------------------------------------------------------------------------------
 
 
-@_bug("receipts", "hang", "journals")
+@bug("receipts", "hang", "journals")
 def forget_a_resend() -> None:
     Link._resend = lambda self, log="": None  # type: ignore[method-assign]
 
 
-@_bug("hang", "journals")
+@bug("hang", "journals")
 def forget_what_was_followed() -> None:
     def resume(self: Link) -> None:
         self._resend()
@@ -160,7 +140,7 @@ def forget_what_was_followed() -> None:
     Link._resume = resume  # type: ignore[method-assign]
 
 
-@_bug("refusal")
+@bug("refusal")
 def merge_two_series() -> None:
     vars(caisey_core.record)["new_series"] = lambda: "0" * 32
 
@@ -174,7 +154,7 @@ async def endpoint_start(command: Command) -> Run:
 # -- the agent ---------------------------------------------------------------------------------------------
 
 
-@_bug("truth", "hang")
+@bug("truth", "hang")
 def spend_after_start() -> None:
     async def do(self: Work, verdict: Any, decisions: Any, policy: str, roster: int, own: Any) -> None:
         re = {"action": str(self.action)}
@@ -196,7 +176,7 @@ def spend_after_start() -> None:
     Work.do = do  # type: ignore[method-assign]
 
 
-@_bug("once")
+@bug("once")
 def start_again_after_a_restart() -> None:
     give_up = Room._give_up
 
@@ -216,7 +196,7 @@ def start_again_after_a_restart() -> None:
     Room._give_up = again  # type: ignore[method-assign]
 
 
-@_bug("truth")
+@bug("truth")
 def claim_finished_when_killed() -> None:
     give_up = Room._give_up
 
@@ -242,7 +222,7 @@ def claim_finished_when_killed() -> None:
     Room._give_up = claimed  # type: ignore[method-assign]
 
 
-@_bug("receipts")
+@bug("receipts")
 def drop_output_while_away() -> None:
     write = Room.write_output
 
@@ -253,7 +233,7 @@ def drop_output_while_away() -> None:
     Room.write_output = only_if_connected  # type: ignore[method-assign]
 
 
-@_bug("twice")
+@bug("twice")
 def write_output_again_on_reconnect() -> None:
     write, take = Room.write_output, Agent._take
     last: dict[int, tuple[Room, Digest, list[Chunk]]] = {}
@@ -273,7 +253,7 @@ def write_output_again_on_reconnect() -> None:
     Agent._take = taken  # type: ignore[method-assign]
 
 
-@_bug("receipts", "hang", "truth", "journals")
+@bug("receipts", "hang", "truth", "journals")
 def go_on_without_a_journal() -> None:
     def send(self: Room, records: list[Record], spends: Digest | None = None) -> None:
         try:
@@ -286,7 +266,7 @@ def go_on_without_a_journal() -> None:
     Room._send = send  # type: ignore[method-assign]
 
 
-@_bug("order")
+@bug("order")
 def send_before_it_is_kept() -> None:
     send = Room._send
 
@@ -299,7 +279,7 @@ def send_before_it_is_kept() -> None:
     Room._send = later  # type: ignore[method-assign]
 
 
-@_bug("hang")
+@bug("hang")
 def hold_for_ever() -> None:
     async def never(self: Room, action: Action, held: Any) -> None:
         await asyncio.get_running_loop().create_future()
@@ -307,7 +287,7 @@ def hold_for_ever() -> None:
     Room._expire = never  # type: ignore[method-assign]
 
 
-@_bug("truth", "order")
+@bug("truth", "order")
 def start_what_was_taken_back() -> None:
     async def do(self: Room, action: Action, work: Work, run: Any) -> None:
         await work.do(run.verdict, run.decisions, self._policy().label, self._roster().version, self._own)
@@ -315,7 +295,7 @@ def start_what_was_taken_back() -> None:
     Room._do = do  # type: ignore[method-assign]
 
 
-@_bug("crash")
+@bug("crash")
 def look_up_a_hold_that_is_gone() -> None:
     decide = Room._decide
 
@@ -329,7 +309,7 @@ def look_up_a_hold_that_is_gone() -> None:
 # -- the technician ----------------------------------------------------------------------------------------
 
 
-@_bug("twice")
+@bug("twice")
 def show_again_after_a_reconnect() -> None:
     take, entries = Line._take, Line.entries
 
@@ -348,4 +328,4 @@ def show_again_after_a_reconnect() -> None:
     Line.entries = from_before  # type: ignore[method-assign, assignment]
 
 
-BUGS: Final = tuple(_BUGS.values())
+BUGS: Final = (*PLANTED.values(),)

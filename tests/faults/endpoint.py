@@ -13,6 +13,8 @@ from caisey_agent.tally import Chunk, Tally
 from tests.faults.loop import Killed, Process, current
 
 CODES = (0, 0, 0, 1, 3, 127)
+PIECE = 20_000
+"""Bytes that a command which writes much writes at once, at the most."""
 
 
 @dataclass
@@ -98,10 +100,15 @@ class Run:
 
 
 class Machine:
-    """The endpoint: the canary is `starts`. `boot` is its boot's id."""
+    """The endpoint: the canary is `starts`. `boot` is its boot's id.
+
+    `much`: how often some jobs write much; `lasts`: seconds that some take.
+    """
 
     def __init__(self, chance: random.Random) -> None:
         self.chance = chance
+        self.much: dict[str, int] = {}
+        self.lasts: dict[str, float] = {}
         self.starts: list[Started] = []
         self.codes: dict[str, int] = {}
         self.boot = "00000000-0000-4000-8000-000000000000"
@@ -110,9 +117,19 @@ class Machine:
         """What a command does: pauses (seconds), and what it writes after each; decided when it starts."""
         chance = self.chance
         self.codes[job] = chance.choice(CODES)
+        if count := self.much.get(job, 0):
+            return [
+                (
+                    chance.choice((0.0, 0.0, 0.0, 0.05)),
+                    chance.choice(("stdout", "stdout", "stderr")),
+                    f"{job} {number:04} ".encode().ljust(chance.choice((4_000, PIECE - 1)), b".") + b"\n",
+                )
+                for number in range(count)
+            ]
         pieces = chance.choice((0, 1, 2, 3, 5, 8))
         size = chance.choice((1, 20, 20, 300, 5000))
-        return [
+        first = [(lasts, "stdout", f"{job} begins\n".encode())] if (lasts := self.lasts.get(job, 0.0)) else []
+        return first + [
             (
                 chance.choice((0.0, 0.0, 0.01, 0.1, 0.5, 2.0)),
                 chance.choice(("stdout", "stdout", "stdout", "stderr")),

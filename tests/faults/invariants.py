@@ -10,11 +10,14 @@ hang      a prompt or an action never came to a named end
 journals  a journal is damaged, does not verify, or differs from another
 order     something was sent, or started, before it was durable
 refusal   an honest party was refused as if it had lied
+bounds    more waits for its receipts than may
+cloned    two machines used one endpoint's key, and nobody was told
 crash     a program failed in a way that nobody has named
 """
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -24,16 +27,29 @@ from caisey_cli.evidence import examine
 from caisey_core import frames
 from caisey_core.chain import State
 from caisey_core.frames import Entry
-from caisey_core.ids import LogId
+from caisey_core.ids import Digest, LogId
 from caisey_core.journal import Journal
-from caisey_core.kinds import ActionFinished, ActionProposed, How
-from caisey_core.lifecycle import Action, Session, Step, fold
+from caisey_core.kinds import ActionFinished, How
+from caisey_core.lifecycle import Session, Step, fold
 from caisey_core.record import parse
-from tests.faults.endpoint import Started
-from tests.faults.plan import AGENT, FRAMES, RELAY, TECHNICIAN
-from tests.faults.world import World
+from tests.faults.endpoint import PIECE, Started
+from tests.faults.patches import AHEAD, BATCH
+from tests.faults.plan import CLONE, FRAMES, RELAY
+from tests.faults.world import World, job_of
 
-NAMES: Final = ("once", "receipts", "twice", "truth", "hang", "journals", "order", "refusal", "crash")
+NAMES: Final = (
+    "once",
+    "receipts",
+    "twice",
+    "truth",
+    "hang",
+    "journals",
+    "order",
+    "refusal",
+    "crash",
+    "bounds",
+    "cloned",
+)
 _LIES: Final = frozenset({"equivocation", "signature", "kind", "scope"})
 _SINGLE: Final = ("action.held", "action.started", "action.confirmed")
 _ENDS: Final = ("action.finished", "action.unknown")
@@ -43,12 +59,17 @@ def violations(world: World) -> list[str]:
     """What does not hold; nothing if all does."""
     with ExitStack() as stack:
         journals = {
-            host: stack.enter_context(Journal.read(world.path / f"{host}.db")) for host in (RELAY, AGENT, TECHNICIAN)
+            host: stack.enter_context(Journal.read(world.path / f"{host}.db"))
+            for host in (RELAY, *world.plan.agents, *world.plan.technicians)
         }
         found = [f"hang: {each}" for each in world.hung] + [f"crash: {each}" for each in world.crashes]
         found += [f"crash: {message} {error!r}" for message, error in world.loop.faults]
         found += [f"order: {each}" for each in world.disorder]
         found += list(_refused(world))
+        found += list(_bounds(world))
+        found += list(_executions(world, journals[RELAY]))
+        if _is_cloned(world):
+            return list(dict.fromkeys([*found, *_cloned(world, journals[RELAY])]))
         found += [
             f"hang: everything is right again, and '{each.what}' ended with {each.became}"
             for each in world.typed
@@ -56,14 +77,13 @@ def violations(world: World) -> list[str]:
         ]
         found += list(_files(journals))
         for log in [world.template.log, *world.logs]:
-            entries = {host: journal.entries(log) for host, journal in journals.items()}
+            entries = {host: journals[host].entries(log) for host in world.parties(log)}
             found += list(_equal(world, log, entries))
             if log != world.template.log:
                 found += list(_verified(world, log, journals, entries))
                 found += list(_told(world, fold(entries[RELAY])))
                 found += list(_unsent(log, journals))
         found += list(_published(world, journals))
-        found += list(_executions(world, journals[RELAY]))
         found += list(_answered(world))
         found += list(_shown(world))
     return list(dict.fromkeys(found))
@@ -86,7 +106,7 @@ def _files(journals: dict[str, Journal]) -> Iterator[str]:
 
 def _equal(world: World, log: LogId, entries: dict[str, list[Entry]]) -> Iterator[str]:
     first = [(each.sealed.head, each.sealed.sig, each.receipt) for each in entries[RELAY]]
-    for host in (AGENT, TECHNICIAN):
+    for host in world.parties(log)[1:]:
         other = [(each.sealed.head, each.sealed.sig, each.receipt) for each in entries[host]]
         if first != other:
             yield f"journals: {host} has {len(other)} records of {log[:8]}, the relay {len(first)}, or others"
@@ -97,21 +117,25 @@ def _equal(world: World, log: LogId, entries: dict[str, list[Entry]]) -> Iterato
 
 
 def _verified(world: World, log: LogId, journals: dict[str, Journal], entries: dict[str, list[Entry]]) -> Iterator[str]:
-    for host, journal in journals.items():
-        report = examine(entries[host], journal.checkpoints(log), world.template.roster)
+    for host, own in entries.items():
+        report = examine(own, journals[host].checkpoints(log), world.template.roster)
         if report.state is not State.INTACT:
             yield f"journals: {host}'s record of {log[:8]} is {report.state} at {report.seq}: {report.why}"
 
 
 def _unsent(log: LogId, journals: dict[str, Journal]) -> Iterator[str]:
-    for host in (AGENT, TECHNICIAN):
-        kinds = [parse(sealed).head.kind for _, sealed in journals[host].unsent(log)]
+    for host, journal in journals.items():
+        kinds = [parse(sealed).head.kind for _, sealed in journal.unsent(log)] if host != RELAY else []
         if kinds:
             yield f"receipts: {host} has records without a receipt: {', '.join(dict.fromkeys(kinds))}"
 
 
 def _published(world: World, journals: dict[str, Journal]) -> Iterator[str]:
-    """Every receipt the relay has ever given out stands in every journal that holds the log."""
+    """Every receipt the relay has ever given out stands in every journal that holds the log.
+
+    Of a relay that was put back from a backup the record does, in one and the same place in all of them (decision 9).
+    """
+    moved = world.plan.copied == RELAY
     told: dict[tuple[str, str], tuple[int, str]] = {}
     for host, data, moment in world.frames:
         if host != RELAY:
@@ -124,7 +148,8 @@ def _published(world: World, journals: dict[str, Journal]) -> Iterator[str]:
             case frames.Entries(log=log, entries=entries):
                 given = [(parse(each.sealed).digest, each.receipt) for each in entries]
             case frames.Denied(code=code, why=why):
-                if code in _LIES:
+                # A relay that was put back knows of no log that began since, until it gets it back.
+                if code in _LIES and not (moved and code == "scope"):
                     yield f"refusal: {code}: {why}"
                 continue
             case _:
@@ -133,18 +158,19 @@ def _published(world: World, journals: dict[str, Journal]) -> Iterator[str]:
             place = (receipt.seq, receipt.chain)
             if world.durable[RELAY].get(digest, moment + 1) > moment and log != world.template.log:
                 yield f"order: the relay told of record {receipt.seq} of {log[:8]} before its commit"
-            if told.setdefault((log, digest), place) != place:
+            if told.setdefault((log, digest), place) != place and not moved:
                 yield f"receipts: a record of {log[:8]} was given two places"
     known = {
         (host, log): {
-            (parse(each.sealed).digest, each.receipt.seq, each.receipt.chain) for each in journal.entries(log)
+            parse(each.sealed).digest: (each.receipt.seq, each.receipt.chain) for each in journals[host].entries(log)
         }
-        for host, journal in journals.items()
         for log in [world.template.log, *world.logs]
+        for host in world.parties(log)
     }
     for (log, digest), (seq, chain) in told.items():
-        for host in journals:
-            if (digest, seq, chain) not in known.get((host, LogId(log)), set()):
+        for host in world.parties(LogId(log)):
+            kept = known[host, LogId(log)].get(Digest(digest))
+            if kept != (seq, chain) and not (moved and kept is not None):
                 yield f"receipts: record {seq} of {log[:8]} had a receipt and is not in the {host}'s journal"
 
 
@@ -163,12 +189,15 @@ def _told(world: World, session: Session) -> Iterator[str]:
     if session.closing is None:
         yield "hang: the session could not be closed"
     for action in session.actions.values():
-        job = _job(action)
+        job = job_of(action)
         if not action.step.over:
             yield f"hang: {job} is {action.step} for ever"
         if action.unsettled:
             yield f"hang: {job} is {action.step}, and the endpoint never says whether it had started before"
         starts = [each for each in world.machine.starts if each.job == job]
+        if job in world.forgotten:
+            # Nobody but the disk that was put back knew that it was started (decision 17).
+            continue
         if len(starts) != 1 or action.step not in {Step.FINISHED, Step.UNKNOWN}:
             never = action.finished is not None and action.finished.how is How.NOT_STARTED
             if starts and action.step in {Step.REFUSED, Step.DENIED, Step.WITHDRAWN, Step.EXPIRED}:
@@ -187,6 +216,50 @@ def _end(job: str, said: ActionFinished, really: Started) -> Iterator[str]:
         yield f"truth: {job} is recorded with other amounts of output than it made"
 
 
+def _kept_of(world: World, job: str, said: ActionFinished, kept: int) -> Iterator[str]:
+    """What is cut says so: how much was kept of how much, with the digest of the whole."""
+    really = next((each for each in world.machine.starts if each.job == job), None)
+    if really is None:
+        return
+    made, most = sum(map(len, really.made.values())), next(each.kept for each in world.plan.jobs if each.name == job)
+    cut = bool(most) and made > most
+    if (said.truncated, said.kept_bytes, kept) != (cut, min(made, most) if cut else made, said.kept_bytes):
+        yield f"truth: of {job}'s {made} bytes {kept} are on record, as '{said.kept_bytes} kept, cut: {said.truncated}'"
+    for stream, digest in (("stdout", said.stdout_sha256), ("stderr", said.stderr_sha256)):
+        if digest != hashlib.sha256(really.made[stream]).hexdigest():
+            yield f"truth: the digest of {job}'s {stream} is not that of what it wrote"
+
+
+def _bounds(world: World) -> Iterator[str]:
+    most = AHEAD + 2 * BATCH * PIECE
+    for host, amount in world.waiting.items():
+        if amount > most:
+            yield f"bounds: {amount} bytes waited for their receipts at {host}, and {most} may"
+
+
+def _is_cloned(world: World) -> bool:
+    return any(fault.what == "cloned" for fault in world.strikes.struck)
+
+
+def _cloned(world: World, relay: Journal) -> Iterator[str]:
+    """A copied disk: nothing runs twice, and if nothing else went wrong whoever administers the workspace is told.
+
+    What the record says in such a workspace is nobody's word alone, until an admin removes the endpoint (decision 17).
+    """
+    logged_in = any(host == CLONE for host, _, _ in world.frames)
+    told = [log for log in relay.logs("audit.opened") for each in relay.entries(log) if _is(each, "endpoint.cloned")]
+    alone = len(world.strikes.struck) == 1
+    if logged_in and alone and not told:
+        yield "cloned: two machines used the endpoint's key at once, and the audit log does not say so"
+    for started in world.machine.starts if alone else []:
+        if started.process.name == CLONE:
+            yield f"once: {started.job} was started by a copy of the endpoint"
+
+
+def _is(entry: Entry, kind: str) -> bool:
+    return parse(entry.sealed).head.kind == kind
+
+
 def _executions(world: World, relay: Journal) -> Iterator[str]:
     for job, number in Counter(each.job for each in world.machine.starts).items():
         if number > 1:
@@ -201,10 +274,10 @@ def _executions(world: World, relay: Journal) -> Iterator[str]:
             action = session.action_of(record)
             if action is None:
                 continue
-            kinds[record.head.kind, _job(action)] += 1
+            kinds[record.head.kind, job_of(action)] += 1
             if record.head.kind == "action.output" and isinstance(record.body, bytes):
-                output.setdefault((_job(action), record.head.body.type), bytearray()).extend(record.body)
-        proposals.update(_job(action) for action in session.actions.values())
+                output.setdefault((job_of(action), record.head.body.type), bytearray()).extend(record.body)
+        proposals.update(job_of(action) for action in session.actions.values())
         for (kind, job), number in kinds.items():
             if number > 1 and kind in _SINGLE:
                 yield f"twice: {job} has {number} records {kind}"
@@ -219,7 +292,7 @@ def _executions(world: World, relay: Journal) -> Iterator[str]:
 
 def _output(world: World, session: Session, output: dict[tuple[str, str], bytearray]) -> Iterator[str]:
     for action in session.actions.values():
-        job = _job(action)
+        job = job_of(action)
         really = next((each for each in world.machine.starts if each.job == job), None)
         for stream in ("stdout", "stderr"):
             recorded = bytes(output.get((job, stream), b""))
@@ -227,8 +300,11 @@ def _output(world: World, session: Session, output: dict[tuple[str, str], bytear
             if not made.startswith(recorded):
                 longer = len(recorded) > len(made)
                 yield f"{'twice' if longer else 'truth'}: {job}'s recorded {stream} is not what it wrote"
-            elif action.finished is not None and recorded != made:
+            elif action.finished is not None and recorded != made and not action.finished.truncated:
                 yield f"receipts: {job}'s {stream} has {len(recorded)} of {len(made)} bytes on record, and is finished"
+        if action.finished is not None:
+            kept = sum(len(output.get((job, stream), b"")) for stream in ("stdout", "stderr"))
+            yield from _kept_of(world, job, action.finished, kept)
 
 
 def _answered(world: World) -> Iterator[str]:
@@ -236,6 +312,7 @@ def _answered(world: World) -> Iterator[str]:
     for typed in world.typed:
         starts = [each for each in world.machine.starts if typed.what == f"run {each.job}"]
         end = typed.became.removeprefix("end: ")
+        starts = [each for each in starts if each.job not in world.forgotten]
         if starts and end in {"Withdrawn", "Denied", "TurnedDown", "Expired"}:
             yield f"truth: the technician was told {end} of {typed.what}, and it was started"
         if not starts and end == "Finished":
@@ -249,9 +326,3 @@ def _shown(world: World) -> Iterator[str]:
             made = bytes(really.made[stream]) if really is not None else b""
             if not made.startswith(bytes(data)):
                 yield f"twice: the technician was shown {stream} of {typed.job} that it did not write"
-
-
-def _job(action: Action) -> str:
-    """The name of the command, which is the last of its words."""
-    proposed = action.proposed
-    return proposed.argv[-1].rpartition("/")[2] if isinstance(proposed, ActionProposed) else "?"

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import count
+from pathlib import Path
 from types import ModuleType
 from typing import Any, Final
 
@@ -24,27 +25,41 @@ import caisey_agent.work
 import caisey_core.chain
 import caisey_core.connection
 from caisey_agent import machine, runner
+from caisey_cli import missed
 from caisey_cli.doors import Doors
 from caisey_core import policy, record, signing
+from caisey_core.errors import Unreachable
+from caisey_core.ids import LogId
+from caisey_core.journal import Journal
 from caisey_core.kinds import ActionProposed, Facts
+from caisey_core.outbox import Outbox
 from caisey_core.record import Writer
+from caisey_core.signing import SigningKey
 from caisey_server.fanout import Follower
 from tests.faults import disk
 from tests.faults.endpoint import Machine, Run
 from tests.faults.loop import current
-from tests.faults.wire import Dial
+from tests.faults.wire import NETWORK, Dial
 
+AHEAD: Final = 64 * 1024
+"""As `caisey_agent.work.AHEAD`, but so small that runs reach it."""
+BATCH: Final = 16
+"""Chunks that are read from a pipe ahead of what is written, and that are written at once."""
 EPOCH: Final = 1_000_000_000
 """The wall clocks' start, ms since 1970; within the ninety days for which the roster that was founded then counts."""
 
 
 @dataclass
 class Dice:
-    """What the run's processes get for random, and what their clocks say. `walls`: seconds each is off, by host."""
+    """What the run's processes get for random, and what their clocks say.
+
+    `walls`: seconds each is off, `waiting`: the most bytes that ever waited for their receipts, by host.
+    """
 
     chance: random.Random
     machine: Machine
     walls: dict[str, float] = field(default_factory=dict)
+    waiting: dict[str, int] = field(default_factory=dict)
 
 
 DICE: list[Dice] = []
@@ -102,7 +117,10 @@ def apply() -> None:
     _shortcuts()
     _doors()
     _put(caisey_core.connection, connect=Dial)
-    _put(caisey_agent.work, start=_start)
+    _put(caisey_agent.work, start=_start, AHEAD=AHEAD)
+    _put(caisey_agent.room, AHEAD=AHEAD)
+    _put(missed, logs=_missed)
+    _watch_outboxes()
     _put(runner, prepare=lambda: None)
     _put(caisey_agent.room, observe=_observe)
     _put(caisey_agent.agent, Machine=_machine)
@@ -154,6 +172,32 @@ def _doors() -> None:
 def _unlock(handle: int) -> None:
     with contextlib.suppress(OSError):
         fcntl.flock(handle, fcntl.LOCK_UN)
+
+
+def _watch_outboxes() -> None:
+    add = Outbox.add
+
+    def added(self: Outbox, request: Any) -> bool:
+        now, process = add(self, request), current()
+        if process is not None and DICE:
+            waiting = DICE[-1].waiting
+            waiting[process.name] = max(waiting.get(process.name, 0), self.bytes)
+        return now
+
+    Outbox.add = added  # type: ignore[method-assign]
+
+
+def _missed(_membership: Any, key: SigningKey, path: Path) -> list[LogId]:
+    """Stands in for `missed.logs`, which asks over HTTP; the answer is the same, if the relay can be reached."""
+    process, network = current(), NETWORK[-1]
+    assert process is not None
+    weather = network.weather[process.name]
+    if network.listening is None or weather.refused or weather.blocked:
+        raise Unreachable("The relay cannot be reached. Nothing was done.")
+    with Journal.read(path) as own, Journal.read(path.parent / "relay.db") as relays:
+        known = reversed(relays.logs("session.opened"))
+        openers = {log: record.parse(relays.entries(log, 0, 1)[0].sealed).head.key for log in known}
+        return [log for log, opener in openers.items() if opener == key.public and own.length(log) < relays.length(log)]
 
 
 def _shortcuts() -> None:

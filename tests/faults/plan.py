@@ -8,7 +8,7 @@ short it is.
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from caisey_core.kinds import KINDS
@@ -16,6 +16,16 @@ from tests.faults.disk import SPENT
 
 TECHNICIAN, APPROVER, RELAY, AGENT = "technician", "approver", "relay", "agent"
 HOSTS: Final = (TECHNICIAN, RELAY, AGENT)
+COLLEAGUE, OTHER = "technician-2", "agent-2"
+"""A second technician, and a second endpoint's agent."""
+LAPTOP, CLONE = "technician-copy", "agent-clone"
+"""A second machine with a copy of the technician's home, and one with a copy of the first endpoint's disk."""
+
+
+def role(host: str) -> str:
+    """What a host is, whichever of several."""
+    return host.partition("-")[0]
+
 
 STEPS: Final = ("propose", "hold", "decide", "spend", "start", "stream", "finish", "sync")
 _STEP_OF: Final = {
@@ -38,7 +48,10 @@ DISK: Final = ("full", "read-only")
 CONNECTION: Final = ("cut", "half-open", "delayed")
 FRAMES: Final = ("duplicated", "reordered", "truncated")
 CLOCK: Final = ("clock",)
-FAULTS: Final = (*PROCESS, *DISK, *CONNECTION, *FRAMES, *CLOCK)
+COPY: Final = ("restored", "cloned")
+"""A copy of the disk is taken at the moment of the fault, and put back, or started elsewhere, `seconds` later."""
+DRAWN: Final = (*PROCESS, *DISK, *CONNECTION, *FRAMES, *CLOCK)
+FAULTS: Final = (*DRAWN, *COPY)
 
 
 def step_of(kind: str) -> str:
@@ -74,16 +87,28 @@ class Fault:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A command to run: its name, its words, and when the technician strikes Ctrl-C (seconds; None: never)."""
+    """A command to run: its name, its words, and when the technician strikes Ctrl-C (seconds; None: never).
+
+    `pieces`: how much it writes, 0 for a little; `kept`: bytes of its output that are kept, 0 for all of them; `lasts`:
+    seconds before it writes anything.
+    """
 
     name: str
     argv: tuple[str, ...]
     strike: float | None
+    by: str = TECHNICIAN
+    on: str = AGENT
+    pieces: int = 0
+    kept: int = 0
+    lasts: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """One run. `answer`: what the approver does (`yes`, `no`, `never`); `slack`: seconds before one types again."""
+    """One run. `answer`: what the approver does (`yes`, `no`, `never`, or `both`: no right behind their yes).
+
+    `slack`: seconds before one types again.
+    """
 
     seed: int
     jobs: tuple[Job, ...]
@@ -96,6 +121,21 @@ class Plan:
         """Whether somebody else is asked."""
         return any(job.argv[0] == "rm" for job in self.jobs)
 
+    @property
+    def technicians(self) -> tuple[str, ...]:
+        """Who types, in order."""
+        return tuple(dict.fromkeys([TECHNICIAN, *(job.by for job in self.jobs)]))
+
+    @property
+    def agents(self) -> tuple[str, ...]:
+        """Whose endpoints are worked on."""
+        return tuple(dict.fromkeys([AGENT, *(job.on for job in self.jobs)]))
+
+    @property
+    def copied(self) -> str:
+        """Whose disk is put back, or copied; nobody's in most runs."""
+        return next((fault.host for fault in self.faults if fault.what in COPY), "")
+
 
 _WORDS: Final = {
     "observe": ("tail",),
@@ -107,8 +147,12 @@ _WORDS: Final = {
 def plan(seed: int) -> Plan:
     """The run of a seed."""
     chance = random.Random(seed)  # noqa: S311  (a seed to replay, no secret)
-    if seed % 10 == 9:
-        return _taken_back(seed, chance)
+    if (special := _SPECIAL.get(seed % 20)) is not None:
+        return special(seed, chance)
+    return _general(seed, chance)
+
+
+def _general(seed: int, chance: random.Random) -> Plan:
     jobs = []
     for number in range(chance.choice((1, 1, 1, 2))):
         risk = chance.choice(("observe", "confirm", "quorum"))
@@ -131,6 +175,90 @@ def _taken_back(seed: int, chance: random.Random) -> Plan:
     return Plan(seed, (Job("job-1", (*words, "job-1"), strike),), "yes", 1.0, tuple(faults))
 
 
+def _put_back(seed: int, chance: random.Random) -> Plan:
+    """A disk is put back from a copy that was taken earlier in the run."""
+    drawn = _general(seed, chance)
+    host = chance.choice(HOSTS)
+    back = _copy("restored", host, chance)
+    if host == TECHNICIAN and chance.random() < 0.5:
+        # Before its first commit: a journal that knows of no session.
+        back = replace(back, step="sync", by=TECHNICIAN, edge="before")
+    jobs = tuple(replace(each, lasts=chance.choice((0.0, 2.0, 20.0))) for each in drawn.jobs)
+    return replace(drawn, jobs=jobs, faults=(back, *drawn.faults[: chance.choice((0, 0, 1, 2))]))
+
+
+def _cloned(seed: int, chance: random.Random) -> Plan:
+    """The endpoint's disk is copied, and an agent runs on the copy as well, for a while."""
+    drawn = _general(seed, chance)
+    return replace(drawn, faults=(_copy("cloned", AGENT, chance), *drawn.faults[: chance.choice((0, 0, 1))]))
+
+
+def _copy(what: str, host: str, chance: random.Random) -> Fault:
+    step = chance.choice(("sync", "propose", "hold", "decide", "start", "stream", "finish"))
+    seconds = round(10 ** chance.uniform(-1.5, 1.2), 3)
+    return Fault(what, host, step, _by(step, chance), "after", 1, 0.0, seconds, ("up", "down"), 1)
+
+
+def _several(seed: int, chance: random.Random) -> Plan:
+    """Two technicians at once, on one endpoint or on two."""
+    drawn = _general(seed, chance)
+    other = []
+    for number in range(chance.choice((1, 2))):
+        name, words = f"job-{number + 11}", _WORDS[chance.choice(("observe", "confirm", "quorum"))]
+        argv = (*words, f"/srv/{name}" if words[0] == "rm" else name)
+        other.append(Job(name, argv, None, by=COLLEAGUE, on=chance.choice((AGENT, OTHER, OTHER))))
+    second = {TECHNICIAN: COLLEAGUE} | ({AGENT: OTHER} if any(each.on == OTHER for each in other) else {})
+    faults = [
+        replace(each, host=second.get(each.host, each.host), by=chance.choice((each.by, second.get(each.by, each.by))))
+        if chance.random() < 0.4
+        else each
+        for each in drawn.faults
+    ]
+    return replace(drawn, jobs=(*drawn.jobs, *other), faults=tuple(faults))
+
+
+def _two_homes(seed: int, chance: random.Random) -> Plan:
+    """A technician's home was copied to a second machine, and both are worked on at once, on one endpoint."""
+    drawn = _general(seed, chance)
+    words = _WORDS[chance.choice(("observe", "confirm"))]
+    strike = round(chance.uniform(0.3, 3.0), 3) if chance.random() < 0.2 else None
+    job = Job("job-21", (*words, "job-21"), strike, by=LAPTOP)
+    faults = tuple(
+        replace(each, host=LAPTOP) if each.host == TECHNICIAN and chance.random() < 0.5 else each
+        for each in drawn.faults
+    )
+    return replace(drawn, jobs=(*drawn.jobs, job), faults=faults)
+
+
+def _much(seed: int, chance: random.Random) -> Plan:
+    """More output than may wait for its receipts, while somebody who should take it does not."""
+    faults = []
+    for _ in range(chance.choice((1, 1, 2))):
+        each = _fault(chance)
+        what = chance.choice(("stop", "sleep", "half-open", "delayed", "full", "cut", "kill"))
+        host, step = chance.choice((TECHNICIAN, RELAY, RELAY, AGENT)), chance.choice(("start", "stream", "stream"))
+        faults.append(replace(each, what=what, host=host, step=step, by=chance.choice((RELAY, AGENT))))
+    strike = round(chance.uniform(0.3, 20.0), 3) if chance.random() < 0.2 else None
+    job = Job("job-1", (*_WORDS["observe"], "job-1"), strike, pieces=chance.choice((20, 60, 120)))
+    job = replace(job, kept=chance.choice((0, 0, 5_000, 100_000)))
+    return Plan(seed, (job,), "yes", 1.0, tuple(faults))
+
+
+def _decided_elsewhere(seed: int, chance: random.Random) -> Plan:
+    """Somebody else decides while links are cut, theirs among them."""
+    hosts = (APPROVER, APPROVER, TECHNICIAN, RELAY, AGENT)
+    faults = []
+    for _ in range(chance.choice((1, 2, 2, 3))):
+        each = _fault(chance)
+        what = chance.choice((*CONNECTION, *FRAMES, "kill", "stop"))
+        step = chance.choice(("hold", "decide", "decide", "spend"))
+        by = AGENT if step == "spend" else chance.choice((*HOSTS, APPROVER) if step == "decide" else HOSTS)
+        faults.append(replace(each, what=what, host=chance.choice(hosts), step=step, by=by, nth=1))
+    answer = chance.choice(("yes", "both", "both", "no"))
+    strike = round(chance.uniform(0.3, 6.0), 3) if chance.random() < 0.3 else None
+    return Plan(seed, (Job("job-1", (*_WORDS["quorum"], "/srv/job-1"), strike),), answer, 1.0, tuple(faults))
+
+
 def _away(chance: random.Random, strike: float) -> Fault:
     """An agent that is not there when the technician takes something back, and finds that with what it was to do."""
     what = chance.choice(("stop", "stop", "stop", "sleep", "half-open"))
@@ -140,7 +268,7 @@ def _away(chance: random.Random, strike: float) -> Fault:
 
 
 def _fault(chance: random.Random) -> Fault:
-    what = chance.choice(FAULTS)
+    what = chance.choice(DRAWN)
     step = chance.choice(STEPS)
     by = _by(step, chance)
     edge = chance.choice(("before", "after", "after"))
@@ -160,3 +288,17 @@ def _fault(chance: random.Random) -> Fault:
 def _by(step: str, chance: random.Random) -> str:
     """Whose commit marks the moment; only the agent spends."""
     return AGENT if step == "spend" else chance.choice(HOSTS)
+
+
+_SPECIAL: Final = {
+    3: _put_back,
+    5: _put_back,
+    7: _much,
+    9: _taken_back,
+    11: _decided_elsewhere,
+    13: _several,
+    15: _two_homes,
+    17: _cloned,
+    19: _taken_back,
+}
+"""What the general draw makes too rarely, by the seed's remainder; every other seed is drawn at large."""

@@ -8,9 +8,11 @@ from __future__ import annotations
 import asyncio
 import queue
 import random
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
+
+from msgspec import structs
 
 from caisey_agent.home import AgentHome
 from caisey_agent.notify import Manager
@@ -19,6 +21,7 @@ from caisey_cli.attend import Answers, Interrupts
 from caisey_cli.command import Command
 from caisey_cli.connecting import Line
 from caisey_cli.desk import Desk
+from caisey_cli.doors import Doors
 from caisey_cli.happenings import Request
 from caisey_cli.session import SessionController
 from caisey_core.journal import Journal
@@ -30,7 +33,7 @@ from caisey_server.reader import Reader
 from caisey_server.relay import Relay, now_ms
 from caisey_server.sequencer import Sequencer
 from tests.faults.loop import current
-from tests.faults.plan import AGENT, APPROVER, RELAY, TECHNICIAN, Job
+from tests.faults.plan import APPROVER, RELAY, Job
 from tests.faults.template import PORT, Template
 
 if TYPE_CHECKING:
@@ -44,19 +47,21 @@ class Home(AgentHome):
     """The endpoint's, without files."""
 
     template: Template
+    host: str
 
-    def __init__(self, template: Template, path: Path) -> None:
+    def __init__(self, template: Template, path: Path, host: str) -> None:
         object.__setattr__(self, "path", path)
         object.__setattr__(self, "template", template)
+        object.__setattr__(self, "host", host)
 
     def journal(self) -> Journal:
-        return Journal.open(self.path / "agent.db")
+        return Journal.open(self.path / f"{self.host}.db")
 
     def membership(self) -> Any:
-        return self.template.agent
+        return self.template.agent(self.host)
 
     def key(self) -> Any:
-        return self.template.keys[AGENT]
+        return self.template.keys[self.host]
 
 
 class Stepped:
@@ -139,6 +144,8 @@ def _line(world: World, host: str, journal: Journal) -> Line:
         journal,
         notice=lambda text: world.trace(f"{host} reads: {text}"),
     )
+    (home := world.path / f"{host}.home").mkdir(exist_ok=True)
+    line.doors = Doors(home)
     process.on_exit.append(line.doors.close)
     return line
 
@@ -147,7 +154,9 @@ async def relay(world: World) -> str:
     process = current()
     assert process is not None
     key = world.template.keys[RELAY]
-    sequencer = Sequencer.open(world.path / "relay.db", key, now_ms)
+    # Whoever puts its journal back from a backup says so.
+    sequencer = Sequencer.open(world.path / "relay.db", key, now_ms, restored=world.restored)
+    world.restored = False
     log = EmbeddedLog(world.path / "relay.db", key, now_ms)
     stepped = Stepped(log, sequencer, world.chance)
     log._thread, log._queue = stepped, stepped  # type: ignore[assignment]
@@ -161,32 +170,37 @@ async def relay(world: World) -> str:
     return "done"
 
 
-async def agent(world: World) -> str:
-    await serve(Home(world.template, world.path), Manager(), on_ready=lambda: None)
+async def agent(world: World, host: str) -> str:
+    await serve(Home(world.template, world.path, host), Manager(), on_ready=lambda: None)
     return "done"
 
 
 async def run(world: World, job: Job) -> str:
     """`caisey run`: my open session or a new one, the action, and what comes of it."""
     interrupts, front = Interrupts(), Front(world, job.name)
-    with Journal.open(world.path / "technician.db") as journal:
-        async with _line(world, TECHNICIAN, journal) as line:
+    with Journal.open(world.path / f"{job.by}.db") as journal:
+        async with _line(world, job.by, journal) as line:
             desk = Desk(line, SessionController(line), front, interrupts)
-            log, _ = await desk.enter(line.roster.endpoints[world.template.endpoint])
+            log, _ = await desk.enter(line.roster.endpoints[world.template.endpoint(job.on).id])
             if job.strike is not None:
                 asyncio.get_running_loop().call_later(job.strike, interrupts.strike)
             interrupts.leave = lambda: None
             try:
-                _, end = await desk.act(log, Command(argv=job.argv), Answers(yes=True))
+                _, end = await desk.act(log, _command(job), Answers(yes=True))
             finally:
                 world.typed.append(Typed("output", "", job.name, front.seen))
             return f"end: {type(end).__name__}"
 
 
-async def close(world: World) -> str:
+def _command(job: Job) -> Command:
+    command = Command(argv=job.argv)
+    return replace(command, limits=structs.replace(command.limits, output_bytes=job.kept)) if job.kept else command
+
+
+async def close(world: World, host: str) -> str:
     """Takes up what there is, waits until no action is left, and closes it."""
-    with Journal.open(world.path / "technician.db") as journal:
-        async with _line(world, TECHNICIAN, journal) as line:
+    with Journal.open(world.path / f"{host}.db") as journal:
+        async with _line(world, host, journal) as line:
             controller = SessionController(line)
             for log in journal.logs("session.opened"):
                 if log not in line.logs:
@@ -201,10 +215,10 @@ async def close(world: World) -> str:
     return "done"
 
 
-async def sync(world: World) -> str:
-    """Follows every session until all three journals hold the same, or should have."""
-    with Journal.open(world.path / "technician.db") as journal:
-        async with _line(world, TECHNICIAN, journal) as line:
+async def sync(world: World, host: str) -> str:
+    """Follows every session of theirs until all journals that hold one hold the same, or should have."""
+    with Journal.open(world.path / f"{host}.db") as journal:
+        async with _line(world, host, journal) as line:
             for log in journal.logs("session.opened"):
                 await line.until(lambda log=log: log in line.logs or journal.length(log), 30)  # type: ignore[misc]
                 await line.follow(log)
@@ -227,9 +241,18 @@ async def approver(world: World) -> str:
                         if action.step is not Step.HELD or action.held is None or action.held.quorum is None:
                             continue
                         request = Request(log, action.digest)
-                        if world.plan.answer == "yes" and not action.approvals:
+                        if world.plan.answer in {"yes", "both"} and not action.approvals:
                             await controller.approve(request)
-                        elif world.plan.answer == "no":
+                        if world.plan.answer in {"no", "both"}:
                             await controller.deny(request, "no")
-                await line.until(lambda: None, 0.5)
+                await line.until(lambda: _undecided(world, line, controller), 5.0)
     return "done"
+
+
+def _undecided(world: World, line: Line, controller: SessionController) -> bool:
+    """Whether something new has come that waits for somebody's word."""
+    if any(log not in line.logs for log in world.logs):
+        return True
+    held = [each for log in world.logs for each in controller.session(log).active if each.step is Step.HELD]
+    open_ = [each for each in held if each.held is not None and each.held.quorum is not None]
+    return world.plan.answer != "never" and any(not each.approvals for each in open_)

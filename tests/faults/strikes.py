@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from tests.faults import disk
 from tests.faults.loop import ROOT, Killed, Process
-from tests.faults.plan import AGENT, APPROVER, FRAMES, RELAY, TECHNICIAN, Fault, step_of
+from tests.faults.plan import FRAMES, RELAY, Fault, step_of
 from tests.faults.wire import Weather
 
 if TYPE_CHECKING:
@@ -76,6 +76,12 @@ class Strikes:
                 return lambda: world.disks.wrong.pop(fault.host, None)
             case "clock":
                 world.dice.walls[fault.host] = world.dice.walls.get(fault.host, 0.0) + fault.amount
+            case "restored":
+                world.take_copy(fault.host)
+                return lambda: world.put_back(fault.host)
+            case "cloned":
+                world.take_copy(fault.host)
+                return lambda: world.start_clone(fault.host)
             case "cut" | "half-open" | "delayed" | "duplicated" | "reordered" | "truncated":
                 return self._weather(fault)
             case _:
@@ -84,7 +90,7 @@ class Strikes:
 
     def _weather(self, fault: Fault) -> Callable[[], object]:
         network = self._world.network
-        hosts = [TECHNICIAN, APPROVER, AGENT] if fault.host == RELAY else [fault.host]
+        hosts = [each for each in network.weather if each != RELAY] if fault.host == RELAY else [fault.host]
         for host in hosts:
             weather = network.weather[host]
             match fault.what:

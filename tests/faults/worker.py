@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import signal
 import sys
@@ -9,6 +10,9 @@ import time
 
 from tests.faults.bugs import BUGS
 from tests.faults.single import prepared, run
+
+_SWEEP = 20
+"""Runs until what is left of them is thrown away."""
 
 
 def main(first: int, stride: int, seconds: float, most: int, bug: str) -> None:
@@ -32,6 +36,10 @@ def main(first: int, stride: int, seconds: float, most: int, bug: str) -> None:
             sys.stdout.write(json.dumps(told) + "\n")
             sys.stdout.flush()
             seed, runs = seed + stride, runs + 1
+            if runs % _SWEEP == 0:
+                # The programs freeze what they hold, as if their process were the whole world.
+                gc.unfreeze()
+                gc.collect()
     except BrokenPipeError:
         pass
     finally:

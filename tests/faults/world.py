@@ -10,8 +10,11 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
+import sqlite3
 from collections import defaultdict
 from collections.abc import Callable, Coroutine
+from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -19,17 +22,22 @@ from caisey_core.errors import CaiseyError
 from caisey_core.frames import read_checkpoint
 from caisey_core.ids import LogId
 from caisey_core.journal import Journal
+from caisey_core.kinds import ActionProposed, SessionOpened
+from caisey_core.lifecycle import Action, fold
+from caisey_core.record import parse
 from tests.faults import disk, patches, programs, wire
 from tests.faults.disk import Disks
 from tests.faults.endpoint import Machine, Started
 from tests.faults.loop import ROOT, Killed, Loop, Process, current, spawn
-from tests.faults.plan import AGENT, APPROVER, RELAY, TECHNICIAN, Plan
+from tests.faults.plan import AGENT, APPROVER, CLONE, RELAY, TECHNICIAN, Plan, role
 from tests.faults.programs import Typed
 from tests.faults.strikes import Strikes
 from tests.faults.template import Template
 from tests.faults.wire import End, Network, Weather
 
 STEPS_MOST = 300_000
+CLONED = 30.0
+"""Seconds for which a copied disk runs on a second machine."""
 INTENT = 2000.0
 """Seconds within which whatever a technician types has to come to an end, whatever happens (holds wait 600)."""
 
@@ -62,9 +70,12 @@ class World:
         self.chance = random.Random(plan.seed ^ 0x5EED)  # noqa: S311  (a seed to replay, no secret)
         self.loop = Loop(STEPS_MOST, self.chance)  # type: ignore[abstract]
         self.machine = Machine(random.Random(plan.seed ^ 0xCA7))  # noqa: S311
+        self.machine.much = {job.name: job.pieces for job in plan.jobs}
+        self.machine.lasts = {job.name: job.lasts for job in plan.jobs}
+        self.waiting: dict[str, int] = defaultdict(int)
         self.network = Network(self.loop, self.chance, self._leaves)
         self.disks = Disks(self._commits)
-        self.dice = patches.Dice(random.Random(plan.seed ^ 0xD1CE), self.machine)  # noqa: S311
+        self.dice = patches.Dice(random.Random(plan.seed ^ 0xD1CE), self.machine, waiting=self.waiting)  # noqa: S311
         self.typed: list[Typed] = []
         self.crashes: list[str] = []
         self.hung: list[str] = []
@@ -77,9 +88,14 @@ class World:
         self.over = False
         self._trace = trace
         self._exits: dict[Process, asyncio.Future[str]] = {}
+        self._became: dict[str, str] = {}
         self._commitments = 0
         self.machine.on_start = self._starts  # type: ignore[method-assign]
-        for host in (TECHNICIAN, APPROVER, RELAY, AGENT):
+        self.restored = False
+        self.forgotten: set[str] = set()
+        self._openers: dict[str, str] = {}
+        self._parties: dict[LogId, tuple[str, ...]] = {}
+        for host in (TECHNICIAN, APPROVER, RELAY, AGENT, *plan.technicians[1:], *plan.agents[1:]):
             self.network.weather[host] = Weather()
             template.copy(path, host)
 
@@ -110,36 +126,108 @@ class World:
 
     async def _play(self) -> None:
         self._supervise(RELAY, lambda: programs.relay(self))
-        self._supervise(AGENT, lambda: programs.agent(self))
+        for host in self.plan.agents:
+            self._supervise(host, partial(programs.agent, self, host))
         if self.plan.asks:
             self._supervise(APPROVER, lambda: programs.approver(self))
         await asyncio.sleep(0.2)
-        for job in self.plan.jobs:
-            await self._type(f"run {job.name}", lambda job=job: programs.run(self, job))  # type: ignore[misc]
-        became = await self._type("close", lambda: programs.close(self))
+        await asyncio.gather(*(self._works(host) for host in self.plan.technicians))
         while self.strikes.lasting:  # noqa: ASYNC110  (its clock costs nothing)
             await asyncio.sleep(1.0)
         self.strikes.disarm()
-        for number in range(2, 5):
-            if became == "done":
-                break
-            await asyncio.sleep(self.plan.slack)
-            became = await self._type(f"close ({number})", lambda: programs.close(self))
-        while not {RELAY, AGENT} <= self.running.keys():  # noqa: ASYNC110  (one that was killed is soon started again)
+        await asyncio.gather(*(self._closes(host) for host in self.plan.technicians))
+        while not {RELAY, *self.plan.agents} <= self.running.keys():  # noqa: ASYNC110  (soon started again)
             await asyncio.sleep(1.0)
-        await self._type("sync", lambda: programs.sync(self))
+        everybody = [self._type("sync", partial(programs.sync, self, host), host) for host in self.plan.technicians]
+        await asyncio.gather(*everybody)
         self.over = True
         self.trace("the run is over")
 
+    async def _works(self, host: str) -> None:
+        """One technician's commands, one after the other, and the closing."""
+        for job in self.plan.jobs:
+            if job.by == host:
+                await self._type(f"run {job.name}", partial(programs.run, self, job), host)
+        self._became[host] = await self._type("close", partial(programs.close, self, host), host)
+
+    async def _closes(self, host: str) -> None:
+        """Again, where it could not be closed while things went wrong; a disk that was put back may not know it."""
+        for number in range(2, 5):
+            if self._became[host] == "done" and (number > 2 or not self.plan.copied):
+                break
+            await asyncio.sleep(self.plan.slack)
+            self._became[host] = await self._type(f"close ({number})", partial(programs.close, self, host), host)
+
+    def parties(self, log: LogId) -> tuple[str, ...]:
+        """The hosts that hold a log: the relay, and for a session its endpoint's agent and its technician."""
+        if log == self.template.log:
+            return (RELAY, *self.plan.agents, *self.plan.technicians)
+        if log not in self._parties:
+            with Journal.read(self.path / f"{RELAY}.db") as journal:
+                first = [parse(each.sealed) for each in journal.entries(log, 0, 1)]
+            keys = [each.body.endpoint.key for each in first if isinstance(each.body, SessionOpened)]
+            on = [host for host in self.plan.agents if self.template.keys[host].public in keys]
+            if not on:
+                return (RELAY,)
+            self._parties[log] = (RELAY, *on, self._openers[log])
+        return self._parties[log]
+
     def equal(self) -> bool:
-        found, owes = [], False
-        for host in (RELAY, AGENT, TECHNICIAN):
-            own = Journal.read(self.path / f"{host}.db")
-            found.append([(log, own.length(log), *_attestors(own, log)) for log in self.logs])
-            owes = owes or bool(own.unsent())
-            own.close()
-        attested = all(len(each) == 4 for each in found[0])
-        return attested and not owes and found[0] == found[1] == found[2]
+        """Whether everybody who holds a session holds the same of it, attested to its end, and owes nothing."""
+        found: dict[str, dict[LogId, list[Any]]] = {}
+        for host in (RELAY, *self.plan.agents, *self.plan.technicians):
+            with Journal.read(self.path / f"{host}.db") as own:
+                if own.unsent():
+                    return False
+                found[host] = {log: [own.length(log), *_attestors(own, log)] for log in self.logs}
+        held = [[found[host][log] for host in self.parties(log)] for log in self.logs]
+        return all(len(each) == 3 and len(each[0]) == 3 and each[0] == each[1] == each[2] for each in held)
+
+    # -- disks that are copied ----------------------------------------------------------------------------
+
+    def take_copy(self, host: str) -> None:
+        """A backup of what a host's disk holds now."""
+        with closing(sqlite3.connect(self._disk(host))) as source, closing(sqlite3.connect(self._copy(host))) as copy:
+            source.backup(copy)
+
+    def put_back(self, host: str) -> None:
+        """The host is switched off, and comes up with what its disk held when the copy was taken."""
+        if (process := self.running.get(host)) is not None:
+            self.kill(process)
+        if role(host) == AGENT:
+            self.forgotten |= self._unknown_starts(host)
+        self.restored = self.restored or host == RELAY
+        for file in self.path.glob(f"{host}.db-*"):
+            file.unlink()
+        self._copy(host).replace(self._disk(host))
+
+    def start_clone(self, host: str) -> None:
+        """The copy runs on a second machine, for a while."""
+        self._copy(host).replace(self._disk(CLONE))
+        self.network.weather[CLONE] = Weather()
+        process = self._start(CLONE, partial(programs.agent, self, CLONE))
+        self.strikes.lasting += 1
+
+        def gone() -> None:
+            self.strikes.lasting -= 1
+            self.kill(process)
+
+        self.loop.call_later(CLONED, gone, context=ROOT)
+
+    def _disk(self, host: str) -> Path:
+        return self.path / f"{host}.db"
+
+    def _copy(self, host: str) -> Path:
+        return self.path / f"{host}.copy"
+
+    def _unknown_starts(self, host: str) -> set[str]:
+        """What an agent has started without anybody else's knowing: its own journal was the only one that did."""
+        told: set[str] = set()
+        with Journal.read(self._disk(RELAY)) as journal:
+            for log in self.logs:
+                session = fold(journal.entries(log))
+                told |= {job_of(each) for each in session.actions.values() if each.start is not None}
+        return {each.job for each in self.machine.starts if each.process.name == host} - told
 
     # -- processes ----------------------------------------------------------------------------------------
 
@@ -204,10 +292,10 @@ class World:
 
         self._exits[self._start(host, main)].add_done_callback(again)
 
-    async def _type(self, what: str, main: Callable[[], Coroutine[Any, Any, str]]) -> str:
-        """The technician types something; how it ended."""
-        self.trace(f"technician types: {what}")
-        process = self._start(TECHNICIAN, main)
+    async def _type(self, what: str, main: Callable[[], Coroutine[Any, Any, str]], host: str) -> str:
+        """A technician types something; how it ended."""
+        self.trace(f"{host} types: {what}")
+        process = self._start(host, main)
         try:
             async with asyncio.timeout(INTENT):
                 became = await asyncio.shield(self._exits[process])
@@ -218,8 +306,6 @@ class World:
         self.trace(f"{what}: {became}")
         self.typed.append(Typed(what, became))
         return became
-
-    # -- programs -----------------------------------------------------------------------------------------
 
     # -- what is seen -------------------------------------------------------------------------------------
 
@@ -257,16 +343,25 @@ class World:
         if edge == "after":
             self._commitments += 1
             for kind, digest in written:
+                if kind == "session.opened":
+                    self._openers.setdefault(digest, process.name)
                 self.durable[process.name].setdefault(
                     f"spent {digest}" if kind == disk.SPENT else digest, self._commitments
                 )
             if process.name == RELAY:
-                self.logs += [LogId(digest) for kind, digest in written if kind == "session.opened"]
+                opened = [LogId(digest) for kind, digest in written if kind == "session.opened"]
+                self.logs += [log for log in opened if log not in self.logs]
         if not written:
             return
         if self._trace and edge == "after":
             self.trace(f"{process.name} commits {', '.join(dict.fromkeys(kind for kind, _ in written))}")
         self.strikes.commits(process, edge, written)
+
+
+def job_of(action: Action) -> str:
+    """The name of the command, which is the last of its words."""
+    proposed = action.proposed
+    return proposed.argv[-1].rpartition("/")[2] if isinstance(proposed, ActionProposed) else "?"
 
 
 def _attestors(journal: Journal, log: LogId) -> list[str]:

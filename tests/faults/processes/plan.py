@@ -19,14 +19,17 @@ KINDS: Final = {
     "sync": ("endpoint.observed",),
 }
 """The records by which a step is known from outside; the entry of what is spent lies a moment before the start."""
-EVERYWHERE: Final = ("kill", "stop", "full", "read-only")
+EVERYWHERE: Final = ("kill", "stop", "full", "read-only", "clock", "slow")
 CONNECTIONS: Final = ("cut", "half-open", "delayed", "truncated")
 FAULTS: Final = (*EVERYWHERE, *CONNECTIONS)
 
 
 @dataclass(frozen=True, slots=True)
 class Blow:
-    """What befalls `host` once `by` has kept a record of `step`, after `delay` seconds, for `seconds`."""
+    """What befalls `host` once `by` has kept a record of `step`, after `delay` seconds, for `seconds`.
+
+    `amount`: seconds that its clock jumps, and back in the end; or that each of its commits waits for a slow disk.
+    """
 
     what: str
     host: str
@@ -35,6 +38,7 @@ class Blow:
     delay: float
     seconds: float
     ways: tuple[str, ...]
+    amount: float = 0.0
 
     def __str__(self) -> str:
         return (
@@ -65,4 +69,6 @@ def _blow(chance: random.Random, what: str) -> Blow:
     delay = chance.choice((0.0, round(10 ** chance.uniform(-3, -0.5), 3)))
     seconds = round(10 ** chance.uniform(-0.7, 0.4), 2)
     ways = chance.choice((("up",), ("down",), ("up", "down")))
-    return Blow(what, chance.choice(hosts), step, chance.choice(HOSTS), delay, seconds, ways)
+    host, by = chance.choice(hosts), chance.choice(HOSTS)
+    amount = {"clock": chance.choice((-86_400, -30, 30, 86_400)), "slow": chance.choice((0.1, 0.5))}.get(what, 0)
+    return Blow(what, host, step, by, delay, seconds, ways, amount)

@@ -156,6 +156,12 @@ class Play:
                     # Undone in reverse: what could not be emptied meanwhile is, once that can be written.
                     undo.callback(stage.empty, blow.host, None)
                     undo.callback(stage.read_only, blow.host, on=False)
+                case "clock":
+                    stage.edges[blow.host].turn(off=blow.amount)
+                    undo.callback(stage.edges[blow.host].turn, off=0.0)
+                case "slow":
+                    stage.edges[blow.host].turn(slow=blow.amount)
+                    undo.callback(stage.edges[blow.host].turn, slow=0.0)
                 case "cut" if proxy is not None:
                     proxy.cut()
                     undo.callback(proxy.heal)

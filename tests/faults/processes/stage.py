@@ -13,16 +13,21 @@ import resource
 import shutil
 import sqlite3
 import subprocess
+import sys
 import threading
 import time
+from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 
 from caisey_core.journal import Journal
 from tests.e2e.world import Program, World
 from tests.faults.plan import AGENT, RELAY, TECHNICIAN
+from tests.faults.processes import edge
+from tests.faults.processes.edge import Edge
 from tests.faults.processes.proxy import Proxy
 
+EDGE = str(edge.__file__)
 MEMBER = "sam"
 HOMES = {RELAY: "relay", AGENT: "agent", TECHNICIAN: MEMBER}
 ADDRESSES = {AGENT: "127.0.0.2", TECHNICIAN: "127.0.0.3"}
@@ -34,17 +39,39 @@ def mounts() -> bool:
     return os.environ.get("CAISEY_FAULTS_MOUNTS") == "1"
 
 
+class Edged(World):
+    """A world whose programs have clocks and disks that can be turned while they run (`edge`)."""
+
+    def _start(self, name: str, words: Sequence[str]) -> Program:
+        return super()._start(name, [sys.executable, EDGE, str(self.path / f"{name}.edge"), *words])
+
+    def popen(self, who: str, *words: str) -> subprocess.Popen[bytes]:
+        """A member types a command and does not wait."""
+        return subprocess.Popen(
+            [sys.executable, EDGE, str(self.path / f"{who}.edge"), "caisey", *words],
+            env=self.environment | {"CAISEY_HOME": self.home(who)},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+
+
 class Stage:
     """See the module."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.world = World(path, solo=True)
+        self.edges = {host: Edge(path / f"{home}.edge") for host, home in HOMES.items()}
+        self.world = Edged(path, solo=True)
         for home in HOMES.values():
             (path / home).mkdir(parents=True)
             if mounts():
                 _mount("-t", "tmpfs", "-o", f"size={_SIZE},mode=700", "none", str(path / home))
-        self.world.found()
+        try:
+            self.world.found()
+        except BaseException:
+            self.world.end()
+            raise
         self.proxies = {host: Proxy(address, self.world.port, "127.0.0.1") for host, address in ADDRESSES.items()}
         for host, address in ADDRESSES.items():
             file = path / HOMES[host] / "membership.json"
@@ -129,8 +156,9 @@ class Stage:
         return subprocess.run(words, check=False, capture_output=True).returncode == 0
 
     def calm(self) -> None:
-        """Every disk is as it should be, whatever befell it at the same time."""
+        """Every disk and clock is as it should be, whatever befell it at the same time."""
         for host in HOMES:
+            self.edges[host].turn(off=0.0, slow=0.0)
             if mounts():
                 self.read_only(host, on=False)
             self.empty(host, None)
