@@ -90,6 +90,7 @@ class Agent:
         self._failed: asyncio.Future[None] | None = None
         self._offering = self._settled = self._doubled = False
         self._missed = 0
+        self._put_off = ""
         self._offered: set[int] = set()
         self._on_ready, self._on_alive, self._every = on_ready, on_alive, every
         self._link = Link(
@@ -206,6 +207,7 @@ class Agent:
             case Probed(id=id_):
                 self._link.answer(self._alive(id_))
             case Acknowledged():
+                self._put_off = ""
                 for room in self._rooms.values():
                     room.acknowledged()
             case Rejected(id=0, code="cloned", why=why):
@@ -214,10 +216,13 @@ class Agent:
                 raise RecordError(
                     "Somebody goes on where this process was: it was rolled back or copied while it ran. It has ended."
                 )
+            case Rejected(code=code, why=why) if code in AGAIN:
+                if not self._put_off:
+                    self._put_off = code
+                    _say.warning("record.put_off", f"the relay takes no records now, they are kept: {why}", code=code)
+                self._offer_later()
             case Rejected(code=code, why=why):
                 _say.warning("record.denied", f"the relay did not take a record: {why}", code=code)
-                if code in AGAIN:
-                    self._offer_later()
             case Attested(checkpoint=checkpoint):
                 self._attested(checkpoint)
             case Restored(log=""):

@@ -118,7 +118,7 @@ class AgentHome:
 
     def journal(self) -> Journal:
         """The endpoint's journal. Raises `JournalError`."""
-        return Journal.open(self.path / "journal.db")
+        return Journal.open(self.path / "journal.db", room=True)
 
     def lock(self) -> int:
         """Keeps a second agent out of this home for as long as the descriptor is open. Raises `UsageError`."""

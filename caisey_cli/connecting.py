@@ -24,7 +24,7 @@ from caisey_cli.following import Following
 from caisey_cli.founding import due, renewal
 from caisey_cli.offering import Offering
 from caisey_cli.peers import Connect, over_websocket
-from caisey_cli.refusals import apart, cloned, denied, other_history, troubled
+from caisey_cli.refusals import apart, cloned, denied, other_history, troubled, unwritable
 from caisey_cli.remembering import JOURNAL, keep_cloned, remember
 from caisey_core.chain import Chain
 from caisey_core.connection import now
@@ -388,6 +388,8 @@ class Line:
         code = answer.code if isinstance(answer, Rejected) else "silent"
         if isinstance(answer, Rejected) and code == "cloned":
             raise cloned(name, answer.why)
+        if code == "store":
+            raise unwritable()
         if isinstance(answer, Rejected) and code not in {"away", "silent"}:
             raise denied(answer, f"endpoint {name}")
         why = "its agent is not connected" if code == "away" else "its agent does not answer"

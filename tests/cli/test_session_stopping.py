@@ -168,6 +168,25 @@ async def test_an_endpoint_that_falls_silent_leaves_the_outcome_unknown(office: 
     assert "Waiting for it" in front.talk
 
 
+async def test_a_relay_that_ceases_to_record_is_said_and_not_waited_for_for_ever(office: Office) -> None:
+    office.agent.lasting.add("ls")
+
+    def full(record: Record) -> None:
+        if record.head.kind == "action.proposed":
+            office.agent.away = "store"
+
+    office.agent.after = full
+    front = Front()
+    await fails(office.at("ana", running("ls"), front, HASTE), OutcomeUnknown, "cannot write its journal.*may have run")
+    assert "it passes nothing on. Waiting for it" in front.talk
+
+
+async def test_through_a_relay_that_cannot_record_nothing_is_begun(office: Office) -> None:
+    office.agent.away = "store"
+    await fails(office.at("ana", running("ls")), Unreachable, "cannot write its journal.*Nothing was done")
+    assert not office.relay.sessions
+
+
 async def test_a_hold_that_nobody_ends_does_not_wait_for_ever(office: Office) -> None:
     office.agent.window_ms = 1
     work = office.at("ana", running("touch", "x"), pace=HASTE)

@@ -77,6 +77,11 @@ def test_a_relay_that_cannot_write_gives_no_receipt_reads_on_and_goes_on(world: 
         refused = world.caisey("ana", "note", "there is no room for this")
         assert refused.returncode == 251, refused.stderr
         assert re.search(r"the relay cannot write its journal\.", refused.stderr), refused.stderr
+        # Nothing is begun that could not be kept, not even a session.
+        refused = world.caisey("sam", "run", "box", "--", "uname")
+        assert refused.returncode == 251, refused.stderr
+        assert "so it passes nothing on. Nothing was done." in refused.stderr
+        assert journals.sessions(world, "sam") == [log]
         assert health(world) == (503, "the relay cannot write its journal")
         count = len(journals.heads(world, log, "relay"))
         # Reading goes on: whoever comes gets all there is.
