@@ -19,6 +19,7 @@ from caisey_agent.gate import Standing
 from caisey_agent.home import POLICY_KNOWN, AgentHome
 from caisey_agent.machine import Machine
 from caisey_agent.room import Room
+from caisey_core import disks
 from caisey_core.chain import Chain
 from caisey_core.connection import Connection
 from caisey_core.errors import BadRecord, RecordError
@@ -437,4 +438,6 @@ class Agent:
         )
 
     def _alive(self, id_: int) -> Alive:
-        return self._own.alive(id_, roster=self._roster.version)
+        why = disks.trouble(self._journal.path)
+        trouble = f"The journal {self._journal.path} cannot be used: {why}" if why else ""
+        return self._own.alive(id_, roster=self._roster.version, trouble=trouble)

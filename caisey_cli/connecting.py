@@ -301,6 +301,7 @@ class Line:
         writer = (self._writers.get(log) if log else None) or Writer(self.key, log)
         seen = self._link.chain(log).seen if log else None
         record = writer.write(kind, body, time=_wall(), re=re, seen=seen, audience=audience)
+        self._writers.pop(record.log, None)  # nobody could take what follows on a record that was not kept
         self.journal.put([record])
         self.written += 1
         self._writers[record.log] = writer

@@ -21,8 +21,8 @@ ROOM: Final = 1024 * 1024
 """Bytes that a page of output and its commit may take. Where less is free, the disk is full."""
 FULL: Final = "its disk is full"
 READ_ONLY: Final = "its file system is read-only"
-_HINTS: Final = {
-    FULL: "Make room on that disk, then type the command again; what is on record there stays.",
+HINTS: Final = {
+    FULL: "Make room on that disk; what is on record there stays.",
     READ_ONLY: "Make it writable again ('dmesg' may say why it is not); what is on record there stays.",
 }
 _USUAL: Final = "Check free space and permissions; 'caisey verify' checks what is stored."
@@ -66,7 +66,7 @@ def need(path: Path) -> None:
 def told(path: Path, error: Exception) -> tuple[str, str]:
     """What a failure to use a journal comes from, and what to type."""
     if isinstance(error, sqlite3.OperationalError | OSError) and (why := trouble(path)):
-        return why, _HINTS[why]
+        return why, HINTS[why]
     said = error.strerror or str(error) if isinstance(error, OSError) else str(error)
     return said.rstrip("."), _USUAL
 

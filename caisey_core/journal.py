@@ -241,6 +241,10 @@ class Journal:
         with self.transaction() as connection:
             connection.execute(_SET, (name, value))
 
+    def touch(self) -> None:
+        """Writes something. Raises `JournalError` where nothing can be written now."""
+        self.set("written", os.urandom(8).hex())
+
     def displace(self, log: str, after: int) -> int:
         """Takes their places from a log's records beyond one, and keeps the receipts as evidence; how many."""
         with self.transaction() as connection:

@@ -91,7 +91,7 @@ def journal(path: Path) -> Iterator[Finding]:
         hint = f"Move {path} aside: relay and endpoint hold what had a receipt."
         yield failed("journal", f"{path} is damaged: {health.wrong}", hint)
     elif why := disks.trouble(path):
-        yield failed("journal", f"{path} cannot be written: {why}", "It goes on by itself when it can be.")
+        yield failed("journal", f"{path} cannot be written: {why}", disks.HINTS[why])
     elif not os.access(path, os.W_OK):
         yield failed("journal", f"{path} cannot be written", f"Type: chmod 600 {path}")
     elif path.stat().st_mode & 0o077:

@@ -98,6 +98,11 @@ class Pulse:
         return self._link is not None and self._link.ready and not self.offline
 
     @property
+    def troubled(self) -> str:
+        """Why the agent cannot record, by its last sign of life."""
+        return inert(self.alive.trouble).rstrip(".") if self.alive is not None else ""
+
+    @property
     def silent_for(self) -> float:
         """Seconds since the relay has said anything."""
         return monotonic() - self._spoke
@@ -120,7 +125,7 @@ class Pulse:
                 missing=self._missing,
                 missed=self._missed,
                 relay_silent=self.relay_silent,
-                trouble=inert(self.alive.trouble).rstrip(".") if self.alive is not None else "",
+                trouble=self.troubled,
                 unwritten=self._unwritten,
                 offline=self.offline,
                 hopeless=self.hopeless,

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import signal
 
+import pytest
+
 from caisey_cli.attend import CANCELLED
 from caisey_cli.desk import Desk
 from caisey_core.errors import (
@@ -20,6 +22,7 @@ from caisey_core.journal import Journal
 from caisey_core.kinds import (
     ActionWithdrawn,
     MemberRemoved,
+    NoteAdded,
 )
 from caisey_core.record import Record, Writer
 from tests.cli.conftest import Office
@@ -210,6 +213,25 @@ async def test_a_member_that_was_removed_is_told(office: Office) -> None:
     root = Writer(key("root"), roster.log)
     office.relay.place(root.write("member.removed", body, time=now(), re={"roster": roster.head}))
     await fails(office.at("ana", running("ls")), Forbidden, "no member of the workspace any more")
+
+
+async def test_once_there_is_room_again_it_goes_on_where_the_relay_is(office: Office) -> None:
+    """What could not be kept was never said: no later record builds on it."""
+
+    async def work(desk: Desk) -> int:
+        log, _ = await desk.enter(next(iter(desk.line.roster.endpoints.values())))
+        await desk.controller.note(log, "before")
+        desk.line.journal.connection.execute("PRAGMA query_only=1")
+        with pytest.raises(JournalError):
+            await desk.controller.note(log, "no room for this")
+        desk.line.journal.connection.execute("PRAGMA query_only=0")
+        await desk.controller.note(log, "after")
+        return 0
+
+    assert await office.at("ana", work) == 0
+    notes = [each for each in office.relay.records(office.session) if each.head.kind == "note.added"]
+    assert [each.body.text for each in notes if isinstance(each.body, NoteAdded)] == ["before", "after"]
+    assert notes[0].head.series != notes[1].head.series
 
 
 async def test_a_journal_that_cannot_be_written_stops_everything(office: Office) -> None:
