@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import time
 
 import pytest
 
@@ -188,6 +189,27 @@ async def test_through_a_relay_that_cannot_record_nothing_is_begun(office: Offic
     office.agent.away = "store"
     await fails(office.at("ana", running("ls")), Unreachable, "cannot write its journal.*Nothing was done")
     assert not office.relay.sessions
+
+
+@pytest.mark.parametrize("days", [1, -1])
+async def test_a_clock_that_is_set_meanwhile_ends_no_hold(
+    office: Office, monkeypatch: pytest.MonkeyPatch, days: int
+) -> None:
+    right = time.time
+
+    async def work(desk: Desk) -> int:
+        log, _ = await desk.enter(next(iter(desk.line.roster.endpoints.values())))
+        request = await desk.controller.propose(log, command("touch", "x"))
+        action = desk.line.session(log).actions[request.action]
+        await desk.line.until(lambda: action.hold)
+        before = desk.line.now()
+        monkeypatch.setattr(time, "time", lambda: right() + days * 86_400)
+        assert 0 <= desk.line.now() - before < 3_600_000
+        assert desk.line.now() < desk.controller.window_end(action)
+        assert desk.controller.answerable(request) is action
+        return 0
+
+    assert await office.at("ana", work) == 0
 
 
 async def test_a_hold_that_nobody_ends_does_not_wait_for_ever(office: Office) -> None:
