@@ -19,6 +19,7 @@ from caisey_agent.gate import Standing
 from caisey_agent.home import POLICY_KNOWN, AgentHome
 from caisey_agent.machine import Machine
 from caisey_agent.room import Room
+from caisey_core import disks
 from caisey_core.chain import Chain
 from caisey_core.connection import Connection
 from caisey_core.errors import BadRecord, RecordError
@@ -90,6 +91,7 @@ class Agent:
         self._failed: asyncio.Future[None] | None = None
         self._offering = self._settled = self._doubled = False
         self._missed = 0
+        self._put_off = ""
         self._offered: set[int] = set()
         self._on_ready, self._on_alive, self._every = on_ready, on_alive, every
         self._link = Link(
@@ -206,6 +208,7 @@ class Agent:
             case Probed(id=id_):
                 self._link.answer(self._alive(id_))
             case Acknowledged():
+                self._put_off = ""
                 for room in self._rooms.values():
                     room.acknowledged()
             case Rejected(id=0, code="cloned", why=why):
@@ -214,10 +217,13 @@ class Agent:
                 raise RecordError(
                     "Somebody goes on where this process was: it was rolled back or copied while it ran. It has ended."
                 )
+            case Rejected(code=code, why=why) if code in AGAIN:
+                if not self._put_off:
+                    self._put_off = code
+                    _say.warning("record.put_off", f"the relay takes no records now, they are kept: {why}", code=code)
+                self._offer_later()
             case Rejected(code=code, why=why):
                 _say.warning("record.denied", f"the relay did not take a record: {why}", code=code)
-                if code in AGAIN:
-                    self._offer_later()
             case Attested(checkpoint=checkpoint):
                 self._attested(checkpoint)
             case Restored(log=""):
@@ -432,4 +438,6 @@ class Agent:
         )
 
     def _alive(self, id_: int) -> Alive:
-        return self._own.alive(id_, roster=self._roster.version)
+        why = disks.trouble(self._journal.path)
+        trouble = f"The journal {self._journal.path} cannot be used: {why}" if why else ""
+        return self._own.alive(id_, roster=self._roster.version, trouble=trouble)

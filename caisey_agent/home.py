@@ -6,8 +6,11 @@ before the second machine speaks with the first one's key.
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -18,7 +21,7 @@ from msgspec import Struct
 from caisey_agent import machine
 from caisey_agent.service import CREDENTIAL
 from caisey_core import keys
-from caisey_core.errors import NotJoined, UsageError
+from caisey_core.errors import JournalError, NotJoined, UsageError
 from caisey_core.journal import Journal
 from caisey_core.signing import SigningKey
 
@@ -98,7 +101,8 @@ class AgentHome:
                 hint=MOVED,
             )
         if machine.identity().keys() - self._made_on().keys():
-            self.moved()
+            with suppress(OSError):  # a disk that takes nothing is told by the journal
+                self.moved()
 
     def _made_on(self) -> dict[str, str]:
         path = self.path / MACHINE
@@ -118,15 +122,28 @@ class AgentHome:
 
     def journal(self) -> Journal:
         """The endpoint's journal. Raises `JournalError`."""
-        return Journal.open(self.path / "journal.db")
+        return Journal.open(self.path / "journal.db", room=True)
 
     def lock(self) -> int:
-        """Keeps a second agent out of this home for as long as the descriptor is open. Raises `UsageError`."""
-        self.path.mkdir(parents=True, exist_ok=True, mode=0o700)
-        handle = os.open(self.path / "agent.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        """Keeps a second agent out of this home for as long as the descriptor is open.
+
+        Raises `UsageError`, or `JournalError` for a home that cannot be used.
+        """
+        path = self.path / "agent.lock"
+        take: Callable[[int, int], None] = _recorded
         try:
-            # A record lock, for it names its holder to whoever asks.
-            fcntl.lockf(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            self.path.mkdir(parents=True, exist_ok=True, mode=0o700)
+            handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            if error.errno != errno.EROFS or not path.exists():
+                raise JournalError(
+                    f"The agent's home {self.path} cannot be used: {error.strerror}. Nothing was started.",
+                    hint="Check free space and permissions, or name another --home.",
+                ) from error
+            # It stays, to say why nothing is run; that lock would want a file that can be written.
+            handle, take = os.open(path, os.O_RDONLY | os.O_CLOEXEC), fcntl.flock
+        try:
+            take(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             os.close(handle)
             raise UsageError(f"An agent runs in {self.path} already; a second one was not started.") from None
@@ -139,3 +156,8 @@ class AgentHome:
         except UsageError:
             return True
         return False
+
+
+def _recorded(handle: int, how: int) -> None:
+    """A record lock, for it names its holder to whoever asks."""
+    fcntl.lockf(handle, how)

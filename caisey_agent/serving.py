@@ -25,7 +25,6 @@ _say = Teller(__name__)
 _AGAIN_SECONDS: Final = 2.0
 """Between two looks whether the journal takes writes."""
 _CHARACTERS: Final = 256
-_WRITTEN: Final = "written"
 
 
 async def serve(home: AgentHome, manager: Manager, *, on_ready: Callable[[], None], relay: str = "") -> None:
@@ -80,7 +79,7 @@ async def _mute(home: AgentHome, manager: Manager, why: str, on_ready: Callable[
 def _takes_writes(home: AgentHome) -> bool:
     try:
         with home.journal() as journal:
-            journal.set(_WRITTEN, secrets.token_hex(16))
+            journal.touch()
     except JournalError:
         return False
     return True

@@ -24,8 +24,9 @@ from caisey_cli.following import Following
 from caisey_cli.founding import due, renewal
 from caisey_cli.offering import Offering
 from caisey_cli.peers import Connect, over_websocket
-from caisey_cli.refusals import apart, cloned, denied, other_history, troubled
+from caisey_cli.refusals import apart, cloned, denied, other_history, troubled, unwritable
 from caisey_cli.remembering import JOURNAL, keep_cloned, remember
+from caisey_cli.timing import RelayClock
 from caisey_core.chain import Chain
 from caisey_core.connection import now
 from caisey_core.errors import (
@@ -97,7 +98,7 @@ class Line:
         self.journal = journal
         self.doors = Doors(journal.path.parent)
         self.instances: dict[Digest, str] = {}
-        self.offset_ms = 0
+        self.clock = RelayClock()
         self.written = 0
         self._notice = notice
         self._patience = patience
@@ -229,7 +230,7 @@ class Line:
 
     def now(self) -> int:
         """Milliseconds since 1970 by the relay's clock, as far as this machine can tell."""
-        return _wall() + self.offset_ms
+        return self.clock.now()
 
     def session(self, log: LogId) -> Session:
         """A followed session's fold, which moves on by itself."""
@@ -301,6 +302,7 @@ class Line:
         writer = (self._writers.get(log) if log else None) or Writer(self.key, log)
         seen = self._link.chain(log).seen if log else None
         record = writer.write(kind, body, time=_wall(), re=re, seen=seen, audience=audience)
+        self._writers.pop(record.log, None)  # nobody could take what follows on a record that was not kept
         self.journal.put([record])
         self.written += 1
         self._writers[record.log] = writer
@@ -388,6 +390,8 @@ class Line:
         code = answer.code if isinstance(answer, Rejected) else "silent"
         if isinstance(answer, Rejected) and code == "cloned":
             raise cloned(name, answer.why)
+        if code == "store":
+            raise unwritable()
         if isinstance(answer, Rejected) and code not in {"away", "silent"}:
             raise denied(answer, f"endpoint {name}")
         why = "its agent is not connected" if code == "away" else "its agent does not answer"
@@ -427,7 +431,7 @@ class Line:
                 self._ready_once = True
                 keep_cloned(self.journal, event.cloned)
                 self._said = event.said
-                self.offset_ms = event.relay_time - _wall()
+                self.clock.named(event.relay_time)
             case Received(log=log, records=records) if log == self._home_log:
                 self._following.take_roster(records)
             case Received(log=log, records=records) if log in self.logs:

@@ -109,7 +109,7 @@ class Course:
             if monotonic() - quiet_since > self._pace.patience:
                 raise OutcomeUnknown(
                     f"{why} The action {self._request.code} may have run; it is never run again by itself.",
-                    hint="When the endpoint is back: 'caisey show' tells what became of it.",
+                    hint="When the endpoint is back: 'caisey sync', and 'caisey show' tells what became of it.",
                 )
 
     def _read(self, entry: Entry) -> Happening | None:

@@ -63,15 +63,23 @@ def troubled(name: str, why: str) -> Refused:
     )
 
 
+def unwritable() -> Unreachable:
+    """A relay that cannot record passes nothing on."""
+    return Unreachable(
+        "The relay cannot write its journal, so it passes nothing on. Nothing was done.",
+        hint="It goes on by itself when it can. Whoever runs it types: caisey-server doctor",
+    )
+
+
 def unknown_outcome(error: Unreachable | NotAdmitted | JournalError, code: str) -> CaiseyError:
     """The relay was lost, has shut its door, or nothing can be kept here, after an action was on its way."""
     if isinstance(error, JournalError):
         return JournalError(
             f"{str(error).removesuffix(' Nothing was started.')} The action {code} may run on: relay and endpoint keep "
             "its record.",
-            hint="Make room here; then 'caisey show' tells what became of it.",
+            hint="When it takes writes again: 'caisey sync', and 'caisey show' tells what became of it.",
         )
-    hint = "When the relay is back: 'caisey show' tells what became of it."
+    hint = "When the relay is back: 'caisey sync', and 'caisey show' tells what became of it."
     if isinstance(error, NotAdmitted):
         hint = "Another member's 'caisey show' tells what became of it."
     return OutcomeUnknown(f"{error} The action {code} may have run; it is never run again by itself.", hint=hint)

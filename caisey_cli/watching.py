@@ -26,6 +26,7 @@ from caisey_cli.home import Home
 from caisey_cli.peers import Connect, Peer, over_websocket
 from caisey_cli.sanitize import inert
 from caisey_cli.session import SessionController
+from caisey_cli.timing import RelayClock
 from caisey_core import changes
 from caisey_core.errors import CaiseyError, Refused, Unreachable
 from caisey_core.frames import Hold
@@ -199,14 +200,14 @@ class Watch:
         self._bell: _Bell | None = None
         self._dealt: dict[str, None] = {}
         self._slow: set[str] = set()
-        self._offset = 0
+        self._clock = RelayClock()
         self._began = monotonic()
         self._complaint = ""
 
     @property
     def now(self) -> int:
         """The relay's clock (ms), as far as it is known."""
-        return int(time.time() * 1000) + self._offset
+        return self._clock.now()
 
     @property
     def standing(self) -> Standing:
@@ -256,7 +257,7 @@ class Watch:
         try:
             await line.until(lambda: bell.count)
             while True:
-                self._offset = line.offset_ms
+                self._clock = line.clock
                 await self._take_in(desk, bell)
                 self._take_changes(desk)
                 for item in list(self.items.values()):

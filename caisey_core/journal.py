@@ -23,6 +23,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self
 
+from caisey_core import disks
 from caisey_core.errors import BadRecord, JournalError
 from caisey_core.frames import Checkpoint, Entry, Receipt, read_checkpoint
 from caisey_core.ids import Digest, LogId
@@ -58,8 +59,7 @@ def translated(path: Path) -> Iterator[None]:
     except sqlite3.IntegrityError as error:
         raise BadRecord("A record contradicts what the journal holds: its writer or place has another one.") from error
     except (sqlite3.Error, OSError, OverflowError) as error:
-        reason = str(error).rstrip(".")
-        hint = "Check free space and permissions; 'caisey verify' checks what is stored."
+        reason, hint = disks.told(path, error)
         if isinstance(error, sqlite3.DatabaseError) and ("malformed" in reason or "not a database" in reason):
             hint = f"Move {path} aside; the relay's and the endpoint's journals hold what had a receipt."
         raise JournalError(f"The journal {path} cannot be used: {reason}. Nothing was started.", hint=hint) from error
@@ -86,9 +86,14 @@ class Journal:
         connection.create_function("unpacked", 2, unpacked, deterministic=True)
 
     @classmethod
-    def open(cls, path: Path, *, migrations: Sequence[Migrations] = ()) -> Journal:
-        """Opens or creates a journal for reading and writing. Raises `JournalError`."""
+    def open(cls, path: Path, *, migrations: Sequence[Migrations] = (), room: bool = False) -> Journal:
+        """Opens or creates a journal for reading and writing; `room`: only where its disk takes writes.
+
+        Raises `JournalError`.
+        """
         with translated(path):
+            if room:
+                disks.need(path)
             path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             with _alone(path.parent):
                 new = not path.exists()
@@ -106,14 +111,11 @@ class Journal:
     @classmethod
     def read(cls, path: Path) -> Journal:
         """Opens an existing journal for reading only. Raises `JournalError`."""
-        with translated(path):
-            connection = sqlite3.connect(
-                f"{path.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None, timeout=10
-            )
-            journal = cls(path, connection, None)
+        with translated(path), disks.readable(path) as uri:
+            journal = cls(path, sqlite3.connect(uri, uri=True, isolation_level=None, timeout=10), None)
             try:
                 journal._packs = journal._version() >= _PACKS
-                connection.execute("SELECT pos FROM records LIMIT 1").fetchone()
+                journal.connection.execute("SELECT pos FROM records LIMIT 1").fetchone()
             except BaseException:
                 journal.close()
                 raise
@@ -127,8 +129,9 @@ class Journal:
         """
         with translated(path):
             # Where there is no log of changes nobody has the journal open, and SQLite need not make one to read it.
-            quiet = not path.with_name(f"{path.name}-wal").exists()
-            uri = f"{path.absolute().as_uri()}?mode=ro{'&immutable=1' if quiet else ''}"
+            if path.with_name(f"{path.name}-wal").exists():
+                return cls.read(path)
+            uri = f"{path.absolute().as_uri()}?mode=ro&immutable=1"
             return cls(path, sqlite3.connect(uri, uri=True, isolation_level=None, timeout=10), None)
 
     def examine(self) -> Health:
@@ -237,6 +240,10 @@ class Journal:
         """Keeps a setting."""
         with self.transaction() as connection:
             connection.execute(_SET, (name, value))
+
+    def touch(self) -> None:
+        """Writes something. Raises `JournalError` where nothing can be written now."""
+        self.set("written", os.urandom(8).hex())
 
     def displace(self, log: str, after: int) -> int:
         """Takes their places from a log's records beyond one, and keeps the receipts as evidence; how many."""

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from caisey_core import keyring, keys
+from caisey_core import disks, keyring, keys
 from caisey_core.chain import Chain
 from caisey_core.checkup import Finding, failed, ok, warning
 from caisey_core.errors import BadRecord
@@ -90,7 +90,9 @@ def journal(path: Path) -> Iterator[Finding]:
     if health.wrong:
         hint = f"Move {path} aside: relay and endpoint hold what had a receipt."
         yield failed("journal", f"{path} is damaged: {health.wrong}", hint)
-    elif not os.access(path, os.W_OK) or os.statvfs(path).f_flag & os.ST_RDONLY:
+    elif why := disks.trouble(path):
+        yield failed("journal", f"{path} cannot be written: {why}", disks.HINTS[why])
+    elif not os.access(path, os.W_OK):
         yield failed("journal", f"{path} cannot be written", f"Type: chmod 600 {path}")
     elif path.stat().st_mode & 0o077:
         yield warning("journal", f"Others can reach {path}", f"Type: chmod 600 {path}")

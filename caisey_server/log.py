@@ -16,6 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Concatenate, Final, ParamSpec, Protocol, TypeVar
 
+from caisey_core import disks
 from caisey_core.frames import Checkpoint
 from caisey_core.kinds import Body
 from caisey_core.logs import Teller
@@ -110,6 +111,11 @@ class EmbeddedLog:
             await log.close()
             raise
         return log
+
+    @property
+    def unwritable(self) -> str:
+        """Why it takes no writes, or would not for long; empty where it does."""
+        return self.trouble or disks.trouble(self._path)
 
     # -- appending ----------------------------------------------------------------------------------------
 

@@ -400,6 +400,9 @@ class _Peer:
     def _probe(self, frame: frames.Probe) -> Frame | None:
         standing, roster = self._follower.standing, self._relay.directory.roster
         in_scope = isinstance(standing, Member) and admission.reads(roster, standing, "", frame.endpoint)
+        if in_scope and self._relay.log.unwritable:
+            # Who asks is about to say something that could not be kept, or waits for what cannot come.
+            return _denied(frame.id, denial("store"))
         code = self._relay.presence.ask(self._follower, frame) if in_scope else "away"
         why = self._relay.presence.cloned.get(frame.endpoint, "") if code == "cloned" else ""
         return _denied(frame.id, denial(code, why)) if code else None

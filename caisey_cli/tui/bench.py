@@ -32,7 +32,7 @@ from caisey_cli.tui.opening import Asked
 from caisey_cli.tui.others import Others
 from caisey_cli.tui.pulse import EVERY, Pulse
 from caisey_cli.tui.standing import PROBE, State
-from caisey_core.errors import CaiseyError, Refused, Unreachable, UsageError
+from caisey_core.errors import CaiseyError, JournalError, Refused, Unreachable, UsageError
 from caisey_core.frames import Entry, read_checkpoint
 from caisey_core.ids import LogId, request_code, session_code, spoken
 from caisey_core.journal import Journal
@@ -130,25 +130,29 @@ class Bench:
         with self.home.journal() as journal:
             self._journal = journal
             await self._read(journal)
+            full = False
             while True:
                 try:
+                    if full:
+                        journal.touch()
                     await self._online(journal)
                 except CaiseyError as error:
                     if self.model is None:
                         raise
-                    hopeless = not isinstance(error, Unreachable)
-                    self._lost(error, hopeless=hopeless)
-                    if hopeless:
+                    full = self._lost(error)
+                    if self._pulse.hopeless:
                         await asyncio.Event().wait()
                 await asyncio.sleep(AGAIN)
 
-    def _lost(self, error: CaiseyError, *, hopeless: bool) -> None:
-        """What the journal holds can be read on."""
+    def _lost(self, error: CaiseyError) -> bool:
+        """What the journal holds can be read on. Whether it takes no writes, which may pass as a relay's absence."""
         if not self._pulse.offline:
             self._shown.say(inert(f"{error} {error.hint}".strip()), "bad", passing=True)
-        self._pulse.offline, self._pulse.hopeless = inert(str(error)), hopeless
+        full = isinstance(error, JournalError)
+        self._pulse.offline, self._pulse.hopeless = inert(str(error)), not full and not isinstance(error, Unreachable)
         self._line = self._controller = None
         self._shown.news()
+        return full
 
     async def _read(self, journal: Journal) -> None:
         """What the journal holds of the session is shown before the relay has answered."""
@@ -307,6 +311,9 @@ class Bench:
             except Unreachable:
                 if self._pulse.ready and not await line.answers(PROBE):
                     self._pulse.relay_silent = self._pulse.ready
+            except Refused:
+                if not self._pulse.troubled:  # but cloned, which does not pass
+                    raise
             self._shown.news()
             await asyncio.sleep(EVERY)
 

@@ -7,6 +7,7 @@ from time import monotonic
 from typing import Final
 
 from caisey_cli.peers import Connect, Peer
+from caisey_cli.sanitize import inert
 from caisey_cli.tui.standing import Signs, State, state
 from caisey_core.frames import Alive
 from caisey_core.link import Answered, Event, Link, Received, Rejected
@@ -29,6 +30,7 @@ class Pulse:
         self._missing = ""
         self._missed = 0.0
         self._spoke = monotonic()
+        self._unwritten = False
         self.alive: Alive | None = None
         self.endpoint = ""
         self.entered = False
@@ -69,7 +71,7 @@ class Pulse:
             self._spoke, self.relay_silent = monotonic(), False
         match event:
             case Answered(alive=alive):
-                self.alive = alive
+                self.alive, self._unwritten = alive, False
                 self._here()
             case Received(records=records) if (
                 any(record.head.key == self.endpoint for record, _ in records) and self._heard is not None
@@ -79,6 +81,9 @@ class Pulse:
                 if not self._missing:
                     self._missed = self._heard or monotonic()
                 self._missing = code
+                self._unwritten = self._unwritten and code == "silent"
+            case Rejected(code="store"):
+                self._unwritten = True
             case _:
                 pass
 
@@ -91,6 +96,11 @@ class Pulse:
     def ready(self) -> bool:
         """Whether the relay is there."""
         return self._link is not None and self._link.ready and not self.offline
+
+    @property
+    def troubled(self) -> str:
+        """Why the agent cannot record, by its last sign of life."""
+        return inert(self.alive.trouble).rstrip(".") if self.alive is not None else ""
 
     @property
     def silent_for(self) -> float:
@@ -115,6 +125,8 @@ class Pulse:
                 missing=self._missing,
                 missed=self._missed,
                 relay_silent=self.relay_silent,
+                trouble=self.troubled,
+                unwritten=self._unwritten,
                 offline=self.offline,
                 hopeless=self.hopeless,
             ),

@@ -9,6 +9,7 @@
 | stale | it was heard longer ago than that, and nobody has said why |
 | agent gone | the relay says that the agent is not connected |
 | agent hung | the agent has a connection; its worker did not answer within `PROBE` seconds |
+| not recording | the agent answers, or the relay does, and its journal takes no writes: nothing is started |
 | reconnecting | the relay was there and has been lost for at most `GONE` seconds |
 | relay gone | it has been lost for longer, or answers nothing any more; it is tried again all the time |
 | offline | the relay has not been there at all, or admits us no more: what the journal holds is read |
@@ -36,7 +37,8 @@ class Signs:
     `restarts`: it has said, before it went, that it comes back.
 
     `heard`: the agent's last sign of life. `missing`: `away` or `silent`, as the relay or the lack of an answer says,
-    since `missed`. `offline`: why nothing is connected, as a sentence. `hopeless`: it is not tried again.
+    since `missed`. `trouble`: why the agent cannot record; `unwritten`: the relay cannot. `offline`: why nothing is
+    connected, as a sentence. `hopeless`: it is not tried again.
     """
 
     began: float
@@ -48,6 +50,8 @@ class Signs:
     missing: str = ""
     missed: float = 0.0
     relay_silent: bool = False
+    trouble: str = ""
+    unwritten: bool = False
     offline: str = ""
     hopeless: bool = False
 
@@ -91,6 +95,9 @@ def state(signs: Signs, now: float) -> State:
     if signs.relay_silent:
         cause = "The relay holds the connection and answers nothing. Everything here can be read; nothing can be sent."
         return State("relay gone", "bad", now - signs.missed, cause)
+    if signs.unwritten:
+        cause = "The relay cannot write its journal. Everything here can be read; nothing can be sent."
+        return State("not recording", "bad", None, f"{cause} It goes on by itself when it can.")
     if not signs.entered:
         waited = now - signs.began
         return State("opening", "busy", waited if waited > _SAID_AFTER else None, "The session is being opened.")
@@ -117,6 +124,9 @@ def _agent(signs: Signs, now: float) -> State:
     if signs.missing:
         cause = f"The agent is connected, but does not answer within {PROBE:.0f} s."
         return State("agent hung", "bad", now - signs.missed, cause, writes=True)
+    if signs.trouble:
+        cause = f"The endpoint runs nothing, for it cannot record: {signs.trouble}. It goes on by itself when it can."
+        return State("not recording", "bad", None, cause, writes=True)
     if signs.heard is None:
         return State("asking", "busy", None, "The relay is there; the agent is being asked.", writes=True, runs=True)
     age = now - signs.heard

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import time
+
+import pytest
 
 from caisey_cli.attend import CANCELLED
 from caisey_cli.desk import Desk
@@ -20,6 +23,7 @@ from caisey_core.journal import Journal
 from caisey_core.kinds import (
     ActionWithdrawn,
     MemberRemoved,
+    NoteAdded,
 )
 from caisey_core.record import Record, Writer
 from tests.cli.conftest import Office
@@ -168,6 +172,46 @@ async def test_an_endpoint_that_falls_silent_leaves_the_outcome_unknown(office: 
     assert "Waiting for it" in front.talk
 
 
+async def test_a_relay_that_ceases_to_record_is_said_and_not_waited_for_for_ever(office: Office) -> None:
+    office.agent.lasting.add("ls")
+
+    def full(record: Record) -> None:
+        if record.head.kind == "action.proposed":
+            office.agent.away = "store"
+
+    office.agent.after = full
+    front = Front()
+    await fails(office.at("ana", running("ls"), front, HASTE), OutcomeUnknown, "cannot write its journal.*may have run")
+    assert "it passes nothing on. Waiting for it" in front.talk
+
+
+async def test_through_a_relay_that_cannot_record_nothing_is_begun(office: Office) -> None:
+    office.agent.away = "store"
+    await fails(office.at("ana", running("ls")), Unreachable, "cannot write its journal.*Nothing was done")
+    assert not office.relay.sessions
+
+
+@pytest.mark.parametrize("days", [1, -1])
+async def test_a_clock_that_is_set_meanwhile_ends_no_hold(
+    office: Office, monkeypatch: pytest.MonkeyPatch, days: int
+) -> None:
+    right = time.time
+
+    async def work(desk: Desk) -> int:
+        log, _ = await desk.enter(next(iter(desk.line.roster.endpoints.values())))
+        request = await desk.controller.propose(log, command("touch", "x"))
+        action = desk.line.session(log).actions[request.action]
+        await desk.line.until(lambda: action.hold)
+        before = desk.line.now()
+        monkeypatch.setattr(time, "time", lambda: right() + days * 86_400)
+        assert 0 <= desk.line.now() - before < 3_600_000
+        assert desk.line.now() < desk.controller.window_end(action)
+        assert desk.controller.answerable(request) is action
+        return 0
+
+    assert await office.at("ana", work) == 0
+
+
 async def test_a_hold_that_nobody_ends_does_not_wait_for_ever(office: Office) -> None:
     office.agent.window_ms = 1
     work = office.at("ana", running("touch", "x"), pace=HASTE)
@@ -191,6 +235,25 @@ async def test_a_member_that_was_removed_is_told(office: Office) -> None:
     root = Writer(key("root"), roster.log)
     office.relay.place(root.write("member.removed", body, time=now(), re={"roster": roster.head}))
     await fails(office.at("ana", running("ls")), Forbidden, "no member of the workspace any more")
+
+
+async def test_once_there_is_room_again_it_goes_on_where_the_relay_is(office: Office) -> None:
+    """What could not be kept was never said: no later record builds on it."""
+
+    async def work(desk: Desk) -> int:
+        log, _ = await desk.enter(next(iter(desk.line.roster.endpoints.values())))
+        await desk.controller.note(log, "before")
+        desk.line.journal.connection.execute("PRAGMA query_only=1")
+        with pytest.raises(JournalError):
+            await desk.controller.note(log, "no room for this")
+        desk.line.journal.connection.execute("PRAGMA query_only=0")
+        await desk.controller.note(log, "after")
+        return 0
+
+    assert await office.at("ana", work) == 0
+    notes = [each for each in office.relay.records(office.session) if each.head.kind == "note.added"]
+    assert [each.body.text for each in notes if isinstance(each.body, NoteAdded)] == ["before", "after"]
+    assert notes[0].head.series != notes[1].head.series
 
 
 async def test_a_journal_that_cannot_be_written_stops_everything(office: Office) -> None:

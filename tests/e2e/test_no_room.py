@@ -1,6 +1,7 @@
 """A journal that cannot be written, in each of the three programs: what it stops, and that it goes on by itself.
 
-The limit on a file's size, set from outside on the running program, is what a full disk is to it.
+The limit on a file's size, set from outside on the running program, is what a full disk is to it. Where the disk is
+looked at before anything is begun, `little_room` says what the system would say of a full one.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 import resource
+import sys
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -16,7 +18,7 @@ from pathlib import Path
 
 from tests.e2e import journals
 from tests.e2e.running import Running
-from tests.e2e.world import World, until
+from tests.e2e.world import LITTLE_ROOM, World, until
 
 ROOM = 8192
 """No further page of a journal fits into that; what a program has to say does."""
@@ -77,6 +79,11 @@ def test_a_relay_that_cannot_write_gives_no_receipt_reads_on_and_goes_on(world: 
         refused = world.caisey("ana", "note", "there is no room for this")
         assert refused.returncode == 251, refused.stderr
         assert re.search(r"the relay cannot write its journal\.", refused.stderr), refused.stderr
+        # Nothing is begun that could not be kept, not even a session.
+        refused = world.caisey("sam", "run", "box", "--", "uname")
+        assert refused.returncode == 251, refused.stderr
+        assert "so it passes nothing on. Nothing was done." in refused.stderr
+        assert journals.sessions(world, "sam") == [log]
         assert health(world) == (503, "the relay cannot write its journal")
         count = len(journals.heads(world, log, "relay"))
         # Reading goes on: whoever comes gets all there is.
@@ -107,3 +114,36 @@ def test_a_technician_without_room_is_told_and_nothing_is_lost(world: World) -> 
     until(lambda: journals.agree(world, log))
     assert journals.output(world, log) == b"".join(b"line %d\n" % number for number in range(1, 101))
     assert canary.read_text() == "once\n"
+
+
+def test_started_on_a_full_disk_it_says_so_and_goes_on_by_itself(world: World) -> None:
+    world.ok("ana", "run", "box", "--", "uname")
+    full = {who: world.path / f"{who}.full" for who in ("ana", "agent", "relay")}
+    assert world.agent is not None
+    world.agent.stop()
+    full["agent"].touch()
+    agent = world.start_agent(room=full["agent"], wait=False)
+    until(lambda: "its disk is full. Nothing was started. Make room on that disk" in agent.said, why=agent.said)
+    until(lambda: world.caisey("ana", "run", "box", "--", "uname").returncode == 252, why="it is not there to say so")
+    refused = world.caisey("ana", "run", "box", "--", "uname")
+    assert "ACME/box runs nothing, for it cannot record. The journal" in refused.stderr
+    assert "agent/journal.db cannot be used: its disk is full. Nothing was done." in refused.stderr
+    full["agent"].unlink()
+    until(lambda: world.caisey("ana", "run", "box", "--", "uname").returncode == 0, why=agent.said)
+    # While it serves, it is noticed before anything is begun.
+    count = len(journals.sessions(world))
+    full["agent"].touch()
+    assert world.caisey("ana", "run", "box", "--", "uname").returncode == 252
+    assert len(journals.sessions(world)) == count
+    full["agent"].unlink()
+    assert world.caisey("ana", "run", "box", "--", "uname").returncode == 0
+
+    full["ana"].touch()
+    little = [sys.executable, str(LITTLE_ROOM), "caisey", str(full["ana"])]
+    for words in (["run", "box", "--", "uname"], ["note", "x"], ["sync"]):
+        refused = world.typed("ana", [*little, *words])
+        assert refused.returncode == 254, refused.stderr
+        assert "ana/journal.db cannot be used: its disk is full. Nothing was started." in refused.stderr
+    for words in (["show", "last"], ["verify", "last"], ["export", "last"]):
+        read = world.typed("ana", [*little, *words])
+        assert (read.returncode, read.stderr) == (0, ""), words

@@ -22,6 +22,7 @@ PATIENCE = 60.0
 """Seconds after which something hangs: no machine, however slow and busy, takes so long for one step."""
 BIN = Path(sys.executable).parent
 OTHER_MACHINE = Path(__file__).with_name("other_machine.py")
+LITTLE_ROOM = Path(__file__).with_name("little_room.py")
 OFF_CLOCK = Path(__file__).with_name("off_clock.py")
 
 
@@ -108,9 +109,11 @@ class World:
         self.port = int(ready.read_text().strip().rpartition(":")[2])
         return self.relay
 
-    def start_agent(self, name: str = "agent", *, clock_off: int = 0, machine: str = "", wait: bool = True) -> Program:
+    def start_agent(
+        self, name: str = "agent", *, clock_off: int = 0, machine: str = "", room: Path | None = None, wait: bool = True
+    ) -> Program:
         """Starts an agent and waits until it has reached the relay. `clock_off`: seconds its clock is wrong; `machine`:
-        another one than this, by name.
+        another one than this, by name; `room`: a file, while which is there its disk is full.
         """
         ready = self.path / f"{name}.ready"
         ready.unlink(missing_ok=True)
@@ -119,6 +122,8 @@ class World:
             program = [sys.executable, str(OTHER_MACHINE), machine]
         if clock_off:
             program = [sys.executable, str(OFF_CLOCK), "caisey-agent", str(clock_off)]
+        if room is not None:
+            program = [sys.executable, str(LITTLE_ROOM), "caisey-agent", str(room)]
         started = self._start(name, [*program, "run", "-v", "--home", self.home(name), "--ready-file", str(ready)])
         if wait:
             until(lambda: ready.exists() or self._dead(started), why="the agent is not ready")

@@ -25,6 +25,14 @@ RULES: list[tuple[dict[str, object], str, str, bool, bool]] = [
     (THERE | {"heard": NOW - STALE - 1}, "stale 13 s", "Nothing has been heard", True, True),
     (HEARD | {"missing": "away", "missed": NOW - 40}, "agent gone 40 s", "not connected to the relay", True, False),
     (HEARD | {"missing": "silent", "missed": NOW - 9}, "agent hung 9 s", "does not answer within 5 s", True, False),
+    (
+        HEARD | {"trouble": "its disk is full"},
+        "not recording",
+        "cannot record: its disk is full. It goes on",
+        True,
+        False,
+    ),
+    (HEARD | {"unwritten": True}, "not recording", "relay cannot write its journal", False, False),
     (HEARD | {"lost": NOW - 2}, "reconnecting 2 s", "is lost; it is tried again", False, False),
     (HEARD | {"lost": NOW - 2, "restarts": True}, "reconnecting 2 s", "is being restarted", False, False),
     (HEARD | {"lost": NOW - GONE - 1}, "relay gone 11 s", "relay is gone", False, False),
@@ -48,7 +56,7 @@ def test_each_state_has_its_word_its_cause_and_its_rule(
 
 def test_the_words_are_all_different() -> None:
     words = {state(Signs(**signs), NOW).word for signs, *_ in RULES}  # type: ignore[arg-type]
-    assert len(words) == 10
+    assert len(words) == 11
 
 
 def test_each_word_is_explained_to_the_technician() -> None:

@@ -371,7 +371,9 @@ async def test_a_relay_that_is_lost_is_said_and_comes_back_by_itself(office: Off
         await seat.until(lambda: "action.finished" in seat.kinds)
 
 
-@pytest.mark.parametrize(("away", "words"), [("away", "agent gone"), ("silent", "agent hung")])
+@pytest.mark.parametrize(
+    ("away", "words"), [("away", "agent gone"), ("silent", "agent hung"), ("store", "not recording")]
+)
 async def test_an_agent_that_is_away_is_not_one_that_is_silent(office: Office, away: str, words: str) -> None:
     async with seated(office) as seat:
         await seat.until(lambda: "live" in rows(seat, "header"))
