@@ -17,7 +17,7 @@ from caisey_agent.gate import Standing
 from caisey_agent.machine import Machine
 from caisey_agent.observe import observe
 from caisey_agent.tally import Chunk
-from caisey_agent.work import AHEAD, Work
+from caisey_agent.work import AHEAD, End, Work
 from caisey_core import __version__
 from caisey_core.errors import RecordError
 from caisey_core.frames import Checkpoint, CheckpointStatement, Receipt
@@ -402,23 +402,26 @@ class Room:
     def _record(self, kind: str, body: Body, re: dict[str, str]) -> Record:
         return self._writer.write(kind, body, time=machine.now(), re=re, seen=self._link.chain(self.log).seen)
 
-    def write_output(self, action: Digest, chunks: list[Chunk]) -> None:
-        """One batch of output: kept, then sent; the last record's signature covers all of it."""
-        seen, now = self._link.chain(self.log).seen, machine.now()
-        self._send(
-            [
-                self._writer.write(
-                    "action.output",
-                    chunk.data,
-                    time=now,
-                    re={"action": str(action)},
-                    seen=seen,
-                    type=chunk.stream,
-                    sign=chunk is chunks[-1],
-                )
-                for chunk in chunks
-            ]
-        )
+    def write_output(self, action: Digest, chunks: list[Chunk], end: End | None = None) -> None:
+        """One batch of output: kept, then sent; the last record's signature covers all of it, be it the end's."""
+        seen, now, re = self._link.chain(self.log).seen, machine.now(), {"action": str(action)}
+        records = [
+            self._writer.write(
+                "action.output",
+                chunk.data,
+                time=now,
+                re=re,
+                seen=seen,
+                type=chunk.stream,
+                sign=end is None and chunk is chunks[-1],
+            )
+            for chunk in chunks
+        ]
+        if end is None:
+            self._send(records)
+        else:
+            self._send([*records, self._record(*end, re)])
+            _say.info(end[0], session=self.log, **re)
 
     def _send(self, records: list[Record], spends: Digest | None = None) -> None:
         if not self._journal.put(records, spends=spends, at=machine.now()):

@@ -267,7 +267,8 @@ class Run:
         """Hands the keeper its request and waits for its first word."""
         assert self._control is not None  # noqa: S101 - narrows the type
         loop = asyncio.get_running_loop()
-        loop.add_reader(self._control, self._hear)
+        # By number: where it finds no socket, asyncio first writes an error with the addresses of both ends.
+        loop.add_reader(self._control.fileno(), self._hear)
         self._expect_within(self._command.seconds)
         with suppress(BrokenPipeError, ConnectionResetError):
             await loop.sock_sendall(self._control, _request(self._command))
@@ -311,7 +312,7 @@ class Run:
         if self._alarm is not None:
             self._alarm.cancel()
         if self._control is not None:
-            asyncio.get_running_loop().remove_reader(self._control)
+            asyncio.get_running_loop().remove_reader(self._control.fileno())
             self._control.close()
 
     def _expect_within(self, seconds: float) -> None:

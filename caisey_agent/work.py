@@ -1,7 +1,8 @@
 """One action at work: spent, started, streamed, finished. Each step is durable here before the next one happens.
 
 Output is kept in the journal before it is offered to the relay. When more than `AHEAD` bytes have no receipt yet the
-pipe is no longer read, so a link that is slower than the command slows the command, not the memory.
+pipe is no longer read, so a link that is slower than the command slows the command, not the memory. What came just
+before the end is written with it: a short command costs each journal one commit less.
 """
 
 from __future__ import annotations
@@ -12,7 +13,6 @@ from typing import Final, Protocol
 
 from caisey_agent.machine import Machine
 from caisey_agent.runner import Chunk, Command, Ended, Run, start
-from caisey_agent.tally import CHUNK_BYTES
 from caisey_core.errors import RecordError
 from caisey_core.ids import Digest
 from caisey_core.kinds import (
@@ -29,6 +29,10 @@ from caisey_core.kinds import (
 
 AHEAD: Final = 4 * 1024 * 1024
 _BATCH: Final = 16
+_TOGETHER: Final = 0.003
+"""Seconds that output waits for more, or for the end, before it is written."""
+End = tuple[str, Body]
+"""How an action ended: a kind and its body."""
 
 
 class Pen(Protocol):
@@ -40,8 +44,8 @@ class Pen(Protocol):
     def spend(self, action: Digest, kind: str, body: Body) -> bool:
         """Uses an action up and says by what, both or neither; False if it was used up before."""
 
-    def write_output(self, action: Digest, chunks: list[Chunk]) -> None:
-        """One batch of output, signed as a whole."""
+    def write_output(self, action: Digest, chunks: list[Chunk], end: End | None = None) -> None:
+        """One batch of output, signed as a whole; with the end of the action where nothing comes behind it."""
 
     async def room(self) -> None:
         """Returns when less than `AHEAD` bytes wait for their receipts."""
@@ -86,31 +90,31 @@ class Work:
                 self._run = run
                 if self._cancelled:
                     await run.cancel()
-                await self._stream(run)
+                rest = await self._stream(run)
         except RecordError:
             raise
         except Exception as error:
             why = f"The agent met a fault that nobody foresaw ({type(error).__name__}); what was running was ended."
             self._pen.write("action.unknown", ActionUnknown(why=why), re)
             raise
-        ended = run.ended
-        if ended.how == "lost":
-            why = ended.error or "The process that watched over it vanished."
-            self._pen.write("action.unknown", ActionUnknown(why=why), re)
+        kind, end = _end(run.ended)
+        if rest:
+            self._pen.write_output(self.action, rest, (kind, end))
         else:
-            self._pen.write("action.finished", _finished(ended), re)
+            self._pen.write(kind, end, re)
 
-    async def _stream(self, run: Run) -> None:
+    async def _stream(self, run: Run) -> list[Chunk]:
+        """Writes what comes; what came just before the end is given back."""
         chunks: asyncio.Queue[Chunk | None] = asyncio.Queue(_BATCH)
         reader = asyncio.create_task(_read(run, chunks))
         try:
-            more = True
-            while more:
+            while True:
                 batch, more = await _gather(chunks)
-                if batch:
-                    self._pen.write_output(self.action, merged(batch))
-                    await self._pen.room()
-            await reader
+                if not more:
+                    await reader
+                    return merged(batch)
+                self._pen.write_output(self.action, merged(batch))
+                await self._pen.room()
         finally:
             reader.cancel()
             with suppress(asyncio.CancelledError):
@@ -124,19 +128,16 @@ async def _read(run: Run, chunks: asyncio.Queue[Chunk | None]) -> None:
 
 
 async def _gather(chunks: asyncio.Queue[Chunk | None]) -> tuple[list[Chunk], bool]:
-    """What has come, without waiting for more than the first; whether there may be more."""
-    batch: list[Chunk] = []
-    chunk = await chunks.get()
-    while chunk is not None:
-        batch.append(chunk)
-        if len(batch) < _BATCH and len(chunk.data) == CHUNK_BYTES:
-            # More lies in the pipe: whoever reads it gets its turn, and one batch is kept at the price of one commit.
-            await asyncio.sleep(0)
-            await asyncio.sleep(0)
-        if len(batch) >= _BATCH or chunks.empty():
-            return batch, True
-        chunk = chunks.get_nowait()
-    return batch, False
+    """What has come, and what comes within `_TOGETHER` of its first piece; whether there may be more."""
+    chunk, batch = await chunks.get(), list[Chunk]()
+    with suppress(TimeoutError):
+        async with asyncio.timeout(_TOGETHER):
+            while chunk is not None:
+                batch.append(chunk)
+                if len(batch) == _BATCH:
+                    break
+                chunk = await chunks.get()
+    return batch, chunk is not None
 
 
 def merged(batch: list[Chunk]) -> list[Chunk]:
@@ -160,6 +161,12 @@ def _command(proposed: ActionProposed) -> Command:
         seconds=proposed.limits.seconds,
         output_bytes=proposed.limits.output_bytes,
     )
+
+
+def _end(ended: Ended) -> End:
+    if ended.how == "lost":
+        return "action.unknown", ActionUnknown(why=ended.error or "The process that watched over it vanished.")
+    return "action.finished", _finished(ended)
 
 
 def _finished(ended: Ended) -> ActionFinished:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 import psutil
@@ -9,7 +10,7 @@ import pytest
 
 from caisey_agent.machine import Machine
 from caisey_agent.runner import Chunk
-from caisey_agent.work import Work
+from caisey_agent.work import _BATCH, End, Work, _gather
 from caisey_core.errors import JournalError
 from caisey_core.ids import Digest
 from caisey_core.kinds import ActionUnknown, Body
@@ -38,11 +39,13 @@ class Paper:
         self.write(kind, body, {"action": action})
         return True
 
-    def write_output(self, action: Digest, chunks: list[Chunk]) -> None:
+    def write_output(self, action: Digest, chunks: list[Chunk], end: End | None = None) -> None:
         assert action == ACTION
         if self._fault is not None:
             raise self._fault
         self.output += chunks
+        if end is not None:
+            self.write(*end, {"action": action})
 
     async def room(self) -> None:
         """There is."""
@@ -81,3 +84,18 @@ async def test_a_journal_that_takes_nothing_is_not_written_to_again() -> None:
     with pytest.raises(JournalError):
         await done(paper, "/bin/sh", "-c", "echo more; sleep 600")
     assert paper.kinds == ["action.started"]
+
+
+async def test_what_is_there_with_the_end_is_gathered_with_it_and_the_rest_before() -> None:
+    chunks: asyncio.Queue[Chunk | None] = asyncio.Queue()
+    first, second = Chunk("stdout", b"first"), Chunk("stderr", b"second")
+    chunks.put_nowait(first)
+    assert await _gather(chunks) == ([first], True), "it does not wait for ever for more"
+    for each in (first, second, None):
+        chunks.put_nowait(each)
+    assert await _gather(chunks) == ([first, second], False)
+    chunks.put_nowait(None)
+    assert await _gather(chunks) == ([], False)
+    for _ in range(_BATCH + 1):
+        chunks.put_nowait(first)
+    assert await _gather(chunks) == ([first] * _BATCH, True)

@@ -19,7 +19,7 @@ from caisey_agent.agent import Agent
 from caisey_agent.room import Room
 from caisey_agent.runner import Command, Run
 from caisey_agent.tally import Chunk
-from caisey_agent.work import Work
+from caisey_agent.work import End, Work
 from caisey_cli.connecting import Line
 from caisey_core.errors import JournalError
 from caisey_core.frames import Entry
@@ -157,7 +157,6 @@ async def endpoint_start(command: Command) -> Run:
 @bug("truth", "hang")
 def spend_after_start() -> None:
     async def do(self: Work, verdict: Any, decisions: Any, policy: str, roster: int, own: Any) -> None:
-        re = {"action": str(self.action)}
         async with await endpoint_start(works._command(self._proposed)) as run:
             self._run = run
             await asyncio.sleep(0.01)
@@ -170,8 +169,8 @@ def spend_after_start() -> None:
                 instance=own.instance,
             )
             self._pen.spend(self.action, "action.started", started)
-            await self._stream(run)
-        self._pen.write("action.finished", works._finished(run.ended), re)
+            rest = await self._stream(run)
+        self._pen.write_output(self.action, rest, ("action.finished", works._finished(run.ended)))
 
     Work.do = do  # type: ignore[method-assign]
 
@@ -188,8 +187,8 @@ def start_again_after_a_restart() -> None:
 
         async def anew() -> None:
             async with await endpoint_start(works._command(proposed)) as run:
-                await Work(action.digest, proposed, self)._stream(run)
-            self._write("action.finished", works._finished(run.ended), {"action": str(action.digest)})
+                rest = await Work(action.digest, proposed, self)._stream(run)
+            self.write_output(action.digest, rest, ("action.finished", works._finished(run.ended)))
 
         self._spawn("work", asyncio.create_task(anew()))
 
@@ -226,9 +225,9 @@ def claim_finished_when_killed() -> None:
 def drop_output_while_away() -> None:
     write = Room.write_output
 
-    def only_if_connected(self: Room, action: Digest, chunks: list[Chunk]) -> None:
-        if self._link.ready:
-            write(self, action, chunks)
+    def only_if_connected(self: Room, action: Digest, chunks: list[Chunk], end: End | None = None) -> None:
+        if self._link.ready or end is not None:
+            write(self, action, chunks if self._link.ready else [], end)
 
     Room.write_output = only_if_connected  # type: ignore[method-assign]
 
@@ -238,9 +237,9 @@ def write_output_again_on_reconnect() -> None:
     write, take = Room.write_output, Agent._take
     last: dict[int, tuple[Room, Digest, list[Chunk]]] = {}
 
-    def remembered(self: Room, action: Digest, chunks: list[Chunk]) -> None:
+    def remembered(self: Room, action: Digest, chunks: list[Chunk], end: End | None = None) -> None:
         last[id(self)] = (self, action, chunks)
-        write(self, action, chunks)
+        write(self, action, chunks, end)
 
     def taken(self: Agent, event: Any) -> None:
         take(self, event)
