@@ -29,6 +29,8 @@ from caisey_core.kinds import (
 
 AHEAD: Final = 4 * 1024 * 1024
 _BATCH: Final = 16
+_SENTENCE: Final = 1000
+"""Characters of what the system said of a start or an end; it may name a directory or a program of any length."""
 
 
 class Pen(Protocol):
@@ -95,7 +97,7 @@ class Work:
             raise
         ended = run.ended
         if ended.how == "lost":
-            why = ended.error or "The process that watched over it vanished."
+            why = (ended.error or "The process that watched over it vanished.")[:_SENTENCE]
             self._pen.write("action.unknown", ActionUnknown(why=why), re)
         else:
             self._pen.write("action.finished", _finished(ended), re)
@@ -167,7 +169,7 @@ def _finished(ended: Ended) -> ActionFinished:
         how=How(ended.how),
         exit=ended.exit,
         signal=ended.signal,
-        error=ended.error or "",
+        error=(ended.error or "")[:_SENTENCE],
         duration_ms=ended.duration_ms,
         stdout_bytes=ended.stdout_bytes,
         stderr_bytes=ended.stderr_bytes,
