@@ -13,6 +13,7 @@ from typing import Final
 
 from caisey_core.environment import POSIX_SHELLS, WINDOWS_SHELLS, absolute, home_of, of_windows
 from caisey_core.kinds import (
+    BODY_LIMIT,
     ActionConfirmed,
     ActionHeld,
     ActionProposed,
@@ -24,7 +25,7 @@ from caisey_core.kinds import (
     Verdict,
 )
 from caisey_core.lifecycle import Action, Placed, Session, Step, may_open
-from caisey_core.record import Seen
+from caisey_core.record import Seen, canonical
 from caisey_core.roster import Member, Roster
 from caisey_core.ruling import ANYBODY, Ruled
 
@@ -32,6 +33,8 @@ BEAT_MS: Final = 120_000
 """How old the sign of life may be that an action names."""
 WINDOW_MS: Final = 600_000
 """How long a hold waits for its answer."""
+VERDICT_LIMIT: Final = BODY_LIMIT // 2
+"""Bytes of a judgement that a hold or a start may have to record; there is more than enough room for the rest."""
 MAX_SECONDS: Final = 24 * 3600
 MAX_OUTPUT: Final = 1 << 30
 SHELLS: Final = {False: frozenset({"", *POSIX_SHELLS}), True: frozenset({"", *WINDOWS_SHELLS})}
@@ -123,11 +126,13 @@ def consider(
     verdict = ruled.verdict
     if (not roster.understood or standing.now > roster.expires) and verdict.risk is not Class.OBSERVE:
         return Refuse("roster", "The endpoint's roster has expired or is not understood; only reading runs.")
+    if verdict.decision is Decision.DENY:
+        return Refuse("policy", f"The policy denies it: {verdict.why}")
+    if len(canonical(verdict)) > VERDICT_LIMIT:
+        return Refuse("size", "What there is to say of its commands fits into no record; run it in smaller pieces.")
     match verdict.decision:
         case Decision.RUN:
             return Run(verdict)
-        case Decision.DENY:
-            return Refuse("policy", f"The policy denies it: {verdict.why}")
         case _:
             return Hold(_held(ruled, roster, standing, nonce))
 

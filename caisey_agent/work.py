@@ -31,6 +31,8 @@ AHEAD: Final = 4 * 1024 * 1024
 _BATCH: Final = 16
 _TOGETHER: Final = 0.003
 """Seconds that output waits for more, or for the end, before it is written."""
+_SENTENCE: Final = 1000
+"""Characters of what the system said of a start or an end; it may name a directory or a program of any length."""
 End = tuple[str, Body]
 """How an action ended: a kind and its body."""
 
@@ -165,7 +167,8 @@ def _command(proposed: ActionProposed) -> Command:
 
 def _end(ended: Ended) -> End:
     if ended.how == "lost":
-        return "action.unknown", ActionUnknown(why=ended.error or "The process that watched over it vanished.")
+        why = ended.error or "The process that watched over it vanished."
+        return "action.unknown", ActionUnknown(why=why[:_SENTENCE])
     return "action.finished", _finished(ended)
 
 
@@ -174,7 +177,7 @@ def _finished(ended: Ended) -> ActionFinished:
         how=How(ended.how),
         exit=ended.exit,
         signal=ended.signal,
-        error=ended.error or "",
+        error=(ended.error or "")[:_SENTENCE],
         duration_ms=ended.duration_ms,
         stdout_bytes=ended.stdout_bytes,
         stderr_bytes=ended.stderr_bytes,

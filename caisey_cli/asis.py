@@ -14,7 +14,7 @@ import msgspec
 
 from caisey_cli import questions, wording
 from caisey_cli import rows as listed
-from caisey_cli.sanitize import decode, inert, inert_block
+from caisey_cli.sanitize import decode, inert, inert_block, inert_lines_of
 from caisey_cli.transcript import WITHHELD, Transcript
 from caisey_cli.wording import Clock
 from caisey_core.errors import BadRecord
@@ -192,7 +192,7 @@ def _fields(value: object, indent: str) -> Iterator[Row]:
                 yield Row(label, f"{number} of {len(each)}")
                 yield from _fields(part if isinstance(part, dict) else {"": part}, indent + "  ")
         elif isinstance(each, str) and "\n" in each:
-            lines = inert_block(each).expandtabs(4).removesuffix("\n").split("\n")
+            lines = inert_lines_of(each.removesuffix("\n"))
             yield Row(label, wording.count(len(lines), "line"))
             yield from (Row(TEXT, line) for line in lines)
         else:

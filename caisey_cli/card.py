@@ -1,7 +1,7 @@
 """The card: everything that is shown before somebody decides on an action, rendered from the signed records.
 
 A command is folded, never cut, and every character in it that could hide or reorder another is visible. The format has
-a name, `caisey.card.2`, that approvals carry: whoever reads one later knows what the approver had before them.
+a name, `caisey.card.3`, that approvals carry: whoever reads one later knows what the approver had before them.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from datetime import UTC
 from typing import Final
 
 from caisey_cli import wording
-from caisey_cli.sanitize import inert, inert_block
+from caisey_cli.sanitize import inert, inert_block, inert_lines_of
 from caisey_cli.transcript import Transcript, Work
 from caisey_core.environment import fixed_environment, home_of
 from caisey_core.ids import Digest, request_code
@@ -122,7 +122,7 @@ def _where(transcript: Transcript, proposed: ActionProposed) -> Iterator[str]:
 
 def _what(proposed: ActionProposed, width: int) -> Iterator[str]:
     size = len((proposed.script or wording.line(proposed)).encode("utf-8", "surrogatepass"))
-    lines = inert_block(proposed.script).expandtabs(4).split("\n") if proposed.script else [command_line(proposed)]
+    lines = inert_lines_of(proposed.script) if proposed.script else [command_line(proposed)]
     yield _row("command", f"{size} bytes, {wording.count(len(lines), 'line')}")
     room = max(8, width - len(_FIRST))
     for line in lines:

@@ -56,6 +56,14 @@ def inert_block(text: str) -> str:
     return pattern.sub(_visible, text)
 
 
+def inert_lines_of(text: str, tab: int = 4) -> list[str]:
+    """The lines of what a shell would read: as `inert_block`, but a CR before a line feed is no part of that.
+
+    It ends no line there, and takes the meaning from a backslash before it.
+    """
+    return [inert_block(line).expandtabs(tab) for line in text.split("\n")]
+
+
 def decode(data: bytes) -> str:
     """Output as text: UTF-8, a byte that is none as `\\xff`. Not inert yet."""
     return data.decode("utf-8", "backslashreplace")

@@ -109,8 +109,11 @@ def span(ms: int) -> str:
 
 
 def moment(ms: int) -> str:
-    """A date and time of day on this machine, with its zone."""
-    return datetime.fromtimestamp(ms / 1000).astimezone().strftime("%Y-%m-%d %H:%M %Z")
+    """A date and time of day on this machine, with its zone; a number that no calendar holds as it is."""
+    try:
+        return datetime.fromtimestamp(ms / 1000).astimezone().strftime("%Y-%m-%d %H:%M %Z")
+    except (ValueError, OverflowError, OSError):
+        return f"{ms} ms"
 
 
 def count(number: int, noun: str) -> str:

@@ -208,9 +208,22 @@ class Check:
         except BadRecord as bad:
             self.unreadable(bad)
             return
+        if self._otherwise(record.head.seen):
+            self.bad = Report(State.BAD, receipt.seq, "its writer had seen another history")
+            return
         self._chains.append(receipt.chain)
         self._withheld += record.sealed.body is None
         self._closed = self._closed or record.head.kind == "session.closed"
+
+    def _otherwise(self, seen: Seen | None) -> bool:
+        """Whether the writer of the last record was shown other records before it than stand there.
+
+        A place in a life of the relay's that the log has left, or never was in, says nothing: records that were lost
+        with it have other places now.
+        """
+        if seen is None or self.chain.incarnation_of(seen.seq) != seen.incarnation:
+            return False
+        return seen.seq >= self.chain.seq or self._chains[seen.seq - 1] != seen.chain
 
     def unreadable(self, bad: BadRecord) -> None:
         """The next record is none, or may not stand there."""

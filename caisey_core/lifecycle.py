@@ -84,7 +84,7 @@ class Action:
     step: Step = Step.PROPOSED
     hold: Placed | None = None
     held: ActionHeld | None = None
-    confirmation: Placed | None = None
+    confirmations: list[Placed] = field(default_factory=list)
     approvals: list[Placed] = field(default_factory=list)
     denial: Placed | None = None
     start: Placed | None = None
@@ -108,6 +108,11 @@ class Action:
         if self.finished is not None and self.finished.how is How.NOT_STARTED:
             return False
         return self.started is None or self.started.verdict.risk not in {Class.OBSERVE, Class.SENSITIVE}
+
+    @property
+    def confirmation(self) -> Placed | None:
+        """The last one; another terminal may have given one before."""
+        return self.confirmations[-1] if self.confirmations else None
 
     @property
     def answered(self) -> bool:
@@ -320,7 +325,7 @@ class Session:
                 action.held = body if isinstance(body, ActionHeld) else None
                 self.holds[record.digest] = action.digest
             case "action.confirmed":
-                action.confirmation = placed
+                action.confirmations.append(placed)
             case "approval.granted":
                 action.approvals.append(placed)
             case "approval.denied" if action.step is Step.HELD:
@@ -344,7 +349,9 @@ class Session:
 
 
 def _answers(action: Action) -> list[Placed]:
-    return [*action.approvals, *([action.confirmation] if action.confirmation else [])]
+    """What was said to the hold that stands, by whomever and however often."""
+    hold = action.hold.record.digest if action.hold else ""
+    return [each for each in (*action.approvals, *action.confirmations) if each.record.head.re["hold"] == hold]
 
 
 def may_open(member: Member | None) -> bool:

@@ -191,7 +191,7 @@ class Roster:
             # Everybody has to come to the same roster, so what changes it for all is withheld from nobody.
             raise BadRecord(f"{record.head.kind} is not for everybody.")
         if record.head.kind == "workspace.founded":
-            self._found(record)
+            self._found(record, received)
             return
         if record.head.log != self.log:
             raise BadRecord(f"{record.head.kind} belongs to another workspace.")
@@ -202,7 +202,7 @@ class Roster:
         else:
             raise BadRecord(f"{record.head.kind} does not belong in a roster.")
 
-    def _found(self, record: Record) -> None:
+    def _found(self, record: Record, received: int) -> None:
         body = record.says(WorkspaceFounded)
         if self.version:
             raise BadRecord("A workspace is founded once.")
@@ -210,7 +210,7 @@ class Roster:
             raise BadRecord("A workspace is founded by its own root key.")
         self.log, self.name, self.root = record.log, body.name, body.root
         self.solo, self.policy = body.solo, body.policy
-        self.expires = _at_most(body.expires, record)
+        self.expires = _at_most(body.expires, record, received)
         self.version, self.head = 1, record.digest
 
     def _govern(self, record: Record, signer: Signer, received: int) -> None:
@@ -313,7 +313,7 @@ class Roster:
             case PolicyPublished() as body:
                 self._put_in_force(body)
             case RosterRenewed() as body:
-                self.expires = max(self.expires, _at_most(body.expires, record))
+                self.expires = max(self.expires, _at_most(body.expires, record, received))
             case None if record.head.kind == "client.added":
                 pass
             case None if record.head.kind in {"endpoint.invited", "endpoints.invited"}:
@@ -420,9 +420,10 @@ def beyond(admin: Member, body: object) -> str:
             return ""
 
 
-def _at_most(expires: int, record: Record) -> int:
-    """When a roster ends: as its writer says, but within its lifetime from when they said so."""
-    return min(expires, record.head.time + LIFETIME_MS)
+def _at_most(expires: int, record: Record, received: int) -> int:
+    """When a roster ends: as its writer says, but within its lifetime from when they say that was, and from when it
+    came: a stolen key states any time, and a hostile relay any receipt."""
+    return min(expires, min(record.head.time, received) + LIFETIME_MS)
 
 
 def fold(entries: Iterable[tuple[Record, int]]) -> Roster:

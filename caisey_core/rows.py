@@ -15,6 +15,7 @@ from typing import Final
 from isal import isal_zlib
 
 from caisey_core.frames import Receipt
+from caisey_core.kinds import BODY_LIMIT
 from caisey_core.record import Record
 
 _VALUES: Final = re.compile(r"VALUES (\([?, ]+\))")
@@ -34,7 +35,7 @@ def packed(body: bytes) -> tuple[bytes, int]:
 
 def unpacked(body: bytes | None, size: int | None) -> bytes | None:
     """A body from what is kept of it. What was damaged comes back otherwise, and its head's commitment says so."""
-    if body is None or not size:
+    if body is None or size is None or not 0 < size <= BODY_LIMIT:
         return body
     try:
         # Unpacked by zlib itself: the journal may be somebody else's.

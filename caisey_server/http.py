@@ -110,7 +110,7 @@ async def _body(request: Request, shape: type[S]) -> S:
             raise _Refused(denial("size"))
     try:
         return msgspec.json.decode(data, type=shape)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise _Refused(denial("malformed", str(error))) from error
 
 

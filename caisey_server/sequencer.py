@@ -203,6 +203,9 @@ class Sequencer:
             return denial("restored")
         end = self._end(connection, draft, first.log)
         received = max(draft.now, end.received)
+        if any(record.head.kind == "member.removed" for record in new):
+            # What the member has said within this millisecond came before, and is checked by these times alone.
+            received += 1
         if session is None:
             governed = self._govern(draft, standing, request.expect, new, received)
             if governed is not None:

@@ -13,7 +13,7 @@ from caisey_cli import questions, wording
 from caisey_cli import rows as listed
 from caisey_cli.card import about
 from caisey_cli.checks import Run
-from caisey_cli.sanitize import inert, inert_block
+from caisey_cli.sanitize import inert, inert_lines_of
 from caisey_cli.transcript import Transcript, Work
 from caisey_cli.tui.stream import STDERR, Lines
 from caisey_cli.tui.tone import Row, folded, spread
@@ -172,7 +172,7 @@ def _command(block: Block, work: Work, failed: bool, clock: Clock, width: int) -
 def script(proposed: ActionProposed) -> list[str]:
     """A command as one reads it in a list: a script of the usual shell as its lines, else what one would type."""
     if proposed.shell == "/bin/sh" and not proposed.argv:
-        return [each.expandtabs(4) for each in inert_block(proposed.script).rstrip("\n").split("\n")]
+        return inert_lines_of(proposed.script.rstrip("\n"))
     return [inert(wording.line(proposed))]
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from caisey_cli import wording
-from caisey_cli.sanitize import inert_block
+from caisey_cli.sanitize import inert_lines_of
 from caisey_cli.tui.cards import Sheet
 from caisey_cli.tui.tone import Piece, chopped
 
@@ -17,7 +17,7 @@ def shown(text: str, width: int) -> list[str]:
     """Every line, inert, cut where the window ends: `|` begins a line, `:` goes on with it."""
     room = max(8, width - 4)
     found: list[str] = []
-    for line in inert_block(text).expandtabs(4).split("\n"):
+    for line in inert_lines_of(text):
         first, *rest = chopped(line, room)
         found += [f"  | {first}", *(f"  : {each}" for each in rest)]
     return found

@@ -7,14 +7,16 @@ from typing import Any
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
-from caisey_agent.gate import BEAT_MS, MAX_OUTPUT, MAX_SECONDS, WINDOW_MS, Hold, Run
+from caisey_agent.gate import BEAT_MS, MAX_OUTPUT, MAX_SECONDS, WINDOW_MS, Hold, Refuse, Run
 from caisey_core.environment import CMD, POWERSHELL, fixed_environment
 from caisey_core.kinds import (
     Audience,
     Class,
     Decision,
     EndpointRemoved,
+    Judged,
     Limits,
     MemberRemoved,
     Quorum,
@@ -236,6 +238,16 @@ def test_a_proposal_that_is_refused(changes: dict[str, Any], says: str) -> None:
 def test_a_proposal_that_is_not(changes: dict[str, Any]) -> None:
     story = Story()
     assert consider(story, story.propose(**changes)) == Run(OBSERVE)
+
+
+@pytest.mark.parametrize("by", [OBSERVE, CONFIRM, QUORUM, DENY], ids=lambda by: by.decision)
+def test_a_judgement_that_no_record_could_hold_is_a_refusal(by: Verdict) -> None:
+    """A start and a hold say it in full; a record that cannot be written ends the agent with all that it runs."""
+    story = Story()
+    part = Judged(argv=("sudo", "\x01" * 7000), risk=Class.UNJUDGED, rule="nesting", why="It is nested.")
+    action = story.propose()
+    assert code(consider(story, action, replace(by, commands=(part,) * 10))) in {"size", "policy"}
+    assert not isinstance(consider(story, action, replace(by, commands=(part,) * 2)), Refuse) or by is DENY
 
 
 @pytest.mark.parametrize("environment", [{"": "x"}, {"A=B": "c"}, {"PATH=/tmp:": ""}])

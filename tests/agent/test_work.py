@@ -13,7 +13,8 @@ from caisey_agent.runner import Chunk
 from caisey_agent.work import _BATCH, End, Work, _gather
 from caisey_core.errors import JournalError
 from caisey_core.ids import Digest
-from caisey_core.kinds import ActionUnknown, Body
+from caisey_core.kinds import BODY_LIMIT, ActionFinished, ActionUnknown, Body
+from caisey_core.record import canonical
 from tests.core.world import proposed, verdict
 
 ACTION = Digest("aa" * 32)
@@ -77,6 +78,18 @@ async def test_a_fault_that_nobody_foresaw_ends_what_runs_and_leaves_it_unknown(
     assert isinstance(body, ActionUnknown)
     assert body.why == "The agent met a fault that nobody foresaw (ZeroDivisionError); what was running was ended."
     assert not psutil.pid_exists(int(pid.read_text()))
+
+
+async def test_what_is_told_of_a_start_that_failed_fits_into_a_record() -> None:
+    """The longest directory that a proposal can hold; one that could not be told of would end the agent."""
+    paper, where = Paper(), "/" + "a" * (BODY_LIMIT - 500)
+    work = Work(ACTION, proposed(argv=("/bin/true",), directory=where), paper)
+    await work.do(verdict(), (), "builtin-1", 1, Machine())
+    assert paper.kinds == ["action.started", "action.finished"]
+    body = paper.written[-1][1]
+    assert isinstance(body, ActionFinished)
+    assert body.error.startswith("The directory /aaa")
+    assert len(canonical(body)) < BODY_LIMIT // 10
 
 
 async def test_a_journal_that_takes_nothing_is_not_written_to_again() -> None:

@@ -111,6 +111,8 @@ def test_a_line_without_end_is_folded_and_told_apart_from_new_lines() -> None:
         ("\u202egnp.exe", r"\u{202e}gnp.exe"),
         ("a\u200bb", r"a\u{200b}b"),
         ("a\rb", r"a\u{d}b"),
+        # The backslash is before the carriage return, so the next line is no part of this one.
+        ("gone: \\\r\nrm -rf /srv", "gone: \\\\u{d}\n  | rm -rf /srv"),
         ("\x9b31m", r"\u{9b}31m"),
         ("x\u2028y", r"x\u{2028}y"),
     ],
@@ -135,7 +137,7 @@ def test_no_text_leaves_its_row_and_the_command_can_be_read_back(script: str, wi
     lines = shown(story, action, width=width)
     assert all(line.isprintable() for line in lines)
     assert all(cells(line) <= width for line in lines)
-    assert reveal(of_command(lines)) == script.replace("\r\n", "\n").expandtabs(4) or "\t" in script
+    assert reveal(of_command(lines)) == script or "\t" in script
 
 
 @given(st.lists(st.text(ASSIGNED, min_size=1, max_size=30), min_size=1))

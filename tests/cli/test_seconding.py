@@ -101,6 +101,13 @@ def test_a_hostile_name_stays_in_its_row(name: str, width: int) -> None:
     assert "\n" not in seconding.does(workspace.roster, change)
 
 
+@pytest.mark.parametrize("expires", [10**30, -(10**30), 253_402_300_799_999, 0])
+def test_a_time_that_no_calendar_has_is_shown_as_it_is_written(expires: int) -> None:
+    """Whoever signs a change states what they like; the card is shown, so that it can be denied."""
+    roster = asked(structs.replace(INVITED, expires=expires)).roster
+    assert "good until" in card(roster)
+
+
 def test_what_this_version_cannot_show_is_not_shown() -> None:
     roster = asked().roster
     (change,) = roster.changes.values()

@@ -97,7 +97,7 @@ def test_the_roster_is_renewed_when_half_its_time_is_gone() -> None:
     roster, _, device = founded()
     assert founding.renewal(roster, device, NOW) == []
     (renewed,) = founding.renewal(roster, device, NOW + 46 * founding.DAY_MS)
-    roster.apply(renewed, NOW)
+    roster.apply(renewed, NOW + 46 * founding.DAY_MS)
     assert roster.expires == NOW + (46 + 90) * founding.DAY_MS
 
 

@@ -15,7 +15,7 @@ from caisey_core.chain import Chain, Report, Series, State, check, link, start
 from caisey_core.errors import BadRecord
 from caisey_core.frames import Checkpoint, Entry, Receipt
 from caisey_core.kinds import Namespace
-from caisey_core.record import Record, Sealed, parse
+from caisey_core.record import Record, Sealed, Seen, parse
 from tests.core.samples import BODIES
 from tests.core.world import INCARNATION, NOW, ZERO, Book, forged, key, note, public, unknown, writer
 
@@ -126,10 +126,49 @@ def test_a_dropped_record_is_missed_though_the_receipts_were_made_anew(where: in
     del entries[dropped]
     after = [n for n, e in enumerate(entries, start=1) if n > dropped and parse(e.sealed).head.key == writer_of]
     report = checked(again(entries))
-    assert (report.state, report.seq) == (State.BAD, after[0])
+    # By its writer's next record, or before that by whoever had seen it.
+    assert report.state is State.BAD
+    assert report.seq <= after[0]
     if dropped:
-        assert "gap" in report.why
+        assert "gap" in report.why or "had seen another history" in report.why
     assert checked(again(entries), story().checkpoint("relay")).state is State.BAD
+
+
+def test_a_writer_who_is_dropped_whole_is_missed_by_those_who_had_seen_them() -> None:
+    """No gap shows it, and a relay can attest what it likes: a denial is gone, and what was asked for stands alone."""
+    book = story()
+    ana = [each for each in book.entries if parse(each.sealed).head.key == public("ana")]
+    lonely = Book()
+    for entry in ana:
+        lonely.add(entry.sealed)
+    report = checked(lonely.entries, lonely.checkpoint("relay"))
+    assert (report.state, report.seq) == (State.BAD, 2)
+    assert "its writer had seen another history" in report.why
+
+
+def test_nobody_has_seen_what_comes_after() -> None:
+    book = Book()
+    ana = writer("ana")
+    opened = ana.write("session.opened", BODIES["session.opened"], time=NOW)
+    book.add(opened)
+    ahead = Book(entries=list(book.entries), chains=dict(book.chains))
+    ahead.add(writer("sam", opened.log).write(*note("hidden"), time=NOW))
+    book.add(ana.write(*note("after it"), time=NOW, seen=ahead.seen))
+    assert (checked(book.entries).state, checked(book.entries).seq) == (State.BAD, 2)
+
+
+def test_what_somebody_had_seen_in_a_life_that_the_log_has_left_says_nothing_of_it() -> None:
+    """A record that lost its place when the relay was restored, and got another one."""
+    book = story(8, closed=False)
+    amy = writer("amy", parse(book.entries[0].sealed).log)
+    late = amy.write(*note("late"), time=NOW, seen=book.seen)
+    other = book.restored(OTHER, 5)
+    other.add(writer("sam", late.log).write(*note("in between"), time=NOW, seen=other.seen))
+    other.add(late)
+    assert checked(other.entries).state is State.OPEN
+    unheard = amy.write(*note("of another life"), time=NOW, seen=Seen("1e" * 16, 3, ZERO))
+    other.add(unheard)
+    assert checked(other.entries).state is State.OPEN
 
 
 @given(_many, _many, st.booleans())
@@ -399,8 +438,11 @@ def test_every_part_of_a_receipt_is_in_the_chain() -> None:
 def test_the_relay_s_clock_does_not_go_back(times: tuple[int, ...], bad: int) -> None:
     """Who is a member is judged by the time of receipt: a back-dated one would undo a removal."""
     later = Book()
-    for entry, time in zip(story().entries, times, strict=False):
-        later.add(entry.sealed, NOW + time)
+    ana = writer("ana")
+    for time in times:
+        first = not later.entries
+        said = ("session.opened", BODIES["session.opened"]) if first else note()
+        later.add(ana.write(*said, time=NOW), NOW + time)
     report = checked(later.entries)
     assert (report.state, report.seq if bad else 0) == (State.BAD if bad else State.OPEN, bad)
 

@@ -21,6 +21,7 @@ from caisey_core.errors import BadRecord, JournalError
 from caisey_core.frames import Checkpoint, Receipt
 from caisey_core.ids import Digest
 from caisey_core.journal import Journal
+from caisey_core.kinds import BODY_LIMIT
 from caisey_core.record import Record, Sealed, parse
 from caisey_core.rows import packed, unpacked
 from caisey_core.schema import FORMAT
@@ -571,6 +572,13 @@ def test_a_damaged_body_is_no_fault_of_the_journals() -> None:
     smaller, size = packed(b"again and again " * 100)
     assert unpacked(smaller[:5] + b"\xff" + smaller[6:], size) != b"again and again " * 100
     assert unpacked(None, None) is None
+
+
+@pytest.mark.parametrize("size", [-1, BODY_LIMIT + 1, 1 << 40, 1 << 62])
+def test_a_size_that_no_body_has_unpacks_nothing(size: int) -> None:
+    """A journal that somebody hands over says what it likes: a thousandfold of what it holds, for one."""
+    bomb = zlib.compress(bytes(1 << 24))
+    assert unpacked(bomb, size) == bomb
 
 
 @given(st.integers(0, 60), st.binary(min_size=1, max_size=8))

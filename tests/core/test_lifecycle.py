@@ -276,6 +276,30 @@ def test_a_confirmation_backs_no_start_that_needs_another_member() -> None:
     assert story.fault
 
 
+def test_a_start_is_backed_by_the_confirmation_it_names_whatever_was_confirmed_besides() -> None:
+    """Two terminals: the second yes was on its way when the endpoint had already acted on the first."""
+    for earlier, later in ((True, False), (False, True)):
+        story = Story()
+        action = story.propose()
+        by = verdict(Decision.CONFIRM, Class.REVERSIBLE)
+        hold = story.hold(action, verdict=by, quorum=None)
+        first, second = story.confirm(hold), story.confirm(hold)
+        named = [each for each, counts in ((first, earlier), (second, later)) if counts]
+        story.say("box", "action.started", started(*named, by=by), {"action": action.digest})
+        assert not story.fault
+        assert story.action(action).step is Step.RUNNING
+
+
+def test_an_answer_to_an_earlier_hold_backs_no_start_under_a_later_one() -> None:
+    story = Story()
+    action = story.propose()
+    approval = story.approve(story.hold(action))
+    story.hold(action, nonce="another")
+    story.say("box", "action.started", started(approval, by=verdict()), {"action": action.digest})
+    assert "without the decision" in story.fault
+    assert story.action(action).step is Step.HELD
+
+
 def test_a_held_action_does_not_start_as_one_that_just_runs() -> None:
     story = Story()
     action = story.propose()

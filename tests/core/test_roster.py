@@ -37,7 +37,7 @@ from caisey_core.kinds import (
     Signer,
     WorkspaceFounded,
 )
-from caisey_core.record import Record, Sealed, parse
+from caisey_core.record import LAST_TIME, Record, Sealed, Writer, parse
 from caisey_core.roster import LIFETIME_MS, Roster, fold
 from tests.core.world import HOUR, NOW, ZERO, Workspace, key, note, public, unknown, writer
 
@@ -508,6 +508,23 @@ def test_a_roster_is_not_renewed_for_ever() -> None:
     workspace = Workspace.staffed()
     workspace.say("sam", "roster.renewed", RosterRenewed(expires=NOW + 100 * 365 * 24 * HOUR))
     assert workspace.roster.expires == NOW + LIFETIME_MS
+
+
+def test_nor_by_a_time_that_has_not_come() -> None:
+    """A key that was stolen signs whatever time it likes; it does not outlive its removal because of it."""
+    workspace = Workspace.staffed()
+    body = RosterRenewed(expires=NOW + 100 * 365 * 24 * HOUR)
+    thief = Writer(key("sam"), workspace.roster.log)
+    later = thief.write("roster.renewed", body, time=LAST_TIME, re={"roster": workspace.roster.head})
+    workspace.take(later, NOW + 60_000)
+    assert workspace.roster.expires == NOW + 60_000 + LIFETIME_MS
+
+
+def test_a_founding_counts_no_longer_either() -> None:
+    body = WorkspaceFounded(name="Demo", root=public("root"), solo=False, policy="p", expires=LAST_TIME, nonce="n")
+    roster = Roster()
+    roster.apply(Writer(key("root"), None).write("workspace.founded", body, time=LAST_TIME), NOW)
+    assert roster.expires == NOW + LIFETIME_MS
 
 
 # -- what an agent gets ---------------------------------------------------------------------------------------

@@ -231,7 +231,7 @@ def test_a_challenge_is_good_once(served: Served) -> None:
     assert login(served, challenge=nonce)[0] == 401
 
 
-@pytest.mark.parametrize("body", [b"", b"{", b"[]", b'{"statement": 1}', b"\xff"])
+@pytest.mark.parametrize("body", [b"", b"{", b"[]", b'{"statement": 1}', b"\xff", b'{"a":' + b"[" * 9999], ids=range(6))
 def test_a_body_that_is_none(served: Served, body: bytes) -> None:
     status, answer = served.server.call("/v1/login", body)
     assert (status, answer["code"]) == (400, "malformed")

@@ -16,8 +16,9 @@ from caisey_core import chain
 from caisey_core.errors import JournalError
 from caisey_core.frames import Checkpoint, CheckpointStatement, read_checkpoint
 from caisey_core.journal import Journal
-from caisey_core.kinds import ClientAdded, Namespace, RosterRenewed
-from caisey_core.record import Record, Writer, canonical
+from caisey_core.kinds import ClientAdded, MemberRemoved, Namespace, RosterRenewed
+from caisey_core.lifecycle import Session
+from caisey_core.record import Record, Writer, canonical, parse
 from caisey_core.signing import SigningKey, verify
 from caisey_server.admission import Denial
 from caisey_server.requests import Attest, Found
@@ -69,6 +70,22 @@ def test_many_appends_share_a_transaction_and_see_each_other(engine: Engine) -> 
     results = engine.commit(*(engine.request([each]) for each in (first, one, bad, answer, two)))
     assert [code(each) for each in results] == ["", "", "scope", "", ""]
     assert [item.entry.receipt.seq for item in engine.committed[-1].items] == [1, 2, 3, 4]
+
+
+def test_what_a_member_said_before_the_removal_counts_though_both_came_at_once(engine: Engine) -> None:
+    """The relay took it, so it holds for whoever checks the session later, by the times of the receipts alone."""
+    first, writer = engine.open(engine.world.tom, engine.world.desk)
+    before, after = notes(writer, 2)
+    removal = engine.world.governing("member.removed", MemberRemoved(id="tom", reason="left"))
+    results = engine.commit(*(engine.request([each]) for each in (before, removal, after)))
+    assert [code(each) for each in results] == ["", "", "scope"]
+    entries, roster = engine.sequencer.journal.entries(first.log), engine.sequencer.directory.roster
+    assert len(entries) == 2
+    session = Session()
+    for entry in entries:
+        record = parse(entry.sealed)
+        assert session.writer_fault(record, entry.receipt.received, roster) == ""
+        session.apply(record, entry.receipt.seq, entry.receipt.received)
 
 
 def test_what_is_repeated_keeps_its_place(engine: Engine) -> None:
