@@ -50,7 +50,8 @@ def program(words: tuple[Word, ...], here: tuple[str, ...], *, builtin: bool) ->
     if name is None:
         why = "Which program runs is not certain."
         return Found(words, Finding(Class.UNJUDGED, "unknown-program", why))
-    row = row_of(name, builtin=builtin)
+    own = isinstance(first, str) and first.lower() == name  # `dir.exe` is no command of cmd's own
+    row = row_of(name, builtin=builtin and own)
     if row is None or row.wrapper:
         return Found(words, Finding(Class.UNJUDGED, "unknown-program", not_in_table(name)))
     rest = words[1:]
