@@ -50,7 +50,9 @@ def unquote(raw: bytes) -> ShellWord | None:
         text, at = part[0], part.end()
         dynamic = dynamic or b"\0" in text
         if part.lastgroup == "bare":
-            dynamic = dynamic or (raw != b"{}" and (b"{" in text or b"}" in text))
+            # `{}` is never a list of alternatives, which needs something between its braces.
+            unpaired = text.replace(b"{}", b"")
+            dynamic = dynamic or b"{" in unpaired or b"}" in unpaired
         elif part.lastgroup == "glob":
             glob = glob or raw not in {b"[", b"]"}
         elif part.lastgroup == "escape":

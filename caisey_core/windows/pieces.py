@@ -139,7 +139,8 @@ STATICS: Final = frozenset(
     }
     | {("timespan", name, True) for name in ("fromseconds", "fromminutes", "fromhours", "fromdays", "frommilliseconds")}
     | {("string", name, True) for name in ("join", "format", "isnullorempty", "isnullorwhitespace")}
-    | {("net.dns", "gethostname", True)}
+    | {("net.dns", "gethostname", True), ("io.driveinfo", "getdrives", True)}
+    | {("security.principal.windowsidentity", "getcurrent", True)}
     | {("datetime", name, True) for name in ("daysinmonth", "fromfiletime", "fromfiletimeutc", "isleapyear")}
 )
 """Static members that only compute."""

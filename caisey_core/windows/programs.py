@@ -22,7 +22,7 @@ _PLACED: Final = re.compile(
     r"c:\\windows\\(?:system32|sysnative)\\(?:(?:inetsrv|wbem|openssh|windowspowershell\\v1\.0)\\)?([a-z0-9_-]+(?:\.exe|\.com)?)",
     re.IGNORECASE,
 )
-_EXPLAINS: Final = names_of("net net1 reg schtasks")
+_EXPLAINS: Final = names_of("net net1 reg schtasks sc")
 """Programs that say how a subcommand is used when `/?` follows it."""
 
 
@@ -59,6 +59,8 @@ def program(words: tuple[Word, ...], here: tuple[str, ...], *, builtin: bool) ->
         return Found(words, Finding(Class.OBSERVE, name, "Shows how it is used."))
     if row.dash == "slash":
         rest = tuple(word.lower() if isinstance(word, str) else word for word in rest)
+    if name == "curl":  # Windows' own name of nowhere
+        rest = tuple("/dev/null" if isinstance(word, str) and word.lower() == "nul" else word for word in rest)
     return by_row(row, name, words, rest, here, opened)
 
 
