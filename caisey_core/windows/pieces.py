@@ -174,6 +174,7 @@ KNOWN: Final[dict[str, Text]] = {
     }.items()
 }
 """Variables by what they stand for when a path is looked at."""
+OWN_NAME: Final = _of(r"\$env:computername\b")
 HARMLESS_ENVIRONMENT: Final = names_of(
     "path pathext username userdomain userdnsdomain logonserver processor_architecture number_of_processors os comspec"
     " sessionname psmodulepath processor_identifier processor_level processor_revision clientname"

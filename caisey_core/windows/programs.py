@@ -78,6 +78,6 @@ def opened(kind: str, word: Word, name: str, here: tuple[str, ...], deep: bool) 
         return (
             None if where is Place.PLAIN else SECRET if where is Place.SECRET else unknown(name, "operands", "this key")
         )
-    if kind == "url" and plain_url(text):
+    if kind == "url" and plain_url(text) and "C:/" not in text:  # nor a place of the machine, told to another
         return None
     return unknown(name, "operands", "this operand")
