@@ -91,9 +91,17 @@ CONDITION: Final = rb"(?:![ \t]+)?(?:-[bcdefghkLprsSuwxz][ \t]+%b|-n[ \t]+%b|%b[
 )
 DOUBLE_TEST: Final = re.compile(rb"\[\[[ \t]+%b(?:[ \t]+(?:&&|\|\|)[ \t]+%b)*[ \t]+\]\]" % (CONDITION, CONDITION))
 """Tests in double brackets that compare texts or look at files; those that compute may run what a text holds."""
+_WHOLE: Final = rb"(?:(?![-!])[A-Za-z0-9_./:,@%+-]+|\"[A-Za-z0-9_./:,@%+\0 -]*\")"
+SINGLE_TEST: Final = re.compile(
+    rb"\[[ \t]+(?:![ \t]+)?(?:-[bcdefghkLnprsSuwxz][ \t]+%b"
+    rb"|%b[ \t]+(?:==?|!=|-(?:eq|ne|lt|le|gt|ge|nt|ot|ef))[ \t]+%b|%b)[ \t]+\]" % ((_WHOLE,) * 4)
+)
+"""Tests of which every operand stays one word, so that their number alone says what is tested (POSIX `test`)."""
 USED: Final = re.compile(rb'(")?\$\{?((?<=\{)[a-z_][a-z0-9_]*(?=\})|(?<=\$)[a-z_][a-z0-9_]*)\}?(?(1)")')
 PLAIN_TEXT: Final = re.compile(r"[A-Za-z0-9_./:@%+,=-]+", re.ASCII)
 PLAIN_PATTERN: Final = re.compile(r"[A-Za-z0-9_./:@%+,=*?-]+", re.ASCII)
+KERNEL_NAMES: Final = re.compile(r"/(?:dev|proc)/[a-z0-9?*\[\]-]+|/sys/[a-z0-9_./?*-]+")
+"""Patterns for files that nobody but the system names, so that none has a blank or begins like an option."""
 LOWER_NAME: Final = re.compile(rb"[a-z_][a-z0-9_]*")
 BACKTICK_UNSAFE: Final = re.compile(rb"""[\\"']""")
 RESERVED: Final = re.compile(

@@ -30,7 +30,8 @@ DECISIONS: Final = {
 }
 WINDOWS: Final = frozenset(WINDOWS_SHELLS.values())
 """Shells of Windows by their names."""
-_CALM: Final = frozenset({"echo", "printf", "true", ":", "timeout", "sudo", "time"})
+_CALM: Final = frozenset({"echo", "printf", "true", ":", "timeout", "sudo", "time", "openssl"})
+"""Commands before one that sends something which have nothing of the machine's to give it, unless they open a file."""
 _PLAIN_HOME: Final = re.compile(r"/.*|[A-Za-z]:[A-Za-z0-9._\\-]+", re.ASCII | re.DOTALL)
 """Homes that cmd may put in the place of a variable: of other systems, or without blanks and signs."""
 _HOME_VARIABLE: Final = re.compile(r"%(?:userprofile|homepath|appdata|localappdata|temp|tmp)%", re.IGNORECASE)

@@ -185,7 +185,7 @@ def _operand(kind: str, word: Word, name: str, here: tuple[str, ...], deep: bool
         return None
     if kind == "files":
         return SECRET if sensitive(word, here, deep=deep) else None
-    if isinstance(word, Glob) and kind == "url" and word.text.startswith("http"):
+    if isinstance(word, Glob) and kind == "url" and re.match(r"(?:https?://)?[A-Za-z0-9.:-]+/", word.text):
         word = word.text  # whatever file it matches begins the same way
     if isinstance(word, str):
         if kind == "sed" and sed_only_prints(word):

@@ -257,7 +257,7 @@ class _Reader:
         """Read `[ ... ]`, which is a command like any other; tree-sitter gives its expression instead of words."""
         raw = self.skeleton(node, depth)
         words = raw.split()
-        if self.bash and grammar.DOUBLE_TEST.fullmatch(raw):
+        if grammar.SINGLE_TEST.fullmatch(raw) or (self.bash and grammar.DOUBLE_TEST.fullmatch(raw)):
             self.programs.append(Program(argv=("[[",), patterns=(None,)))
             return
         if words[:1] != [b"["] or words[-1:] != [b"]"] or b"\n" in raw:
@@ -328,7 +328,8 @@ class _Reader:
         """Read one word: its text, or None where the shell decides what it becomes."""
         used = grammar.USED.fullmatch(self.raw(node)) if self.bound else None
         value = self.bound.get(used[2]) if used else None
-        if used and value and (value.text is not None or used[1]):
+        whole = used and (used[1] or (value and grammar.KERNEL_NAMES.fullmatch(value.pattern or "")))
+        if used and value and (value.text is not None or whole):
             return value
         text = self.decode(self.skeleton(node, depth))
         if node.type == "process_substitution" and self.raw(node).startswith(b"<("):

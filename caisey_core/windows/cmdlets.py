@@ -254,7 +254,7 @@ def _of_text(at: _Place, kind: str, text: str) -> Iterator[Finding]:
     elif kind == "class":
         if not _CLASS.fullmatch(text):
             yield at.what
-    elif (kind == "uri" and not plain_url(text)) or kind in {"none", "block"}:
+    elif (kind == "uri" and (not plain_url(text) or "C:/" in text)) or kind in {"none", "block"}:
         yield at.what
 
 

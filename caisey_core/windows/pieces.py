@@ -139,7 +139,8 @@ STATICS: Final = frozenset(
     }
     | {("timespan", name, True) for name in ("fromseconds", "fromminutes", "fromhours", "fromdays", "frommilliseconds")}
     | {("string", name, True) for name in ("join", "format", "isnullorempty", "isnullorwhitespace")}
-    | {("net.dns", "gethostname", True)}
+    | {("net.dns", "gethostname", True), ("io.driveinfo", "getdrives", True)}
+    | {("security.principal.windowsidentity", "getcurrent", True)}
     | {("datetime", name, True) for name in ("daysinmonth", "fromfiletime", "fromfiletimeutc", "isleapyear")}
 )
 """Static members that only compute."""
@@ -173,6 +174,7 @@ KNOWN: Final[dict[str, Text]] = {
     }.items()
 }
 """Variables by what they stand for when a path is looked at."""
+OWN_NAME: Final = _of(r"\$env:computername\b")
 HARMLESS_ENVIRONMENT: Final = names_of(
     "path pathext username userdomain userdnsdomain logonserver processor_architecture number_of_processors os comspec"
     " sessionname psmodulepath processor_identifier processor_level processor_revision clientname"

@@ -22,7 +22,7 @@ _PLACED: Final = re.compile(
     r"c:\\windows\\(?:system32|sysnative)\\(?:(?:inetsrv|wbem|openssh|windowspowershell\\v1\.0)\\)?([a-z0-9_-]+(?:\.exe|\.com)?)",
     re.IGNORECASE,
 )
-_EXPLAINS: Final = names_of("net net1 reg schtasks")
+_EXPLAINS: Final = names_of("net net1 reg schtasks sc")
 """Programs that say how a subcommand is used when `/?` follows it."""
 
 
@@ -50,7 +50,8 @@ def program(words: tuple[Word, ...], here: tuple[str, ...], *, builtin: bool) ->
     if name is None:
         why = "Which program runs is not certain."
         return Found(words, Finding(Class.UNJUDGED, "unknown-program", why))
-    row = row_of(name, builtin=builtin)
+    own = isinstance(first, str) and first.lower() == name  # `dir.exe` is no command of cmd's own
+    row = row_of(name, builtin=builtin and own)
     if row is None or row.wrapper:
         return Found(words, Finding(Class.UNJUDGED, "unknown-program", not_in_table(name)))
     rest = words[1:]
@@ -58,6 +59,8 @@ def program(words: tuple[Word, ...], here: tuple[str, ...], *, builtin: bool) ->
         return Found(words, Finding(Class.OBSERVE, name, "Shows how it is used."))
     if row.dash == "slash":
         rest = tuple(word.lower() if isinstance(word, str) else word for word in rest)
+    if name == "curl":  # Windows' own name of nowhere
+        rest = tuple("/dev/null" if isinstance(word, str) and word.lower() == "nul" else word for word in rest)
     return by_row(row, name, words, rest, here, opened)
 
 
@@ -75,6 +78,6 @@ def opened(kind: str, word: Word, name: str, here: tuple[str, ...], deep: bool) 
         return (
             None if where is Place.PLAIN else SECRET if where is Place.SECRET else unknown(name, "operands", "this key")
         )
-    if kind == "url" and plain_url(text):
+    if kind == "url" and plain_url(text) and "C:/" not in text:  # nor a place of the machine, told to another
         return None
     return unknown(name, "operands", "this operand")

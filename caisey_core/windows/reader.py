@@ -447,7 +447,7 @@ class _Reader:
 
     def double(self) -> Value:
         """A string in double quotes. None where what it becomes is not known."""
-        self.at += 1
+        start, self.at = self.at, self.at + 1
         texts: tuple[str, ...] | None = ("",)
         while not self.take(pieces.QUOTE):
             if found := self.take(pieces.IN_DOUBLE):
@@ -467,7 +467,8 @@ class _Reader:
             ends = [one.text for one in (more.values if isinstance(more, Items) else (more,)) if isinstance(one, Text)]
             known = texts is not None and ends and len(texts) * len(ends) <= TURN_LIMIT
             texts = tuple(text + end for text in texts for end in ends) if texts and known else None
-        if texts is None:
+        # Beside other text the machine's name would be told to whomever an address names.
+        if texts is None or (texts != ("localhost",) and pieces.OWN_NAME.search(self.text, start, self.at)):
             return None
         return Text(texts[0]) if len(texts) == 1 else Items(tuple(map(Text, texts)))
 

@@ -11,7 +11,7 @@ from caisey_core.absent import not_in_table
 from caisey_core.kinds import Class
 from caisey_core.rules import Finding, Found
 from caisey_core.table import Word, windows_programs
-from caisey_core.windows.cmd import UNCERTAIN_START, Command, commands_of, inner_line, quoted
+from caisey_core.windows.cmd import UNCERTAIN_START, Command, commands_of, inner_line, quoted, turns
 from caisey_core.windows.cmdlets import FED, by_cmdlet, cmdlets
 from caisey_core.windows.grammar import seen
 from caisey_core.windows.paths import of_path
@@ -150,6 +150,9 @@ _UNCERTAIN_VALUE: Final = re.compile(r"[,;=']|\A/")
 
 
 def _cmd(script: str, here: tuple[str, ...], depth: int) -> Judged:
+    if lines := turns(script, SCRIPT_LIMIT // 2):
+        each = [_cmd(line, here, depth) for line in lines]
+        return [one for found, _ in each for one in found], next((odd for _, odd in each if odd), None)
     commands = commands_of(script)
     if commands is None:
         why = "It contains a sign that means something to cmd, or that is not judged."
@@ -205,10 +208,12 @@ def _conditional(script: str, command: Command, here: tuple[str, ...], depth: in
     rest = Command(
         command.words[at + 2 :], command.starts[at + 2 :], command.mixed[at + 2 :], command.shown[at + 2 :], command.end
     )
-    odd = not rest.words or UNCERTAIN_START.match(script, rest.starts[0])
+    odd = bool(rest.words) == command.opens or (rest.words and UNCERTAIN_START.match(script, rest.starts[0]))
     if not plain or odd or _UNCERTAIN_VALUE.search(value[0]):
         why = "It is not certain what the condition is, and which command follows it."
         return [], Finding(Class.UNJUDGED, "syntax", why)
+    if command.opens:
+        return [], FED if command.fed else None
     judged, doubt = _cmd_command(script, rest, here, depth)
     return judged, FED if command.fed else doubt
 
