@@ -51,7 +51,7 @@ from caisey_core.lifecycle import Action, Question, Session, Step
 from caisey_core.record import Record
 from caisey_core.roster import Endpoint, Member, Roster
 
-CARD: Final = "caisey.card.2"
+CARD: Final = "caisey.card.3"
 """The format in which an action is shown before it is decided; see `card`."""
 
 
