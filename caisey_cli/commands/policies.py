@@ -88,13 +88,17 @@ def check(file: FileArgument, home: HomeOption = None, json: JsonOption = False)
         as_json("policy_checked", told | {"doubts": found})
         return
     names = "" if roster else " No workspace was asked whether its clients and endpoints exist."
-    data(f"{file} is a policy: {_counted(policy)}, {examples} examples hold.{names}")
+    data(f"{file} is a policy: {_counted(policy)}, {_proven(examples)}.{names}")
     for doubt in found:
         say(f"Careful: {inert(doubt)}")
 
 
 def _counted(policy: Policy) -> str:
     return "1 rule" if len(policy.rules) == 1 else f"{len(policy.rules)} rules"
+
+
+def _proven(examples: int) -> str:
+    return {0: "no examples", 1: "1 example holds"}.get(examples, f"{examples} examples hold")
 
 
 def publish(

@@ -147,7 +147,7 @@ def test_what_is_no_policy_is_not_published(owners: World) -> None:
     bad.write_text('[classes]\nobserve = "run"\n\n[[rule]]\nname = "x"\nwhy = "x"\nclient = "ACNE"\nthen = "deny"\n')
     checked, said = (owners.caisey("sam", "policy", *words, str(bad)) for words in (("check",), ("publish", "--yes")))
     for each in (checked, said):
-        told(each, USAGE, f"{bad}:4: rule 'x': client: there is no client 'ACNE'")
+        told(each, USAGE, f"{bad}:7: rule 'x': client: there is no client 'ACNE'")
     assert "did you mean 'ACME'? Nothing was published." in said.stderr
     assert f"Mend it, then type: caisey policy check {bad}" in said.stderr
     good = written(owners, rule("no disks", 'command = "mkfs"', 'match = "mkfs /dev/sda"', 'then = "deny"'))
