@@ -52,7 +52,7 @@ def card(transcript: Transcript, action: Digest, now: int, *, width: int = WIDTH
         *_who(transcript, work, proposed),
         *_where(transcript, proposed),
         *_what(proposed, width),
-        *(_judged(held) if held else []),
+        *(_judged(held, command_line(proposed)) if held else []),
         *_shown(transcript),
         *_careful(transcript, work, proposed),
         *(_asked(transcript, work, held, now) if held else []),
@@ -133,11 +133,16 @@ def _what(proposed: ActionProposed, width: int) -> Iterator[str]:
             prefix, rest = _FOLDED, rest[cut:]
 
 
-def _judged(held: ActionHeld) -> Iterator[str]:
+def _judged(held: ActionHeld, line: str) -> Iterator[str]:
+    """What was found in it; of a single command, only what is not said above: how it was read, and why it is so."""
     verdict = held.verdict
     yield _row("class", f"{verdict.risk} ({inert(verdict.rule)}): {inert(verdict.why)}")
     for each in verdict.commands:
-        yield _row("  part", f"{_words(each)}  [{each.risk}: {inert(each.why)}]")
+        alone = len(verdict.commands) == 1 and each.risk is verdict.risk and verdict.why.endswith(each.why)
+        if not alone:
+            yield _row("  part", f"{_words(each)}  [{each.risk}: {inert(each.why)}]")
+        elif _words(each) != line:
+            yield _row("  read as", _words(each))
     if not verdict.commands:
         yield _row("  parts", "it could not be taken apart")
 
@@ -181,7 +186,7 @@ def _asked(transcript: Transcript, work: Work, held: ActionHeld, now: int) -> It
     if held.quorum is not None:
         so_far = [wording.member(transcript.who(each)) for each in work.action.approvers]
         granted = f"; approved so far by {', '.join(so_far)}" if so_far else ""
-        yield _row("needs", f"{wording.needed(held.quorum)}{granted}")
+        yield _row("needs", f"{wording.others(held.quorum)}{granted}")
     elif held.solo:
         yield _row("needs", "its technician's typed confirmation: this workspace has one member")
     else:

@@ -81,6 +81,8 @@ async def change(at: At, key: SigningKey, make: Change, kept: Kept | None = None
             if governing.take(event):
                 return governing.reading
             connection.flush()
+    if governing.sent:
+        raise Unreachable("The relay ended the connection before it answered; the change may count or not.")
     raise Unreachable("The relay ended the connection. Nothing was changed.")
 
 
@@ -121,6 +123,11 @@ class _Governing:
         self._expected, self._wanted, self._request, self._tries = "", "", 0, 0
         self._conflict = self._done = False
         self._known = self._end()
+
+    @property
+    def sent(self) -> bool:
+        """Whether a change is on its way."""
+        return bool(self._tries)
 
     def take(self, event: Event) -> bool:
         """Whether it is done."""

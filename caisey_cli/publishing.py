@@ -8,6 +8,7 @@ from difflib import unified_diff
 from typing import Final
 
 from caisey_cli.founding import Chain
+from caisey_cli.wording import able
 from caisey_core.errors import Refused, UsageError
 from caisey_core.kinds import Class, Decision, PolicyPublished, Quorum
 from caisey_core.policyfile import FORMAT, in_force, load
@@ -35,9 +36,15 @@ def publication(roster: Roster, key: SigningKey, policy: Policy, file: str, now:
     text = written(ids)
     # Ids are longer than names, and examples were judged in what was written by hand.
     if load(text, f"{file}, with ids in the place of names", ids.label) != ids:
-        raise UsageError(f"{file} cannot be written so that endpoints read the same; nothing was published.")
+        raise UsageError(
+            f"{file} cannot be written so that endpoints read the same; nothing was published.",
+            hint="Write its examples and names without signs that look like others.",
+        )
     if roster.published is not None and (roster.published.format, roster.published.text) == (FORMAT, text):
-        raise UsageError(f"{file} says what {roster.policy} says, which is in force already; nothing was published.")
+        raise UsageError(
+            f"{file} says what {roster.policy} says, which is in force already; nothing was published.",
+            hint="There is nothing left to do; caisey policy show prints it.",
+        )
     body = PolicyPublished(version=roster.policy_version + 1, format=FORMAT, text=text)
     seconders: tuple[str, ...] = ()
     if key.public != roster.root:
@@ -101,7 +108,7 @@ def doubts(policy: Policy, roster: Roster | None = None) -> Iterator[str]:
 
 def _nobody(quorum: Quorum, roster: Roster) -> str:
     """Why nobody could ever be that quorum in a workspace: the requester does not count."""
-    able = [each for each in roster.members.values() if each.removed is None and each.role in quorum.roles]
-    if len(able) >= quorum.members or roster.solo:
+    there = [each for each in roster.members.values() if each.removed is None and each.role in quorum.roles]
+    if len(there) >= quorum.members or roster.solo:
         return ""
-    return f"wants {quorum.members} of {' or '.join(quorum.roles)}, and the workspace has {len(able)}."
+    return f"wants {quorum.members} {able(quorum)} to approve, and the workspace has {len(there) or 'none'}."

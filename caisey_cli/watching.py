@@ -441,7 +441,7 @@ def _now(desk: Desk, item: Item, action: Action) -> Item:
     if item.row.own:
         why_not = "Your own request: another member has to approve it."
     elif quorum is not None and desk.line.member.role not in quorum.roles:
-        why_not = f"Your role may not approve it; it wants {wording.needed(quorum)}."
+        why_not = f"Your role may not approve it; it wants {wording.others(quorum)}."
     elif "you" in names:
         why_not = "You have approved it."
     missing = max(0, quorum.members - len(action.approvers)) if quorum else 0

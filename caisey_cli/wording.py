@@ -251,13 +251,19 @@ def wanted(quorum: Quorum | None, *, solo: bool) -> str:
     """Whose yes a hold asks for."""
     if quorum is None:
         return "to be confirmed alone in a solo workspace" if solo else "to be confirmed by the technician"
-    others = "another member" if quorum.members == 1 else f"{quorum.members} other members"
-    return f"to be approved by {others}{among(quorum)}"
+    return f"to be approved by {others(quorum)}"
 
 
-def needed(quorum: Quorum) -> str:
-    """How many others have to say yes: `one other member`, `2 other members (admin or approver)`."""
-    return ("one other member" if quorum.members == 1 else f"{quorum.members} other members") + among(quorum)
+def others(quorum: Quorum) -> str:
+    """Who has to say yes: `another member`, `another admin or approver`, `2 other admins`."""
+    return f"{'another' if quorum.members == 1 else f'{quorum.members} other'} {able(quorum)}"
+
+
+def able(quorum: Quorum) -> str:
+    """Those whose yes counts, as many as are asked for: `member`, `admins or approvers`."""
+    roles = [each.value for each in Role if each in quorum.roles]
+    names = ["member"] if len(roles) == len(Role) else roles
+    return " or ".join(each if quorum.members == 1 else f"{each}s" for each in names)
 
 
 def among(quorum: Quorum) -> str:

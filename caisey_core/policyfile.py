@@ -67,14 +67,14 @@ class _Wrong(Exception):
 def load(text: str, file: str, label: str = "") -> Policy:
     """A policy from its text. Raises `PolicyError`, which names file, line and key, also for an example that fails."""
     if len(text.encode(errors="replace")) > TEXT_LIMIT:
-        raise PolicyError(f"{file}: a policy has at most {TEXT_LIMIT // 1024} KiB.")
+        raise _too_long(file)
     try:
         raw = tomllib.loads(text.replace("\r\n", "\n"))
     except (ValueError, RecursionError) as error:
         what, line = syntax_of(str(error), text)
         raise PolicyError(f"{file}:{line}: {what}.", hint=_HINT) from None
     try:
-        policy = _read(raw, label, rule_lines(text))
+        policy = replace(_read(raw, label, rule_lines(text)), text=text)
         for at, each in enumerate(policy.rules):
             _proven(each, at)
     except _Wrong as wrong:
@@ -83,17 +83,35 @@ def load(text: str, file: str, label: str = "") -> Policy:
     return policy
 
 
+def _too_long(file: str) -> PolicyError:
+    instead = "Name several commands, clients or endpoints in one rule."
+    return PolicyError(f"{file}: a policy has at most {TEXT_LIMIT // 1024} KiB.", hint=instead)
+
+
 _HINT: Final = "'caisey policy show --default' prints a policy with everything explained."
 
 
 def read_file(path: Path, label: str = "") -> Policy:
     """A policy from a file. Raises `PolicyError`."""
+    raw = b""
     try:
-        text = path.read_bytes().decode()
+        with path.open("rb") as file:
+            raw = file.read(TEXT_LIMIT + 4)
+        text = raw.decode("utf-8-sig")  # some editors begin a file with a mark
     except OSError as error:
-        raise PolicyError(f"{path} cannot be read: {error.strerror or error}.") from None
+        raise PolicyError(
+            f"{path} cannot be read: {error.strerror or error}.",
+            hint="Type: caisey policy show --default > policy.toml",
+        ) from None
     except UnicodeDecodeError as error:
-        raise PolicyError(f"{path} is not text in UTF-8: {error.reason} at byte {error.start}.") from None
+        if len(raw) > TEXT_LIMIT:
+            raise _too_long(str(path)) from None
+        other = " It looks like UTF-16." if raw[:2] in {b"\xff\xfe", b"\xfe\xff"} else ""
+        line = raw[: error.start].count(b"\n") + 1
+        raise PolicyError(
+            f"{path}:{line}: this is not text in UTF-8: {error.reason} at byte {error.start}.{other}",
+            hint="Save it as UTF-8 in your editor.",
+        ) from None
     return load(text, str(path), label)
 
 
@@ -310,7 +328,9 @@ def _text(raw: Mapping[str, Any], key: str, at: int) -> str:
 def _texts(value: object, *path: str | int) -> tuple[str, ...]:
     """One text or a list of them."""
     texts = [value] if isinstance(value, str) else value
-    if not isinstance(texts, list) or not texts:
+    if texts == []:
+        raise _Wrong("the list is empty; name something, or leave it out", *path)
+    if not isinstance(texts, list):
         raise _Wrong("it is a text or a list of texts", *path)
     if len(texts) > LIST_LIMIT:
         raise _Wrong(f"a list holds at most {LIST_LIMIT} texts", *path)

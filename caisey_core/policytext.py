@@ -37,11 +37,24 @@ def ended(sentence: str) -> str:
 
 
 def syntax_of(error: str, text: str) -> tuple[str, int]:
-    """What a parser says of a text, and the line it says it of."""
+    """What a parser says of a text, in words for who wrote it, and the line it says it of."""
     found = re.search(r" \(at line (\d+), column \d+\)", error)
-    if found is None:
-        return error.partition(" (at")[0], text.count("\n") + 1
-    return error[: found.start()] + error[found.end() :], int(found[1])
+    line = int(found[1]) if found else text.count("\n") + 1
+    said = error[: found.start()] + error[found.end() :] if found else error.partition(" (at")[0]
+    return next((words for begin, words in _SYNTAX.items() if said.startswith(begin)), said), line
+
+
+_SYNTAX: Final = {
+    "Cannot overwrite a value": "this key stands there twice",
+    "Cannot declare": "this table stands there twice, or under a name that has a value",
+    "Illegal character '\\n'": "the closing quote of a text is missing",
+    "Unterminated string": "the closing quote of a text is missing",
+    "Invalid value": "this is no value: a text stands in quotes, a list in [ ]",
+    "Invalid statement": "this is neither a key with its value, nor a [table]",
+    "Expected '=' after a key": "a key is followed by = and its value",
+    "Unclosed array": "the closing ] of a list is missing",
+}
+"""What Python's parser says, by its beginning, and what it means to somebody who writes a policy."""
 
 
 _STRING: Final = re.compile(r"\"\"\"|'''|\"(?:\\.|[^\"\\])*\"|'[^']*'|#.*")
@@ -140,13 +153,16 @@ def bound(policy: Policy, roster: Roster, file: str) -> Policy:
         return renamed(policy, client, endpoint)
     except KeyError as error:
         where, key, name = error.args
-        line = (
-            f"{file}:{where.line}: rule {where.name!r}: {key}" if isinstance(where, Rule) else f"{file}: {key}.{where}"
-        )
+        if isinstance(where, Rule):
+            at = line_of(policy.text, ("rule", policy.rules.index(where), key)) if policy.text else where.line
+            line = f"{file}:{at}: rule {where.name!r}: {key}"
+        else:
+            line = f"{file}:{line_of(policy.text, (key, where))}: {key}.{where}"
         names = roster.clients.values() if key == "client" else [each.name for each in roster.endpoints.values()]
         what = "client" if key == "client" else "endpoint"
         raise PolicyError(
-            ended(f"{line}: there is no {what} {name!r} in the workspace{close_to(name, names)}")
+            ended(f"{line}: there is no {what} {name!r} in the workspace{close_to(name, names)}"),
+            hint="caisey endpoints lists clients and endpoints by their names.",
         ) from None
 
 

@@ -107,6 +107,8 @@ class Policy:
     tags: dict[str, tuple[str, ...]] = field(default_factory=dict)
     rules: tuple[Rule, ...] = ()
     broken: str = ""
+    text: str = field(default="", compare=False, repr=False)
+    """What it was read from, to say where something stands."""
 
     @cached_property
     def by_program(self) -> dict[str, list[int]]:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
+import shlex
 import sys
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
@@ -85,13 +88,17 @@ def check(file: FileArgument, home: HomeOption = None, json: JsonOption = False)
         as_json("policy_checked", told | {"doubts": found})
         return
     names = "" if roster else " No workspace was asked whether its clients and endpoints exist."
-    data(f"{file} is a policy: {_counted(policy)}, {examples} examples hold.{names}")
+    data(f"{file} is a policy: {_counted(policy)}, {_proven(examples)}.{names}")
     for doubt in found:
         say(f"Careful: {inert(doubt)}")
 
 
 def _counted(policy: Policy) -> str:
     return "1 rule" if len(policy.rules) == 1 else f"{len(policy.rules)} rules"
+
+
+def _proven(examples: int) -> str:
+    return {0: "no examples", 1: "1 example holds"}.get(examples, f"{examples} examples hold")
 
 
 def publish(
@@ -109,6 +116,46 @@ def publish(
 
     Example: caisey policy publish policy.toml
     """
+    made: list[Publication] = []
+    with _nothing_published(file, made):
+        _publish(file, yes, root_file, passphrase_file, second, home, made)
+    _tell(made[-1], json)
+
+
+@contextmanager
+def _nothing_published(file: Path, sent: Sequence[Publication]) -> Iterator[None]:
+    """Whatever it is refused for: says that nothing was published, or that it is not known, and what to type next."""
+    from caisey_core.errors import CaiseyError, Unreachable
+    from caisey_core.policytext import PolicyError
+
+    try:
+        yield
+    except CaiseyError as error:
+        what, name = _NOTHING_DONE.sub("", str(error)).rstrip("."), shlex.quote(str(file))
+        if isinstance(error, PolicyError):
+            error.hint = f"Mend it, then type: caisey policy check {name}" + (f" ({error.hint})" if error.hint else "")
+        if sent and isinstance(error, Unreachable):
+            error.args = (f"{what}. Whether {file} was published is not known.",)
+            error.hint = "Look first: caisey policy show"
+        elif not _SAID.search(what):
+            error.args = (f"{what}{'' if what.endswith('?') else '.'} Nothing was published.",)
+        error.hint = error.hint or f"Then type again: caisey policy publish {name}"
+        raise
+
+
+_NOTHING_DONE: Final = re.compile(r"[;.] nothing was (?:done|changed)\.\Z", re.IGNORECASE)
+_SAID: Final = re.compile(r"(?:nothing was|was not) published\Z", re.IGNORECASE)
+
+
+def _publish(
+    file: Path,
+    yes: bool,
+    root_file: Path | None,
+    passphrase_file: Path | None,
+    second: bool,
+    home: Path | None,
+    made: list[Publication],
+) -> None:
     from caisey_cli.governing import by_admin, current, govern, now_ms
     from caisey_cli.home import Home
     from caisey_cli.keeping import governing_key, says_where_the_root_is
@@ -119,10 +166,11 @@ def publish(
     own = Home.of(home)
     key = governing_key(own, root_file, passphrase_file, second=second)
     roster = current(own, own.key())
+    if key.public != roster.root:
+        by_admin(roster, key)
     _shows_what_changes(roster, policy, str(file))
     if not yes:
         _sure(str(file))
-    made: list[Publication] = []
 
     def make(now: Roster) -> Sequence[Record]:
         from caisey_core.errors import Refused
@@ -132,13 +180,13 @@ def publish(
         says_where_the_root_is(own, now, key)
         if now.policy != roster.policy:
             raise Refused(
-                f"{now.policy} has come into force meanwhile; nothing was published.", hint="Look at it first."
+                f"{now.policy} has come into force meanwhile; nothing was published.",
+                hint="Look at it first: caisey policy show",
             )
         made.append(publication(now, key, policy, str(file), now_ms()))
         return made[-1].records
 
     govern(own, key, make)
-    _tell(made[-1], json)
 
 
 def _shows_what_changes(roster: Roster, policy: Policy, file: str) -> None:
@@ -157,7 +205,7 @@ def _sure(file: str) -> None:
     if not sys.stdin.isatty():
         raise UsageError(f"There is no terminal to ask on; {file} was not published.", hint="Type it again with --yes.")
     if not typer.confirm("Publish it?", err=True):
-        raise UsageError(f"{file} was not published.")
+        raise UsageError(f"{file} was not published.", hint="Try it on what was asked for: caisey policy rehearse FILE")
 
 
 def _tell(made: Publication, json: bool) -> None:

@@ -268,9 +268,12 @@ def _held(work: Work, transcript: Transcript, now: int) -> Iterator[Row]:
     else:
         given = [wording.member(transcript.who(each)) for each in action.approvers]
         so_far = f" · approved by {', '.join(given)} so far" if given else ""
-        roles = " or ".join(held.quorum.roles)
-        whom = f"{wording.count(held.quorum.members, 'other member')} ({roles})"
-        yield (("held", "warn"), (" · ", "dim"), risk, (f" · waits for {whom}{so_far}{time}", ""))
+        yield (
+            ("held", "warn"),
+            (" · ", "dim"),
+            risk,
+            (f" · waits for {wording.others(held.quorum)}{so_far}{time}", ""),
+        )
         yield ((f"they type: caisey approve {code}", "dim"),)
     yield ((wording.prose(held.verdict.why), "dim"),)
 

@@ -140,7 +140,7 @@ def _waiting(model: Model, now: int, width: int) -> list[Row]:
         if held is None or hold is None or proposed is None:
             continue
         left = countdown(hold.received + held.window_ms - now)
-        whom = f"{held.quorum.members} of {' or '.join(held.quorum.roles)}" if held.quorum else "waits for you"
+        whom = f"for {wording.others(held.quorum)}" if held.quorum else "for you to confirm"
         first: Row = (("waiting ", "warn"), (request_code(work.action.digest), ""), (f" {left} left", "warn"))
         rows.append(clipped(first, width))
         rows.append(clipped(((" ", ""), (script(proposed)[0], "")), width))

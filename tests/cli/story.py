@@ -313,10 +313,12 @@ class Story:
         confirm: bool = False,
         solo: bool = False,
         risk: Class = Class.PERSISTENT,
+        verdict: Verdict | None = None,
     ) -> Record:
-        """The endpoint asks: members, or the technician's own confirmation."""
+        """The endpoint asks: members, or the technician's own confirmation; for a risk, or by a real verdict."""
         quorum = None if confirm or solo else Quorum(members=members, roles=(Role.ADMIN, Role.APPROVER))
-        self._held[action.digest] = self.verdict(action, risk, Decision.CONFIRM if confirm else Decision.QUORUM)
+        asked = Decision.CONFIRM if confirm else Decision.QUORUM
+        self._held[action.digest] = verdict or self.verdict(action, risk, asked)
         body = ActionHeld(
             verdict=self._held[action.digest],
             quorum=quorum,

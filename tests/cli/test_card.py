@@ -14,6 +14,7 @@ from caisey_cli.sanitize import reveal
 from caisey_cli.transcript import Transcript
 from caisey_core.environment import fixed_environment
 from caisey_core.kinds import ActionProposed, Class, Expectation, Limits
+from caisey_core.policy import judge_argv, judge_script
 from caisey_core.record import Record, parse
 from tests.cli.story import INSTANCE, Story
 
@@ -83,9 +84,9 @@ def test_it_says_who_asks_for_what_where_and_why() -> None:
     assert of_command(lines) == "systemctl restart cups"
     assert row(lines, "policy") == "p1, by roster version 7"
     assert row(lines, "class").startswith("persistent (table): is persistent")
-    assert row(lines, "  part") == "systemctl restart cups  [persistent: is persistent]"
+    assert not any(line.startswith(("  part", "  read as")) for line in lines), "it is all said"
     assert row(lines, "before") == "cups failed"
-    assert row(lines, "needs") == "one other member (admin or approver)"
+    assert row(lines, "needs") == "another admin or approver"
     assert "10 min left" in row(lines, "time")
 
 
@@ -186,7 +187,7 @@ def test_approvals_so_far_are_named() -> None:
     story = Story()
     action = story.propose("touch x")
     story.approve(story.hold(action, members=2), "lee")
-    assert "2 other members" in row(shown(story, action), "needs")
+    assert "2 other admins or approvers" in row(shown(story, action), "needs")
     assert "approved so far by lee" in row(shown(story, action), "needs")
 
 
@@ -210,3 +211,33 @@ def test_what_is_withheld_cannot_be_decided() -> None:
     story = Story()
     action = story.propose("touch x", withheld=True)
     assert shown(story, action) == ["What is proposed is withheld; it cannot be decided here."]
+
+
+@pytest.mark.parametrize(
+    ("script", "language", "rows"),
+    [
+        ("rm x", "", []),
+        ("rm   'x'", "/bin/sh", [("  read as", "rm x")]),
+        ("rm $x", "/bin/sh", [("  read as", "rm (not literal)")]),
+        (
+            "sudo rm x",
+            "/bin/sh",
+            [
+                ("  part", "sudo rm x  [observe: Runs a command as another user.]"),
+                ("  part", "rm x  [destructive: Deletes or overwrites files or whole disks.]"),
+            ],
+        ),
+        ("case x in x) ls;; esac", "/bin/sh", [("  part", "ls  [observe: Lists the names and properties of files.]")]),
+        ("$((", "/bin/sh", [("  parts", "it could not be taken apart")]),
+    ],
+)
+def test_a_single_command_is_not_said_twice(script: str, language: str, rows: list[tuple[str, str]]) -> None:
+    story = Story()
+    words = {"shell": language, "script": script, "argv": ()} if language else {"argv": tuple(script.split())}
+    action = propose(story, **words)
+    verdict = judge_script(script, language) if language else judge_argv(script.split())
+    story.hold(action, verdict=verdict)
+    lines = shown(story, action)
+    assert row(lines, "class").startswith(f"{verdict.risk} ({verdict.rule}): {verdict.why}"[:80])
+    found = [(line[:12].rstrip(), line[12:]) for line in lines if line.startswith(("  part", "  read as"))]
+    assert found == rows

@@ -259,7 +259,7 @@ def test_everything_that_did_not_go_well_is_told_in_order() -> None:
         ("Failed", "make; approved by sam after 10 s and lee after 20 s; root; exit 1 (\"Job failed\")"),
         ("Unknown", f"fsck /dev/sdb; approved by sam after 1 s; root; {unknown}"),
         ("Failed", "frobnicate; approved by sam after 1 s; root; could not be started: No such file or directory"),
-        ("Abandoned", "halt; to be approved by another member (admin or approver), asked by ana at 10:13"),
+        ("Abandoned", "halt; to be approved by another admin or approver, asked by ana at 10:13"),
         ("Verified", 'nothing was verified: "machine is to be replaced"'),
         (
             "Outcome",
@@ -318,7 +318,7 @@ def test_one_that_waits_and_one_that_runs() -> None:
     story = Story()
     story.hold(story.propose("halt"))
     story.start(story.propose("sleep 900"))
-    assert line(story, "Waiting") == "halt; to be approved by another member (admin or approver), asked by ana at 10:02"
+    assert line(story, "Waiting") == "halt; to be approved by another admin or approver, asked by ana at 10:02"
     assert line(story, "Running") == "sleep 900; no approval was needed; root; asked by ana at 10:02"
     assert line(story, "Outcome") == "the session is still open; open: halt waiting, sleep running"
     assert line(story, "Time").endswith("so far")

@@ -77,7 +77,7 @@ def test_a_policy_that_is_not_published_is_tried(tmp_path: Path) -> None:
     assert (
         done.stdout.splitlines()[:2]
         == [
-            "destructive: asks to be approved by 2 other members (admin)",
+            "destructive: asks to be approved by 2 other admins",
             f"by     {file}, on no endpoint in particular",
         ]
         or len(str(file)) > 40

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
-from caisey_cli.publishing import differences, doubts, publication, readable, shown
-from caisey_core.errors import Refused, UsageError
+from caisey_cli.commands.policies import _nothing_published
+from caisey_cli.publishing import Publication, differences, doubts, publication, readable, shown
+from caisey_core.errors import CaiseyError, NotAdmitted, Refused, Unreachable, UsageError
 from caisey_core.kinds import Class, PolicyPublished, Role
 from caisey_core.policyfile import FORMAT, in_force, load
 from caisey_core.policytext import PolicyError, bound
@@ -72,7 +75,7 @@ def test_what_cannot_be_read_cannot_be_shown() -> None:
         (CLASSES.replace('unjudged = "quorum"', ""), ["Not in [classes], and so denied: unjudged."]),
         (
             CLASSES + DENY.replace('"deny"', '"quorum"\nmembers = 2\nroles = ["admin"]'),
-            ["The rule 'r' wants 2 of admin, and the workspace has 1."],
+            ["The rule 'r' wants 2 admins to approve, and the workspace has 1."],
         ),
     ],
 )
@@ -81,3 +84,25 @@ def test_what_an_owner_should_know(text: str, says: list[str]) -> None:
     found = list(doubts(bound(load(text, "p.toml"), roster, "p.toml"), roster))
     assert len(found) == len(says)
     assert all(part in each for part, each in zip(says, found, strict=True))
+
+
+@pytest.mark.parametrize(
+    ("error", "sent", "says", "hint"),
+    [
+        (PolicyError("p.toml:3: did you mean 'y'?", hint="Look."), False, "'y'? Nothing was published.", "check 'a b'"),
+        (Refused("Only an admin; nothing was done.", hint="Ask sam."), False, "admin. Nothing was pub", "Ask sam."),
+        (Unreachable("The relay is away."), False, "The relay is away. Nothing was published.", "publish 'a b'"),
+        (Unreachable("Over. Nothing was changed."), True, "Over. Whether a b was published is not", "policy show"),
+        (Refused("It is new; nothing was published."), True, "It is new; nothing was published.", "again"),
+        (UsageError("published-2 says so."), False, "published-2 says so. Nothing was published.", "publish 'a b'"),
+        (NotAdmitted(), False, "not any more. Nothing was published.", "Ask an admin"),
+    ],
+)
+def test_a_refusal_says_that_nothing_was_published_and_what_to_type(
+    error: CaiseyError, sent: bool, says: str, hint: str
+) -> None:
+    made = [Publication((), 1)] * sent
+    with pytest.raises(type(error)) as raised, _nothing_published(Path("a b"), made):
+        raise error
+    assert says in str(raised.value)
+    assert hint in raised.value.hint

@@ -173,7 +173,7 @@ def test_a_policy_is_shown_by_what_it_changes() -> None:
         'added client = "ACME"',
         "added members = 9",
         "CYRILLIC SMALL LETTER BYELORUSSIAN-UKRAINIAN I",
-        "wants 9 of admin or technician or approver, and the workspace has",
+        "wants 9 members to approve, and the workspace has",
         "publishes policy 1",
     ):
         assert words in shown, shown

@@ -167,7 +167,7 @@ def test_rows_read_well() -> None:
     assert (told[3].who, told[3].kind) == ("you", "action.proposed")
     assert told[5].text.startswith('stdout, 73 bytes: "printer reception disabled')
     assert told[27].text == 'after 40 s: "would delete the directory"'
-    assert told[26].text == "persistent, to be approved by another member (admin or approver): is persistent"
+    assert told[26].text == "persistent, to be approved by another admin or approver: is persistent"
 
 
 def test_a_stranger_says_nothing_here() -> None:

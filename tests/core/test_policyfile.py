@@ -33,7 +33,17 @@ def refused(text: str) -> str:
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("x = ", "p.toml:1: Invalid value"),
+        ("x = ", "p.toml:1: this is no value: a text stands in quotes, a list in [ ]."),
+        ("[classes]\nobserve = run", "p.toml:2: this is no value"),
+        ('[classes]\nobserve = "run', "p.toml:2: the closing quote of a text is missing."),
+        ('[classes]\nobserve = "run\n', "p.toml:2: the closing quote of a text is missing."),
+        ('[classes]\nobserve = "run"\nobserve = "deny"', "p.toml:3: this key stands there twice."),
+        ("[classes]\n[classes]", "p.toml:2: this table stands there twice, or under a name that has a value."),
+        ("[classes]\nobserve", "p.toml:2: a key is followed by = and its value."),
+        ('[tags]\nx = ["a", ', "p.toml:2: "),
+        ("[Classes]", "p.toml:1: Classes: there is no such key"),
+        ("[rule]\nname = 'x'", "p.toml:1: rule: rules are written as [[rule]]."),
+        ("[[rules]]\nname = 'x'", "p.toml:1: rules: there is no such key; there are classes, tags and rule; did you"),
         ("\n[classes\n", "p.toml:2: "),
         ("a = 1\n", "p.toml:1: a: there is no such key"),
         (
@@ -56,7 +66,7 @@ def refused(text: str) -> str:
         ('[classes]\nobserve = { then = "quorum", roles = ["boss"] }', "there is no role 'boss'"),
         ("classes = 1", "p.toml:1: classes: this is a table"),
         ("rule = 1", "p.toml:1: rule: rules are written as [[rule]]"),
-        ("[tags]\nservers = []", "p.toml:2: tags.servers: it is a text or a list of texts"),
+        ("[tags]\nservers = []", "p.toml:2: tags.servers: the list is empty; name something, or leave it out."),
         ("[tags]\nservers = [1]", "p.toml:2: tags.servers: it is a text or a list of texts"),
         (
             f'{RULE}then = "deny"\nclas = "observe"',
@@ -158,12 +168,25 @@ def test_empty_is_a_policy_that_denies() -> None:
 
 
 def test_a_file_that_cannot_be_read_is_said(tmp_path: Path) -> None:
-    for path, says in ((tmp_path, "cannot be read"), (tmp_path / "none", "cannot be read")):
-        with pytest.raises(PolicyError, match=says):
+    for path in (tmp_path, tmp_path / "none"):
+        with pytest.raises(PolicyError, match="cannot be read") as error:
             read_file(path)
-    (tmp_path / "x").write_bytes(b"\xff")
-    with pytest.raises(PolicyError, match="not text in UTF-8"):
-        read_file(tmp_path / "x")
+        assert "policy show --default" in error.value.hint
+    for raw, says in (
+        (b"a = 1\nb = '\xff'", "x:2: this is not text in UTF-8: invalid start byte at byte 11."),
+        ("[classes]".encode("utf-16"), "It looks like UTF-16."),
+        (b"#" * TEXT_LIMIT + b"\xff" * 10, "at most 200 KiB"),
+        (b"#" * 10_000_000, "at most 200 KiB"),
+    ):
+        (tmp_path / "x").write_bytes(raw)
+        with pytest.raises(PolicyError) as error:
+            read_file(tmp_path / "x")
+        assert says in str(error.value)
+        assert error.value.hint
+    with pytest.raises(PolicyError, match="at most 200 KiB"):
+        read_file(Path("/dev/zero"))
+    (tmp_path / "x").write_bytes(b"\xef\xbb\xbf[classes]\r\nobserve = 'run'\r\n")
+    assert read_file(tmp_path / "x").classes[Class.OBSERVE].decision is Decision.RUN
     assert "at most 200 KiB" in refused("#" * (TEXT_LIMIT + 1))
     assert "p.toml:" in refused("a = " + "[" * 10_000)
     assert "p.toml:" in refused("a = " + "9" * 10_000)
@@ -220,14 +243,14 @@ def test_names_become_ids_and_ids_names() -> None:
     names = named(ids, roster)
     assert (names.tags, names.rules[0].clients) == ({"t": ("ACME/box",)}, ("ACME",))
     assert named(ids, Roster()) == ids
-    for change, says in (('client = "Acne"', "p.toml:11: rule 'r': client: there is no client 'Acne'"),):
+    for change, says in (('client = "Acne"', "p.toml:14: rule 'r': client: there is no client 'Acne'"),):
         with pytest.raises(PolicyError, match=says):
             bound(
                 load(f'{CLASSES}[tags]\nt = ["ACME/box"]\n\n{RULE}{change}\nthen = "deny"\n', "p.toml"),
                 roster,
                 "p.toml",
             )
-    with pytest.raises(PolicyError, match=r"tags\.t: there is no endpoint 'ACME/bix' .*did you mean 'ACME/box'"):
+    with pytest.raises(PolicyError, match=r"p.toml:2: tags\.t: there is no endpoint 'ACME/bix' .*mean 'ACME/box'"):
         bound(load('[tags]\nt = ["ACME/bix"]', "p.toml"), roster, "p.toml")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from dataclasses import replace
 from typing import Any
@@ -89,9 +90,25 @@ def test_allowed_by_the_workspace_and_denied_here(where: dict[str, Any]) -> None
     assert "classes" in where or decision(own, "ls", Subject()) is Decision.RUN
 
 
+CONDITIONS: dict[str, tuple[Any, Any]] = {
+    "clients": (("c-acme", "c-x"), ("c-other",)),
+    "endpoints": (("e-box",), ("e-2", "e-3")),
+    "tags": (("servers", "desks"), ("desks",)),
+    "roles": ((Role.TECHNICIAN,), (Role.ADMIN, Role.APPROVER)),
+    "classes": ((Class.OBSERVE, Class.DESTRUCTIVE), (Class.PERSISTENT,)),
+    "commands": ((Pattern.of("ls"),), (Pattern.of("df"),)),
+}
+
+
 def test_every_condition_of_a_rule_has_to_fit() -> None:
-    own = policy(a_rule(DENY, clients=("c-acme",), roles=(Role.ADMIN,)))
-    assert decision(own, "ls") is Decision.RUN
+    """Each combination of conditions that are not there, fit, or do not."""
+    judged = of_script("ls", "/bin/sh")
+    for fitting in itertools.product([None, True, False], repeat=len(CONDITIONS)):
+        fits = {key: each for key, each in zip(CONDITIONS, fitting, strict=True) if each is not None}
+        denies = Rule("r", "Because.", DENY, **{key: CONDITIONS[key][not each] for key, each in fits.items()})
+        own = replace(policy(denies), tags={"servers": ("e-box",), "desks": ("e-2",)})
+        expected = Decision.RUN if False in fitting else Decision.DENY
+        assert rule(own, judged, HERE).verdict.decision is expected, fits
 
 
 def test_nothing_outranks_a_deny() -> None:

@@ -145,12 +145,18 @@ def test_a_policy_is_rehearsed_on_what_was_really_asked_for(owners: World) -> No
 def test_what_is_no_policy_is_not_published(owners: World) -> None:
     bad = owners.path / "bad.toml"
     bad.write_text('[classes]\nobserve = "run"\n\n[[rule]]\nname = "x"\nwhy = "x"\nclient = "ACNE"\nthen = "deny"\n')
-    for words in (("check", str(bad)), ("publish", str(bad), "--yes")):
-        told(owners.caisey("sam", "policy", *words), USAGE, f"{bad}:4: rule 'x': client: there is no client 'ACNE'")
+    checked, said = (owners.caisey("sam", "policy", *words, str(bad)) for words in (("check",), ("publish", "--yes")))
+    for each in (checked, said):
+        told(each, USAGE, f"{bad}:7: rule 'x': client: there is no client 'ACNE'")
+    assert "did you mean 'ACME'? Nothing was published." in said.stderr
+    assert f"Mend it, then type: caisey policy check {bad}" in said.stderr
     good = written(owners, rule("no disks", 'command = "mkfs"', 'match = "mkfs /dev/sda"', 'then = "deny"'))
     owners.ok("sam", "policy", "publish", good, "--yes")
     told(owners.caisey("sam", "policy", "publish", good, "--yes"), USAGE, "which is in force already")
-    told(owners.caisey("ana", "policy", "publish", good, "--yes"), REFUSED, "Only an admin may do this")
+    refused = owners.caisey("ana", "policy", "publish", good)
+    told(refused, REFUSED, "Only an admin may do this. Nothing was published.")
+    assert "Ask sam or lea" in refused.stderr
+    assert "+ " not in refused.stderr, "she is asked nothing that would not count"
     told(owners.caisey("sam", "policy", "publish", good), USAGE, "There is no terminal to ask on")
 
 
