@@ -97,6 +97,13 @@ def test_a_restart_of_the_agent_voids_holds() -> None:
     assert code(decide(story, action, instance="j" * 32)) == "void"
 
 
+def test_another_policy_voids_what_the_one_before_has_held() -> None:
+    story, action, hold = asked()
+    story.approve(hold)
+    assert isinstance(decide(story, action), Run)
+    assert code(decide(story, action, policy="published-1")) == "void"
+
+
 def test_an_action_that_was_never_held_is_not_decided() -> None:
     story = Story()
     assert code(decide(story, story.propose())) == "void"

@@ -62,18 +62,23 @@ def bodies(world: World, kind: type[Any], home: str = "agent") -> list[Any]:
 
 
 def test_allowed_by_the_workspace_and_denied_for_the_endpoint(owners: World) -> None:
-    """Acceptance 10; and what was published stays so for an agent that starts anew."""
+    """Acceptance 10; an agent that was away has it once it is back, and keeps it when it starts anew."""
+
+    def killed() -> None:
+        next(each for each in reversed(owners._started) if each.errors.name.startswith("till.")).kill()
+
     assert owners.caisey("ana", "run", "box", "--reason", "x", "--", "uptime").returncode == 0
     file = written(owners, rule("nobody on the till", 'endpoint = "ACME/till"', 'then = "deny"'))
+    killed()
     label = owners.ok("sam", "policy", "publish", file, "--yes").strip()
     reached(owners, label)
+    owners.start_agent("till")
     reached(owners, label, "till")
     assert owners.caisey("ana", "run", "box", "--reason", "x", "--", "uptime").returncode == 0
     for _ in range(2):
         denied = owners.caisey("ana", "run", "till", "--reason", "x", "--", "uptime")
         told(denied, REFUSED, "The policy denies it: The owner says so.")
-        program = next(each for each in reversed(owners._started) if each.errors.name.startswith("till."))
-        program.kill()
+        killed()
         owners.start_agent("till")
     assert {each.policy for each in bodies(owners, ActionStarted)} == {"builtin-1", label}
     explained = owners.shape("ana", "policy", "explain", "--endpoint", "till", "--json", "--", "uptime")
