@@ -8,11 +8,9 @@ from caisey_core.kinds import ActionFinished
 from caisey_core.link import batches
 from caisey_core.record import parse
 from caisey_server.admission import sound
-from tests.agent.test_room_taking_back import READS, Desk, desk
+from tests.agent.rooms import READS, Desk
 from tests.core.samples import BODIES
 from tests.core.world import public
-
-__all__ = ["desk"]
 
 
 def test_the_end_covers_the_output_before_it(desk: Desk) -> None:
