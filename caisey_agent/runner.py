@@ -176,9 +176,16 @@ class Run:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        await self.cancel()
-        async for _chunk in self:
-            pass
+        try:
+            await self.cancel()
+            async for _chunk in self:
+                pass
+        except BaseException:
+            # Left while it was being left: nobody waits for the end, which comes all the same.
+            self._settle(_Outcome("lost", error="Its end was not waited for."))
+            if self._ended is None:
+                self._finish()
+            raise
 
     def __aiter__(self) -> Self:
         return self

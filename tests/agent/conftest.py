@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from caisey_agent import runner
 from caisey_core.journal import Journal
 from tests.agent.rooms import Desk
 
@@ -17,3 +18,10 @@ def desk(tmp_path: Path) -> Iterator[Desk]:
         desk = Desk(journal)
         yield desk
         desk.end()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def supervised() -> Iterator[None]:
+    """The process that supervises what these tests start ends with them."""
+    yield
+    runner._SUPERVISOR._forget()

@@ -396,6 +396,30 @@ async def test_leaving_the_block_ends_the_tree(patient: None) -> None:
     assert run.ended.how == "cancelled"
 
 
+async def test_a_task_cancelled_again_while_it_ends_the_tree_lets_go_of_it() -> None:
+    runs: list[Run] = []
+
+    async def read() -> None:
+        async with await start(sh("trap '' TERM; echo x; while :; do sleep 0.01; done")) as run:
+            await anext(run)
+            runs.append(run)
+            await anext(run)
+
+    reading = asyncio.create_task(read())
+    await until(lambda: runs)
+    reading.cancel()
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    reading.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await reading
+    (run,) = runs
+    assert run.ended.how == "lost"
+    assert run._control is not None
+    assert run._control.fileno() == -1
+    await until(lambda: not alive(run.pid or 0))
+
+
 async def test_a_task_cancelled_while_reading_ends_the_tree() -> None:
     pids: list[int] = []
 
