@@ -30,7 +30,7 @@ from caisey_cli.home import Home
 from caisey_cli.sanitize import inert
 from caisey_core.errors import CaiseyError, Exit, Refused, Unreachable, UsageError
 
-PATIENCE: Final = 30.0
+PATIENCE: Final = 60.0
 """Seconds for a program to be ready."""
 QUEUE: Final = 90.0
 """Seconds to wait for another command that sets up, starts or stops."""

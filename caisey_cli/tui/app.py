@@ -21,6 +21,7 @@ from caisey_cli.tui.tone import Row, folded
 
 if TYPE_CHECKING:
     from caisey_cli.home import Home
+    from caisey_cli.tui.sending import Sending
 
 
 HELP: Final = 20
@@ -97,17 +98,60 @@ class SessionApp(Going):
 
         _ = self.push_screen(CloseOut(self.bench, outcome, reason), done)
 
+    def action_command_palette(self) -> None:
+        """Everything that can be done, to be chosen from."""
+        from caisey_cli.tui.palette import Choosing
+
+        if not isinstance(self.screen, Choosing):
+            _ = self.push_screen(Choosing(id="--command-palette"))
+
+    def begin(self, deed: Deed) -> None:
+        """It was chosen in the palette: what needs more than its name is put into the command line."""
+        if deed.needs:
+            self.line.value = f":{deed.command} "
+            self.line.cursor_position = len(self.line.value)
+            self.line.focus()
+        else:
+            self.do(deed, "")
+
+    def action_page(self, step: int) -> None:
+        """Scrolls the transcript."""
+        view = self.transcript
+        view.scroll_relative(y=step * max(1, view.size.height - 1), animate=False, immediate=True)
+
     def do_stop(self, _rest: str) -> None:
-        """Ctrl-C."""
+        """Ctrl-C. The last command is what it is for, also while that is still on its way."""
         active = self.bench.model.transcript.session.active if self.bench.model else []
+        sending = self._sending
         if self.asked.watching:
             self.say("You are watching: nothing is stopped from here. ^Q leaves.")
+        elif sending is not None and sending.under_way(self.bench.model):
+            self._stop_sending(sending)
         elif active:
             self._do("stopping", lambda: self.bench.stop(active[-1]))
         elif self.line.value and len(self.screen_stack) == 1:
             self.line.value = ""
         else:
             self.say("Nothing runs and nothing waits. ^Q leaves the view, F8 closes the session.")
+
+    def _stop_sending(self, sending: Sending) -> None:
+        if self.bench.written > sending.written:
+            sending.stopped = True
+            self.say("It is on its way, and is stopped as soon as it is there.", "warn")
+            return
+        self._sending = None
+        sending.worker.cancel()
+        self.line.give_back(sending.script)
+        self.say("Nothing was sent.")
+
+    def news(self) -> None:
+        """Records have come; perhaps of what was to be stopped once it is there."""
+        super().news()
+        sending, model = self._sending, self.bench.model
+        if sending is not None and model is not None and sending.stopped and (action := sending.answered(model)):
+            self._sending = None
+            if not action.step.over:
+                self._do("stopping", lambda: self.bench.stop(action))
 
     def do_leave(self, _rest: str) -> None:
         """Out; what is said about it stands in the terminal afterwards."""

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from caisey_cli.peers import Connect
     from caisey_cli.tui.bench import Bench
     from caisey_cli.tui.completing import Known
+    from caisey_cli.tui.sending import Sending
     from caisey_core.ids import Digest
     from caisey_core.lifecycle import Action
 
@@ -88,6 +89,7 @@ class Frame(App[None]):
         self.last = ""
         self._message: Row = ()
         self._doing: dict[str, float] = {}
+        self._sending: Sending | None = None
         self._searching = False
         self._draft = ""
         self._typed = ""
@@ -421,13 +423,15 @@ class Frame(App[None]):
         _ = self.push_screen(question(text), answered)
 
     def _propose(self, script: str) -> None:
+        from caisey_cli.tui.sending import Sending
+
         self._message = ()
         if hint := typed.without_effect(script):
             self.say(hint, "warn")
         self.transcript.action_tail()
-        self._do("sending", lambda: _silently(self.bench.run_command(script)), script)
+        self._sending = Sending.begin(self.bench, script, lambda work: self._do("sending", work, script))
 
-    def _do(self, what: str, work: Callable[[], Awaitable[str]], typed: str = "") -> None:
+    def _do(self, what: str, work: Callable[[], Awaitable[str]], typed: str = "") -> Worker[None]:
         """Does something beside the view; says what came of it, and how long it takes where that is long.
 
         What was `typed` for it stands in the line again where nothing was written.
@@ -452,7 +456,7 @@ class Frame(App[None]):
             finally:
                 del self._doing[name]
 
-        _: Worker[None] = self.run_worker(doing, exit_on_error=False)
+        return self.run_worker(doing, exit_on_error=False)
 
     # -- deeds --------------------------------------------------------------------------------------------
 
@@ -468,22 +472,6 @@ class Frame(App[None]):
         if deed is None or (len(self.screen_stack) > 1 and name not in {"stop", "leave"}):
             return
         self.do(deed, "", back=back)
-
-    def action_command_palette(self) -> None:
-        """Everything that can be done, to be chosen from."""
-        from caisey_cli.tui.palette import Choosing
-
-        if not isinstance(self.screen, Choosing):
-            _ = self.push_screen(Choosing(id="--command-palette"))
-
-    def begin(self, deed: Deed) -> None:
-        """It was chosen in the palette: what needs more than its name is put into the command line."""
-        if deed.needs:
-            self.line.value = f":{deed.command} "
-            self.line.cursor_position = len(self.line.value)
-            self.line.focus()
-        else:
-            self.do(deed, "")
 
     def do(self, deed: Deed, rest: str, *, back: bool = False) -> None:
         """Does it."""
@@ -504,11 +492,6 @@ class Frame(App[None]):
         """The `:` command that is refused stands in the line again, to be mended there."""
         if self._typed:
             self.line.give_back(self._typed)
-
-    def action_page(self, step: int) -> None:
-        """Scrolls the transcript."""
-        view = self.transcript
-        view.scroll_relative(y=step * max(1, view.size.height - 1), animate=False, immediate=True)
 
 
 async def _silently(work: Awaitable[None]) -> str:

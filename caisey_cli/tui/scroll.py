@@ -75,7 +75,7 @@ class TranscriptView(ScrollView, can_focus=True):
             self.model, self.marked = model, None
             self._heads, self._ends = [], []
             if model is not None:
-                model.fit(self._room)
+                self._fit(model)
         if model is None or model.dirty is None:
             return
         self._lay_out(model, model.dirty)
@@ -85,8 +85,12 @@ class TranscriptView(ScrollView, can_focus=True):
             self._to(self.max_scroll_y)
         self.refresh()
 
-    def _lay_out(self, model: Model, first: int) -> None:
+    def _fit(self, model: Model) -> None:
+        # Only here, and not where something is laid out: records may come between another width and its event.
         self._laid = self._width
+        model.fit(self._room)
+
+    def _lay_out(self, model: Model, first: int) -> None:
         self._anew = min(self._anew, first)
         del self._heads[first:]
         del self._ends[first:]
@@ -172,7 +176,7 @@ class TranscriptView(ScrollView, can_focus=True):
         """In another width everything is laid out anew; in another height only the end may have moved."""
         del event
         if self.model is not None and self._laid != self._width and len(self._ends) <= AT_ONCE:
-            self.model.fit(self._room)
+            self._fit(self.model)
             self.show(self.model)
         elif self.model is not None and self._laid != self._width:
             self._refit(self.model)

@@ -64,7 +64,7 @@ class Machine:
     def caisey(self, *words: str, home: str = "") -> subprocess.CompletedProcess[str]:
         """A command to its end."""
         process = self.begin(*words, home=home)
-        out, err = process.communicate(timeout=90)
+        out, err = process.communicate(timeout=240)
         return subprocess.CompletedProcess(words, process.returncode, out, err)
 
     def ok(self, *words: str) -> str:
@@ -174,7 +174,7 @@ def test_several_first_commands_found_one_workspace_and_each_runs_once(machine: 
     marks = tmp_path / "marks"
     lines = [machine.begin("run", "local", "--type", "local", "-c", f"echo {n} | tee -a {marks}") for n in range(4)]
     for number, process in enumerate(lines):
-        out, err = process.communicate(timeout=120)
+        out, err = process.communicate(timeout=240)
         assert (process.returncode, out) == (0, f"{number}\n"), err
     assert sorted(marks.read_text().split()) == ["0", "1", "2", "3"]
     assert len({each["endpoint"] for each in machine.shape("sessions")["sessions"]}) == 1
@@ -189,7 +189,7 @@ def test_commands_at_once_share_a_session_and_the_last_one_closes_it(machine: Ma
     for _round in range(3):
         at_once = [machine.begin("run", "local", "--", "uname", "-s") for _ in range(5)]
         for process in at_once:
-            out, err = process.communicate(timeout=120)
+            out, err = process.communicate(timeout=240)
             assert (process.returncode, out) == (0, "Linux\n"), err
     assert all(each["closed"] for each in machine.shape("sessions")["sessions"])
 
@@ -201,7 +201,7 @@ def test_commands_at_once_share_a_session_and_the_last_one_closes_it(machine: Ma
     machine.ok("run", "local", "--", "uname")
     assert [each["closed"] for each in machine.shape("sessions", "--open")["sessions"]] == [False]
     os.kill(long.pid, signal.SIGINT)
-    long.communicate(timeout=60)
+    long.communicate(timeout=120)
     assert machine.shape("sessions", "--open")["sessions"] == []
 
 
@@ -230,7 +230,7 @@ def test_a_command_under_way_has_its_relay_started_again(machine: Machine, tmp_p
     machine.kill("relay")
     until(lambda: machine.pid("relay") not in {0, before}, why="nobody has started it again")
     gate.touch()
-    out, err = running.communicate(timeout=60)
+    out, err = running.communicate(timeout=120)
     assert (running.returncode, out) == (0, "over\n"), err
 
 
@@ -240,7 +240,7 @@ def test_a_killed_agents_action_is_unknown_and_not_run_again(machine: Machine, t
     running = machine.begin("run", "local", "--type", "local", "-c", f"echo once >> {marks}; sleep 600")
     until(marks.exists)
     machine.kill("agent")
-    _out, err = running.communicate(timeout=60)
+    _out, err = running.communicate(timeout=120)
     assert running.returncode == 253, err
     assert "may have run" in err
     assert marks.read_text() == "once\n"
@@ -365,7 +365,7 @@ def test_stop_names_what_runs_and_a_line_that_is_open_does_not_start_it_again(ma
     assert "tail -f /dev/null" in refused.stderr
     assert machine.pid("agent")
     assert machine.caisey("local", "stop", "--yes").returncode == 0
-    _out, err = running.communicate(timeout=60)
+    _out, err = running.communicate(timeout=120)
     assert running.returncode == 253, err
     assert "were stopped" in err
     assert (machine.pid("relay"), machine.pid("agent")) == (0, 0)

@@ -16,7 +16,7 @@ import pytest
 from caisey_cli.local import holder
 from tests.cli.test_demo import running
 from tests.e2e.windows import Window, needs_tmux
-from tests.e2e.world import BIN, World, until
+from tests.e2e.world import BIN, PATIENCE, World, until
 
 pytestmark = needs_tmux
 
@@ -31,6 +31,10 @@ def nowhere(tmp_path: Path) -> Iterator[World]:
         for name in ("relay", "agent"):
             if (pid := pid_of(world, name)) > 0:
                 os.kill(pid, signal.SIGKILL)
+
+
+STARTED = 3 * PATIENCE
+"""Seconds for a first start: five programs, one after the other."""
 
 
 def pid_of(world: World, name: str) -> int:
@@ -51,7 +55,7 @@ def test_connect_local_opens_and_keeps_relay_and_agent_up(nowhere: World, tmp_pa
     )
     window = Window(nowhere, tmp_path / "tmux", "me", "connect", "local", "--guide", str(guide))
     try:
-        screen = window.shows(r"live \d")
+        screen = window.shows(r"live \d", STARTED)
         assert re.search(r"/ local", screen)
         assert "Look at the queue" in screen
         assert r"\u{1b}" in screen
@@ -96,7 +100,7 @@ def drawn_anew(screen: str) -> bool:
 def test_two_terminals_on_one_session(nowhere: World, tmp_path: Path) -> None:
     first = Window(nowhere, tmp_path / "one", "me", "connect", "local")
     try:
-        first.shows(r"live \d")
+        first.shows(r"live \d", STARTED)
         second = Window(nowhere, tmp_path / "two", "me", "connect", "local")
         try:
             second.shows(r"live \d")
@@ -120,7 +124,7 @@ def test_two_terminals_on_one_session(nowhere: World, tmp_path: Path) -> None:
 def test_an_ended_view_gives_the_terminal_back(nowhere: World, tmp_path: Path) -> None:
     window = Window(nowhere, tmp_path / "tmux", "me", "connect", "local")
     try:
-        window.shows(r"live \d")
+        window.shows(r"live \d", STARTED)
         os.kill(int(window._tmux("display-message", "-p", "-t", "a", "#{pane_pid}")), signal.SIGTERM)
         until(lambda: window.gone)
     finally:
@@ -167,7 +171,7 @@ def on_a_terminal(words: list[str], environment: dict[str, str], columns: int = 
 def test_a_terminal_that_is_closed_ends_the_view(nowhere: World, tmp_path: Path) -> None:
     window = Window(nowhere, tmp_path / "tmux", "me", "connect", "local")
     try:
-        window.shows(r"live \d")
+        window.shows(r"live \d", STARTED)
         pid = int(window._tmux("display-message", "-p", "-t", "a", "#{pane_pid}"))
     finally:
         window.end()

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import pytest
+from textual.events import Resize
+
+from caisey_cli.tui.scroll import TranscriptView
 from tests.cli.conftest import Office
 from tests.tui.conftest import rows, seated
 
@@ -31,3 +35,25 @@ async def test_after_impossible_sizes_everything_is_back(office: Office) -> None
         assert "^P all" in rows(seat, "footer")
         assert "ACME / front-desk-03" in rows(seat, "header")
         assert "1 target" in rows(seat, "side")
+
+
+async def test_records_between_another_width_and_its_event_leave_no_row_folded_for_the_old_one(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    office.agent.results["echo"] = (b"row 299 of 300\n", b"", 0)
+    resized = TranscriptView.on_resize
+
+    def late(self: TranscriptView, event: Resize) -> None:
+        if self.model is not None:
+            self.model.touch(0)
+            self.show(self.model)
+        resized(self, event)
+
+    async with seated(office, size=(80, 24)) as seat:
+        await seat.type("echo")
+        await seat.until(lambda: seat.shows("│ row 299 of 300"))
+        await seat.pilot.resize_terminal(20, 10)
+        await seat.until(lambda: not seat.shows("row 299 of 300"))
+        monkeypatch.setattr(TranscriptView, "on_resize", late)
+        await seat.pilot.resize_terminal(80, 24)
+        await seat.until(lambda: seat.shows("│ row 299 of 300"))
