@@ -154,13 +154,15 @@ class Judge:
         """What there is to be kept of a tail, or why nothing of it is."""
         chain, session, roster = before.copy(), self.session, self.roster
         new: list[Placed] = []
+        ends = {(receipt.incarnation, receipt.seq) for _, receipt in placed}
+        sworn = max((said.seq for said in marks if (said.incarnation, said.seq) in ends), default=0)
         for record, receipt in placed:
             if receipt.seq <= before.seq:
                 row = at(self.connection, log, receipt.seq)
                 if row != (receipt.incarnation, receipt.chain, record.digest):
                     return denial("conflict", f"record {receipt.seq} is another one here")
                 continue
-            if refused := self._refused(chain, record, receipt, log):
+            if refused := self._refused(chain, record, receipt, log, sworn):
                 return refused
             if log == roster.log:
                 after = admission.applied(roster, record, receipt.received)
@@ -180,14 +182,17 @@ class Judge:
             return denial("conflict", why)
         return Taken(tuple(new), session, roster, chain)
 
-    def _refused(self, chain: Chain, record: Record, receipt: Receipt, log: str) -> Denial | None:
+    def _refused(self, chain: Chain, record: Record, receipt: Receipt, log: str, sworn: int) -> Denial | None:
+        """Why a record is none that was lost. Up to `sworn` the relay's own signature says when it came."""
         if record.log != log:
             return denial("malformed", "it belongs to another log")
         if record.kind is None:
             return denial("kind", f"this relay does not know {record.head.kind!r}")
         if record.body is None and (record.head.aud != Audience.STAFF or log == self.roster.log):
             return denial("malformed", f"the body of {record.head.kind} is missing")
-        if receipt.incarnation not in self.lives or receipt.received > self.now:
+        # The clock may have been set back since; a log's own times never go back.
+        late = receipt.received > max(self.now, chain.received) and receipt.seq > sworn
+        if receipt.incarnation not in self.lives or late:
             return denial("conflict", f"the receipt of record {receipt.seq} is not of an earlier life of this relay")
         try:
             chain.accept(record, receipt)

@@ -8,6 +8,7 @@ short it is.
 from __future__ import annotations
 
 import random
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -183,8 +184,18 @@ def _put_back(seed: int, chance: random.Random) -> Plan:
     if host == TECHNICIAN and chance.random() < 0.5:
         # Before its first commit: a journal that knows of no session.
         back = replace(back, step="sync", by=TECHNICIAN, edge="before")
+    if host == RELAY and chance.random() < 0.4:
+        return replace(drawn, faults=(back, *_went_on(back, chance)))
     jobs = tuple(replace(each, lasts=chance.choice((0.0, 2.0, 20.0))) for each in drawn.jobs)
     return replace(drawn, jobs=jobs, faults=(back, *drawn.faults[: chance.choice((0, 0, 1, 2))]))
+
+
+def _went_on(back: Fault, chance: random.Random) -> Iterator[Fault]:
+    """Who knows the end that a relay has lost is away when it comes back, and somebody else goes on without it."""
+    seconds = back.seconds + round(chance.uniform(2.0, 30.0), 2)
+    absent = ("half-open", TECHNICIAN), ("stop", AGENT)
+    for (what, host), late in zip(absent, chance.sample((0.0, chance.uniform(0.5, 1.0)), 2), strict=True):
+        yield replace(back, what=what, host=host, delay=round(back.seconds * late, 4), seconds=seconds)
 
 
 def _cloned(seed: int, chance: random.Random) -> Plan:

@@ -30,9 +30,13 @@ def _in_a_namespace() -> None:
         os.execvpe(words[0], words, os.environ | {"CAISEY_FAULTS_MOUNTS": "1"})  # noqa: S606
 
 
+def _stage() -> Stage:
+    return Stage(Path(tempfile.mkdtemp(prefix="caisey-processes-")))
+
+
 def main(first: int, stride: int, count: int) -> None:
     """`count` seeds from `first` on, `stride` apart, on one workspace."""
-    stage = Stage(Path(tempfile.mkdtemp(prefix="caisey-processes-")))
+    stage = _stage()
     try:
         for number in range(count):
             outcome = Play(stage, plan(first + number * stride)).run()
@@ -46,6 +50,10 @@ def main(first: int, stride: int, count: int) -> None:
             }
             sys.stdout.write(json.dumps(told) + "\n")
             sys.stdout.flush()
+            if outcome.violations:
+                # What is left of this one must not be told of the next.
+                stage.end()
+                stage = _stage()
     finally:
         stage.end()
 

@@ -16,9 +16,10 @@ from pathlib import Path
 
 from caisey_cli.evidence import examine
 from caisey_core.chain import State
+from caisey_core.ids import request_code
 from caisey_core.journal import Journal
 from caisey_core.kinds import ActionFinished, How
-from caisey_core.lifecycle import fold
+from caisey_core.lifecycle import Step, fold
 from caisey_core.record import parse
 from caisey_core.roster import fold as roster_of
 from tests.faults.plan import AGENT, HOSTS, RELAY, TECHNICIAN
@@ -102,8 +103,12 @@ class Play:
     def _close(self) -> bool:
         for log in self._sessions():
             with Journal.read(self.stage.journal(TECHNICIAN)) as journal:
-                closed = fold(journal.entries(log)).closing is not None
-            if not closed:
+                session = fold(journal.entries(log))
+            for action in session.active:
+                # Whoever asked for it was killed before they could answer it themselves; it would wait for ten minutes.
+                if action.step is Step.HELD:
+                    self._type("deny", request_code(action.digest), "--reason", "left behind", "--yes")
+            if session.closing is None:
                 self._type("close", "-s", log, "--outcome", "unresolved", "--unverified", "a test")
             else:
                 self._type("note", "-s", log, "back again")
