@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import statistics
 import time
 from collections.abc import Callable
@@ -10,9 +11,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """Seconds of several runs."""
+    """Seconds of several runs; `processor`: what each took of it, here and in programs that were waited for."""
 
     runs: tuple[float, ...]
+    processor: tuple[float, ...] = ()
 
     @property
     def median(self) -> float:
@@ -27,22 +29,29 @@ class Timing:
 
 def alternately(ours: Callable[[], object], floor: Callable[[], object], *, runs: int) -> tuple[Timing, Timing]:
     """Both in turn, after one warm-up each, so that a machine that drifts drifts under both."""
-    taken: tuple[list[float], list[float]] = ([], [])
+    taken: tuple[list[tuple[float, float]], list[tuple[float, float]]] = ([], [])
     for turn in range(runs + 1):
         for each, kept in zip((ours, floor), taken, strict=True):
-            start = time.perf_counter()
+            start, used = time.perf_counter(), sum(os.times()[:4])
             each()
             if turn:
-                kept.append(time.perf_counter() - start)
-    return Timing(tuple(taken[0])), Timing(tuple(taken[1]))
+                kept.append((time.perf_counter() - start, sum(os.times()[:4]) - used))
+    mine, theirs = (Timing(*map(tuple, zip(*kept, strict=True))) for kept in taken)
+    return mine, theirs
 
 
 def row(what: str, floor_is: str, ours: Timing, floor: Timing, goal: str) -> str:
-    """One line: medians in milliseconds, spreads, the ratio and what it should be."""
+    """One line: medians in milliseconds, spreads, the ratio and what it should be.
+
+    The ratio of processor's time is told as well where it is known: other programs' load is not in it.
+    """
+    used = ""
+    if ours.processor and floor.processor and (most := statistics.median(floor.processor)):
+        used = f" (processor {statistics.median(ours.processor) / most:.2f})"
     return (
         f"{what:<42} {ours.median * 1000:>9.1f} ms (x{ours.spread:.2f})   "
         f"{floor_is:<34} {floor.median * 1000:>9.1f} ms (x{floor.spread:.2f})   "
-        f"ratio {ours.median / floor.median:.2f}   goal {goal}"
+        f"ratio {ours.median / floor.median:.2f}{used}   goal {goal}"
     )
 
 

@@ -211,8 +211,9 @@ class Room:
     @property
     def over(self) -> bool:
         """Whether it is closed, and everything in it has come to its end, on record."""
-        under_way = self._work or self._held or self._looking or self.session.active or self.session.unsettled
-        return self.session.closing is not None and not under_way
+        if self.session.closing is None:  # as a rule, and a long session is not gone through to find out
+            return False
+        return not (self._work or self._held or self._looking or self.session.active or self.session.unsettled)
 
     def roster_changed(self) -> None:
         """Answers that waited for a newer roster are looked at again; what another policy has held is void."""
