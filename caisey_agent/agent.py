@@ -434,6 +434,7 @@ class Agent:
             account=self._own.account,
             home=self._own.home,
             name=self._membership.name,
+            at_work=sum(room.at_work for room in self._rooms.values()),
             doubled=self._doubled,
         )
 

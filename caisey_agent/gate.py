@@ -35,6 +35,8 @@ WINDOW_MS: Final = 600_000
 """How long a hold waits for its answer."""
 VERDICT_LIMIT: Final = BODY_LIMIT // 2
 """Bytes of a judgement that a hold or a start may have to record; there is more than enough room for the rest."""
+MOST_AT_WORK: Final = 200
+"""Actions at work at once beyond which none is started that nobody else has approved."""
 MAX_SECONDS: Final = 24 * 3600
 MAX_OUTPUT: Final = 1 << 30
 SHELLS: Final = {False: frozenset({"", *POSIX_SHELLS}), True: frozenset({"", *WINDOWS_SHELLS})}
@@ -49,7 +51,7 @@ class Standing:
     """What the endpoint knows of itself at this moment. `beat`: ms since boot; `now`: ms since 1970, own clock.
 
     `name` is its own, without its client's: what a solo member types to confirm. `account` and `home`: as whom it runs
-    commands. `doubled`: another machine speaks with its key.
+    commands. `at_work`: how many actions run here now. `doubled`: another machine speaks with its key.
     """
 
     key: str
@@ -63,6 +65,7 @@ class Standing:
     account: str
     home: str
     windows: bool = False
+    at_work: int = 0
     doubled: bool = False
 
 
@@ -132,7 +135,7 @@ def consider(
         return Refuse("size", "What there is to say of its commands fits into no record; run it in smaller pieces.")
     match verdict.decision:
         case Decision.RUN:
-            return Run(verdict)
+            return _busy(standing) or Run(verdict)
         case _:
             return Hold(_held(ruled, roster, standing, nonce))
 
@@ -201,6 +204,13 @@ def _of_proposal(
     if not 0 <= standing.beat - proposed.beat <= BEAT_MS:
         return Refuse("stale", "It is older than two minutes; nothing is run late.")
     return _of_command(proposed, standing)
+
+
+def _busy(standing: Standing) -> Refuse | None:
+    """One member alone must not be able to fill the machine with processes."""
+    if standing.at_work < MOST_AT_WORK:
+        return None
+    return Refuse("busy", f"{standing.at_work} actions run here already; propose it again when some have ended.")
 
 
 def _of_command(proposed: ActionProposed, standing: Standing) -> Refuse | None:
@@ -275,7 +285,7 @@ def _confirmed(
             return Refuse("solo", "The workspace has more than one member now; another member has to approve.")
         if answer.record.body.typed.strip().casefold() != standing.name.casefold():
             return Refuse("typed", "The endpoint's name was not typed.")
-    return Run(held.verdict, (answer.record.digest,))
+    return _busy(standing) or Run(held.verdict, (answer.record.digest,))
 
 
 def _approved(

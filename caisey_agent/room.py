@@ -209,6 +209,11 @@ class Room:
             self._not_started(action)
 
     @property
+    def at_work(self) -> int:
+        """How many of its actions run, or are about to."""
+        return len(self._work)
+
+    @property
     def over(self) -> bool:
         """Whether it is closed, and everything in it has come to its end, on record."""
         if self.session.closing is None:  # as a rule, and a long session is not gone through to find out

@@ -23,6 +23,7 @@ from caisey_core.signing import SigningKey, fingerprint
 from caisey_server import admission
 from caisey_server.admission import Denial, Directory, Door, Standing, denial
 from caisey_server.audit import QUIET, Note, Refusal, Tally
+from caisey_server.challenges import Challenges
 from caisey_server.fanout import Follower, Hub
 from caisey_server.home import Home
 from caisey_server.limits import Addresses, Bucket
@@ -32,7 +33,6 @@ _say = Teller(__name__)
 _PROBE_SECONDS: Final = 30.0
 _LIVING_SECONDS: Final = 3.0
 """How long an endpoint's older connection may take to show that it lives; so long its next one waits."""
-_CHALLENGE_MS: Final = 60_000
 _TOKEN_MS: Final = 12 * 60 * 60 * 1000
 _MOST: Final = 10_000
 _READY_SECONDS: Final = 1.0
@@ -158,7 +158,7 @@ class Relay:
         self.hub = Hub(log, now_ms)
         self.presence = Presence()
         self.port = 0
-        self._challenges: OrderedDict[str, int] = OrderedDict()
+        self._challenges = Challenges()
         self._tokens: OrderedDict[str, tuple[str, int]] = OrderedDict()
         self._tally = Tally()
         self._settling: asyncio.TimerHandle | None = None
@@ -315,15 +315,12 @@ class Relay:
     def challenge(self) -> ChallengeIssued:
         """A nonce to sign, good once and for a minute."""
         now = now_ms()
-        while self._challenges and (len(self._challenges) >= _MOST or next(iter(self._challenges.values())) < now):
-            self._challenges.popitem(last=False)
-        nonce = secrets.token_hex(16)
-        self._challenges[nonce] = now + _CHALLENGE_MS
+        nonce = self._challenges.issue(now)
         return ChallengeIssued(nonce=nonce, relay=self.key.public, workspace=self.workspace, time=now)
 
     def redeem(self, nonce: str) -> bool:
         """Uses a challenge up; False if it was not given out, was used, or is too old."""
-        return self._challenges.pop(nonce, 0) >= now_ms()
+        return self._challenges.redeem(nonce, now_ms())
 
     def token(self, key: str) -> tuple[str, int]:
         """A bearer token for a key that has proved itself, and when it ends (ms)."""

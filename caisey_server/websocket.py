@@ -36,6 +36,8 @@ from caisey_server.relay import RESTARTS, Relay, now_ms
 from caisey_server.requests import Positions, Repair, Where
 
 _LOGIN_SECONDS: Final = 10.0
+_LOGIN_LIMIT: Final = 16 * 1024
+"""Bytes of a login; nothing larger is taken apart for somebody who has proved nothing."""
 _LEAVE_SECONDS: Final = 0.5
 _AT_ONCE: Final = 64
 """Appends of one peer on their way to the journal."""
@@ -75,7 +77,8 @@ async def _log_in(relay: Relay, websocket: WebSocket) -> str | None:
     address = websocket.client.host if websocket.client else ""
     try:
         async with asyncio.timeout(_LOGIN_SECONDS):
-            login = frames.to_relay(await _receive(websocket))
+            data = await _receive(websocket)
+        login = frames.to_relay(data) if len(data) <= _LOGIN_LIMIT else None
     except (TimeoutError, BadRecord):
         login = None
     if relay.refuses(address):

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 from msgspec.structs import replace
 
-from caisey_agent.gate import BEAT_MS, MAX_OUTPUT, MAX_SECONDS, WINDOW_MS, Hold, Refuse, Run
+from caisey_agent.gate import BEAT_MS, MAX_OUTPUT, MAX_SECONDS, MOST_AT_WORK, WINDOW_MS, Hold, Refuse, Run
 from caisey_core.environment import CMD, POWERSHELL, fixed_environment
 from caisey_core.kinds import (
     Audience,
@@ -37,6 +37,7 @@ from tests.agent.gating import (
     code,
     consider,
     decide,
+    held_by_gate,
 )
 from tests.core.world import INCARNATION, NOW, ZERO, Story, Workspace, proposed, public, unknown, verdict
 
@@ -248,6 +249,24 @@ def test_a_judgement_that_no_record_could_hold_is_a_refusal(by: Verdict) -> None
     action = story.propose()
     assert code(consider(story, action, replace(by, commands=(part,) * 10))) in {"size", "policy"}
     assert not isinstance(consider(story, action, replace(by, commands=(part,) * 2)), Refuse) or by is DENY
+
+
+def test_one_member_alone_does_not_fill_the_machine_with_processes() -> None:
+    story, reading = Story(), Story()
+    action = reading.propose()
+    assert consider(reading, action, OBSERVE, at_work=MOST_AT_WORK - 1) == Run(OBSERVE)
+    assert code(consider(reading, action, OBSERVE, at_work=MOST_AT_WORK)) == "busy"
+    action = story.propose()
+    hold = held_by_gate(story, action, CONFIRM)
+    story.confirm(hold)
+    assert code(decide(story, action, at_work=MOST_AT_WORK)) == "busy"
+    assert isinstance(decide(story, action, at_work=MOST_AT_WORK - 1), Run)
+
+
+def test_what_another_member_has_approved_is_started_all_the_same() -> None:
+    story, action, hold = asked()
+    story.approve(hold)
+    assert isinstance(decide(story, action, at_work=MOST_AT_WORK), Run)
 
 
 @pytest.mark.parametrize("environment", [{"": "x"}, {"A=B": "c"}, {"PATH=/tmp:": ""}])

@@ -95,3 +95,10 @@ async def test_a_restarted_agent_owes_the_answer_as_well(desk: Desk, restored: b
     desk.story.place(next(each for each in desk.said if each.head.kind == kind))
     stands = Step.UNKNOWN if restored else Step.WITHDRAWN
     assert desk.story.action(action).step is stands
+
+
+async def test_what_is_about_to_run_counts_before_the_next_is_judged(desk: Desk) -> None:
+    for count in (0, 1, 2):
+        assert desk.room.at_work == count
+        desk.propose(READS)
+        desk.comes()

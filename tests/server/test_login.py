@@ -67,6 +67,13 @@ async def test_every_failed_login_gets_the_same_answer(served: Served) -> None:
     assert set(map(repr, answers)) == {repr(frames.Denied(id=0, code="login", why=frames.DENIALS["login"]))}
 
 
+async def test_a_login_is_read_no_further_than_it_may_be_long(served: Served) -> None:
+    """Whoever has not proved anything has no large frames taken apart."""
+    peer = await Peer.dial(served.origin, served.world.ana)
+    await peer.login(peer.statement(nonce="0" * 32_000))
+    assert (await refused(peer)).code == "login"
+
+
 async def test_a_login_is_good_for_one_connection(served: Served) -> None:
     first = await Peer.dial(served.origin, served.world.ana)
     second = await Peer.dial(served.origin, served.world.ana)
