@@ -147,7 +147,8 @@ STATICS: Final = frozenset(
 METHODS: Final = names_of(
     "adddays addhours addminutes addmonths addseconds addyears addmilliseconds tostring touniversaltime tolocaltime"
     " toshortdatestring tolongdatestring toshorttimestring tolongtimestring trim trimstart trimend tolower toupper"
-    " converttodatetime split substring startswith endswith contains indexof lastindexof padleft padright subtract tofiletime"
+    " converttodatetime split substring startswith endswith contains indexof lastindexof padleft padright"
+    " subtract tofiletime"
 )
 """Methods that only compute, whatever object has them."""
 
