@@ -11,104 +11,30 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from caisey_agent import reaper, runner
-from caisey_agent.runner import PIPE_BYTES, Chunk, Command, Ended, Run, start
+from caisey_agent import runner
+from caisey_agent.runner import PIPE_BYTES, Chunk, Command, Run, start
 from caisey_agent.tally import Tally
+from tests.agent.commands import (
+    EMPTY,
+    PATH,
+    PYTHON,
+    ROOT,
+    command,
+    descendants,
+    outcome,
+    patient,
+    sh,
+    until,
+)
 
-PATH = "/usr/local/bin:/usr/bin:/bin"
-EMPTY = hashlib.sha256(b"").hexdigest()
-PYTHON = sys.executable
-ROOT = Path(__file__).parents[2]
-
+__all__ = ["patient"]
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="subreapers are Linux's")
-
-
-def command(
-    *argv: str,
-    cwd: str = "/",
-    env: Mapping[str, str] | None = None,
-    seconds: float = 30,
-    output_bytes: int = 1_000_000,
-) -> Command:
-    return Command(argv, cwd, {"PATH": PATH} if env is None else env, seconds, output_bytes)
-
-
-def sh(script: str, *arguments: str, seconds: float = 30, output_bytes: int = 1_000_000) -> Command:
-    return command("sh", "-c", script, "sh", *arguments, seconds=seconds, output_bytes=output_bytes)
-
-
-async def outcome(wanted: Command) -> tuple[Ended, bytes, bytes]:
-    """Runs it to its end: how it ended, standard output, standard error."""
-    kept = {"stdout": b"", "stderr": b""}
-    async with await start(wanted) as run:
-        async for chunk in run:
-            assert 0 < len(chunk.data) <= 65536
-            kept[chunk.stream] += chunk.data
-    return run.ended, kept["stdout"], kept["stderr"]
-
-
-async def until(condition: Callable[[], object], seconds: float = 60) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "the condition did not come true in time"
-        await asyncio.sleep(0.005)
-
-
-def alive(pid: int) -> bool:
-    """Whether it runs; an ended process that nobody reaped counts too: none may be left."""
-    return Path(f"/proc/{pid}").exists()
-
-
-def written_pids(directory: Path, count: int) -> list[int]:
-    """Pids that processes have written into `directory`, once there are `count` of them."""
-    texts = [path.read_text() for path in directory.glob("*.pid")]
-    pids = [int(text) for text in texts if text.endswith("\n")]
-    return pids if len(pids) == count else []
-
-
-def descendants() -> set[int]:
-    """Everything below this test process."""
-    parents = {}
-    for entry in Path("/proc").glob("[0-9]*"):
-        parents[int(entry.name)] = reaper._parent(entry)
-    found, more = {os.getpid()}, True
-    while more:
-        below = {pid for pid, parent in parents.items() if parent in found} - found
-        found |= below
-        more = bool(below)
-    return found - {os.getpid()}
-
-
-@pytest.fixture
-def patient(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """A supervisor whose keepers give SIGTERM ten minutes: what ends in a test has ended by itself."""
-    patient = Path(reaper.__file__).read_text().replace("GRACE: Final = 0.5", "GRACE: Final = 600")
-    assert "= 600" in patient
-    (tmp_path / "patient.py").write_text(patient)
-    own = runner._Supervisor()
-    monkeypatch.setattr(reaper, "__file__", str(tmp_path / "patient.py"))
-    monkeypatch.setattr(runner, "_SUPERVISOR", own)
-    yield
-    own._forget()
-
-
-# A tree nothing but a subreaper finds: a child that ignores SIGTERM, a grandchild in a session of its own, a daemon
-# that forked twice and set a session in between. Each writes its pid. The main process then does what $2 says.
-TREE = """
-(trap '' TERM; echo $(exec sh -c 'echo $PPID') > "$1/child.tmp"; mv "$1/child.tmp" "$1/child.pid"
- while :; do sleep 1; done) &
-setsid sh -c 'echo $$ > "$1/session.pid"; exec sleep 1000' sh "$1" &
-(setsid sh -c '(echo $(exec sh -c "echo \\$PPID") > "$1/daemon.pid"; exec sleep 1000) & exit' sh "$1" &)
-eval "$2"
-"""
-TREE_SIZE = 3
 
 
 # -- how it ends
@@ -336,179 +262,6 @@ async def test_a_relative_entry_of_the_path_is_not_searched(tmp_path: Path) -> N
     for path in (".", "", ":"):
         ended, _, _ = await outcome(command("ls", cwd=str(tmp_path), env={"PATH": path}))
         assert ended.how == "not_started"
-
-
-# -- the whole tree
-
-
-@pytest.mark.parametrize(
-    ("last", "seconds", "how"),
-    [("sleep 1000", 4, "timed_out"), ("exit 3", 30, "exited"), ("kill -9 $$", 30, "signalled")],
-)
-async def test_the_whole_tree_goes_with_the_command(tmp_path: Path, last: str, seconds: float, how: str) -> None:
-    wait = 'while [ "$(ls "$1" | grep -c "pid$")" != 3 ]; do sleep 0.01; done; '
-    ended, _, _ = await outcome(sh(TREE, str(tmp_path), wait + last, seconds=seconds))
-    pids = written_pids(tmp_path, TREE_SIZE)
-    assert len(pids) == TREE_SIZE
-    assert (ended.how, ended.error) == (how, None)
-    assert [pid for pid in pids if alive(pid)] == []
-
-
-async def test_time_is_up_though_nobody_reads() -> None:
-    async with await start(sh("exec cat /dev/zero", seconds=2, output_bytes=10**9)) as run:
-        assert run.pid is not None
-        pid = run.pid
-        await until(lambda: not alive(pid))
-        total = sum([len(chunk.data) async for chunk in run])
-    assert (run.ended.how, run.ended.signal) == ("timed_out", signal.SIGTERM)
-    assert 0 < total <= PIPE_BYTES
-
-
-async def test_cancelling_ends_the_tree_and_keeps_what_was_written(tmp_path: Path) -> None:
-    async with await start(sh("echo before; " + TREE, str(tmp_path), "sleep 1000")) as run:
-        await until(lambda: written_pids(tmp_path, TREE_SIZE))
-        await run.cancel()
-        assert [pid for pid in written_pids(tmp_path, TREE_SIZE) if alive(pid)] == []
-        assert [chunk async for chunk in run] == [Chunk("stdout", b"before\n")]
-    assert (run.ended.how, run.ended.signal) == ("cancelled", signal.SIGTERM)
-
-
-async def test_a_command_can_tidy_up_when_it_is_cancelled(patient: None) -> None:
-    async with await start(sh("trap 'echo tidy; exit 7' TERM; echo ready; while :; do sleep 0.01; done")) as run:
-        assert await anext(run) == Chunk("stdout", b"ready\n")
-        await run.cancel()
-        # The shell may remark on standard error that its sleep was ended.
-        assert [chunk.data async for chunk in run if chunk.stream == "stdout"] == [b"tidy\n"]
-    assert (run.ended.how, run.ended.exit) == ("cancelled", 7)
-
-
-async def test_cancelling_what_is_over_changes_nothing() -> None:
-    run = await start(command("true"))
-    assert [chunk async for chunk in run] == []
-    await run.cancel()
-    assert run.ended.how == "exited"
-
-
-async def test_leaving_the_block_ends_the_tree(patient: None) -> None:
-    async with await start(command("sleep", "1000")) as run:
-        assert run.pid is not None
-    assert not alive(run.pid)
-    assert run.ended.how == "cancelled"
-
-
-async def test_a_task_cancelled_again_while_it_ends_the_tree_lets_go_of_it() -> None:
-    runs: list[Run] = []
-
-    async def read() -> None:
-        async with await start(sh("trap '' TERM; echo x; while :; do sleep 0.01; done")) as run:
-            await anext(run)
-            runs.append(run)
-            await anext(run)
-
-    reading = asyncio.create_task(read())
-    await until(lambda: runs)
-    reading.cancel()
-    await asyncio.sleep(0)
-    await asyncio.sleep(0)
-    reading.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await reading
-    (run,) = runs
-    assert run.ended.how == "lost"
-    assert run._control is not None
-    assert run._control.fileno() == -1
-    await until(lambda: not alive(run.pid or 0))
-
-
-async def test_a_task_cancelled_while_reading_ends_the_tree() -> None:
-    pids: list[int] = []
-
-    async def read() -> None:
-        async with await start(sh("echo x; exec sleep 1000")) as run:
-            await anext(run)
-            pids.append(run.pid or 0)
-            await anext(run)
-
-    reading = asyncio.create_task(read())
-    await until(lambda: pids)
-    reading.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await reading
-    assert not alive(pids[0])
-
-
-async def test_a_holder_of_the_pipe_outside_the_tree_delays_nothing() -> None:
-    async with await start(sh("echo one; read line < /dev/null; exec sleep 1000")) as run:
-        assert await anext(run) == Chunk("stdout", b"one\n")
-        held = os.open(f"/proc/{run.pid}/fd/1", os.O_WRONLY)
-        await run.cancel()
-        os.write(held, b"late")
-        assert [chunk async for chunk in run if chunk.data != b"late"] == []
-        os.close(held)
-    assert run.ended.how == "cancelled"
-
-
-AGENT = """
-import asyncio, sys
-from caisey_agent.runner import Command, start
-
-async def main():
-    argv = ("sh", "-c", sys.argv[1], "sh", *sys.argv[2:])
-    async with await start(Command(argv, "/", {"PATH": "/usr/bin:/bin"}, 1000, 1000)) as run:
-        async for chunk in run:
-            pass
-
-asyncio.run(main())
-"""
-
-
-def agent_running(*arguments: str) -> subprocess.Popen[bytes]:
-    return subprocess.Popen([PYTHON, "-c", AGENT, *arguments], cwd=ROOT)
-
-
-@pytest.mark.parametrize("victim", ["agent", "keeper", "supervisor and agent"])
-async def test_nothing_outlives_a_killed_agent_or_keeper(tmp_path: Path, victim: str) -> None:
-    agent = agent_running(TREE, str(tmp_path), "sleep 1000")
-    try:
-        await until(lambda: written_pids(tmp_path, TREE_SIZE))
-        pids = written_pids(tmp_path, TREE_SIZE)
-        supervisor = children(agent.pid)[0]
-        keeper = children(supervisor)[0]
-        pids += children(keeper)
-        if victim == "keeper":
-            os.kill(keeper, signal.SIGKILL)
-        else:
-            if victim != "agent":
-                os.kill(supervisor, signal.SIGKILL)
-            agent.kill()
-            pids += [supervisor, keeper]
-        await until(lambda: not any(alive(pid) for pid in pids))
-    finally:
-        agent.kill()
-        agent.wait()
-
-
-def children(pid: int) -> list[int]:
-    return [int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
-
-
-async def test_a_killed_keeper_means_nobody_knows() -> None:
-    async with await start(sh("echo x; exec sleep 1000")) as run:
-        await anext(run)
-        os.kill(reaper._parent(Path(f"/proc/{run.pid}")) or 0, signal.SIGKILL)
-        assert [chunk async for chunk in run] == []
-    assert (run.ended.how, run.ended.exit, run.ended.signal) == ("lost", None, None)
-    assert run.ended.error is not None
-
-
-async def test_a_killed_supervisor_is_replaced() -> None:
-    await outcome(command("true"))
-    supervisor = runner._SUPERVISOR._process
-    assert supervisor is not None
-    supervisor.kill()
-    await until(lambda: b") Z " in Path(f"/proc/{supervisor.pid}/stat").read_bytes())
-    ended, out, _ = await outcome(sh("echo again"))
-    assert (ended.how, out) == ("exited", b"again\n")
 
 
 # -- many

@@ -163,11 +163,13 @@ def test_without_the_fault_it_fails(tmp_path: Path) -> None:
 
 
 def test_with_the_agent_killed_it_fails(tmp_path: Path) -> None:
-    """The agent is killed while the job is under way."""
+    """The agent is killed as soon as it has the job's session."""
     programs = sabotaged(
         tmp_path,
         "caisey-agent",
-        'case $1 in run) $real "$@" & agent=$!; trap "kill $agent" TERM; (sleep 5; kill -9 $agent) & wait;;'
+        'case $1 in run) $real "$@" & agent=$!; trap "kill $agent" TERM; '
+        "(while kill -0 $agent && ! grep -qs session.opened $3/journal.db*; do sleep 0.1; done; kill -9 $agent) "
+        "2>/dev/null & wait;;"
         ' *) exec $real "$@";; esac',
     )
     done = play(tmp_path, programs=programs)

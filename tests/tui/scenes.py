@@ -20,7 +20,7 @@ from caisey_cli.tui.app import SessionApp
 from caisey_cli.tui.bench import Bench
 from caisey_cli.tui.cards import Sheet
 from caisey_cli.tui.closing import CloseOut
-from caisey_cli.tui.opening import Asked
+from caisey_cli.tui.opening import Asked, Opening
 from caisey_cli.tui.palette import Choosing
 from caisey_cli.tui.standing import State
 from caisey_core.environment import fixed_environment
@@ -56,6 +56,8 @@ class Still(Bench):
     @property
     def state(self) -> State:
         real = super().state
+        if real.word == "connecting":  # which says how long it has been, and why, only after a while
+            return Opening.state
         return real if real.since is None else replace(real, since=AGES.get(real.word, 0.0))
 
 
