@@ -100,7 +100,7 @@ SINGLE_TEST: Final = re.compile(
 USED: Final = re.compile(rb'(")?\$\{?((?<=\{)[a-z_][a-z0-9_]*(?=\})|(?<=\$)[a-z_][a-z0-9_]*)\}?(?(1)")')
 PLAIN_TEXT: Final = re.compile(r"[A-Za-z0-9_./:@%+,=-]+", re.ASCII)
 PLAIN_PATTERN: Final = re.compile(r"[A-Za-z0-9_./:@%+,=*?-]+", re.ASCII)
-KERNEL_NAMES: Final = re.compile(r"/(?:dev|proc)/[a-z0-9?*\[\]-]+|/sys/[a-z0-9_./?*-]+")
+KERNEL_NAMES: Final = re.compile(r"/(?:dev|proc)/[a-z0-9?*\[\]-]+|/sys/(?!.*\.\.)[a-z0-9_./?*-]+")
 """Patterns for files that nobody but the system names, so that none has a blank or begins like an option."""
 LOWER_NAME: Final = re.compile(rb"[a-z_][a-z0-9_]*")
 BACKTICK_UNSAFE: Final = re.compile(rb"""[\\"']""")

@@ -306,7 +306,7 @@ class _Reader:
             (grammar.PLAIN_TEXT if value.text else grammar.PLAIN_PATTERN).fullmatch(value.text or value.pattern or "")
             for value in values
         )
-        changed = re.search(rb"\b(?:read|for|printf|getopts|mapfile|readarray)\b|\b%b\+?=" % re.escape(name), body)
+        changed = re.search(rb"\b(?:read|for|getopts|mapfile|readarray)\b|\b%b\+?=" % re.escape(name), body)
         few = 1 <= len(values) <= TURN_LIMIT and len(values) * len(body) <= grammar.SCRIPT_LIMIT // 8
         if self.bound or changed or not known or not few or b"$" not in body:
             return [{}]

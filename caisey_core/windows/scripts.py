@@ -150,8 +150,8 @@ _UNCERTAIN_VALUE: Final = re.compile(r"[,;=']|\A/")
 
 
 def _cmd(script: str, here: tuple[str, ...], depth: int) -> Judged:
-    if lines := turns(script, SCRIPT_LIMIT // 2):
-        each = [_cmd(line, here, depth) for line in lines]
+    if not depth and (lines := turns(script, SCRIPT_LIMIT // 2)):  # no loop in a loop, which would take its turns
+        each = [_cmd(line, here, depth + 1) for line in lines]
         return [one for found, _ in each for one in found], next((odd for _, odd in each if odd), None)
     commands = commands_of(script)
     if commands is None:
