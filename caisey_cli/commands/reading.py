@@ -235,7 +235,8 @@ def _evidence(at: Shelf, entries: Sequence[Entry], transcript: Transcript, direc
 
 def _directory(path: Path) -> None:
     try:
-        path.mkdir(parents=True, exist_ok=True)
+        # What commands showed lies in it, word for word; who else is to read that, its owner says.
+        path.mkdir(parents=True, exist_ok=True, mode=0o700)
     except OSError as error:
         raise UsageError(f"{path} cannot be made: {error.strerror}. Nothing was written.") from error
 

@@ -243,6 +243,7 @@ def test_the_evidence_is_accepted_by_openssh_and_only_in_its_namespace(
 ) -> None:
     directory = tmp_path / "evidence"
     caisey("export", "last", "--evidence", str(directory))
+    assert directory.stat().st_mode & 0o077 == 0, "what commands showed lies in it"
     rows = [line.split("\t") for line in (directory / "index.tsv").read_text().splitlines()]
     assert {row[2] for row in rows} == {"record@caisey", "approval@caisey"}
     for stem, who, namespace in rows:
