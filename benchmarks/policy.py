@@ -112,6 +112,7 @@ def _seconds(script: str, shell: str) -> float:
 def brief() -> None:
     """What a minute can tell."""
     judging()
+    ruling()
     rehearsal(2_000)
 
 
