@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from caisey_agent import reaper, runner
-from caisey_agent.runner import PIPE_BYTES, Chunk, start
+from caisey_agent.runner import PIPE_BYTES, Chunk, Run, start
 from tests.agent.commands import (
     PYTHON,
     ROOT,
