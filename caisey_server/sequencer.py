@@ -13,7 +13,7 @@ from __future__ import annotations
 import secrets
 import sqlite3
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from time import perf_counter
 from typing import Final
@@ -31,6 +31,7 @@ from caisey_core.roster import Endpoint, Member, Roster
 from caisey_core.signing import SigningKey, verify
 from caisey_server import admission, projections, repair
 from caisey_server.admission import AUDIT, SQL_MAX, Denial, Directory, Session, denial
+from caisey_server.draft import Draft, End, mark, session_of
 from caisey_server.requests import (
     Append,
     Attest,
@@ -38,7 +39,6 @@ from caisey_server.requests import (
     Committed,
     Found,
     Item,
-    Life,
     Positions,
     Repair,
     Request,
@@ -52,33 +52,6 @@ _TAILS: Final = 32
 """Ends of logs under repair that are remembered, so that a long log is not read again for each of its pages."""
 ATTEST_EVERY: Final = 256
 """Records of a log after which the relay signs how far it has come."""
-
-
-@dataclass(frozen=True, slots=True)
-class End:
-    """Where a log ends."""
-
-    seq: int
-    received: int
-    chain: str
-    incarnation: str
-
-
-@dataclass(slots=True)
-class Draft:
-    """A transaction's results until it is committed."""
-
-    directory: Directory
-    now: int
-    life: Life
-    ends: dict[str, End] = field(default_factory=dict)
-    grew: dict[str, int] = field(default_factory=dict)
-    sessions: dict[str, Session] = field(default_factory=dict)
-    items: list[Item] = field(default_factory=list)
-    marked: dict[str, str] = field(default_factory=dict)
-    tails: dict[str, chain.Chain] = field(default_factory=dict)
-    filled: bool = False
-    beat: bool = False
 
 
 class Sequencer:
@@ -185,7 +158,7 @@ class Sequencer:
         standing = draft.directory.who(request.writer)
         if standing is None or request.log != first.log:
             return denial("scope")
-        session = None if first.log == roster.log else _session(connection, draft, first.log)
+        session = None if first.log == roster.log else session_of(connection, draft, first.log)
         if session is None and isinstance(first.body, SessionOpened):
             if refused := admission.opens(roster, standing, first):
                 return refused
@@ -342,7 +315,7 @@ class Sequencer:
         peer = draft.directory.who(request.writer)
         if not draft.life.restored or not isinstance(peer, Member | Endpoint):
             return denial("repair")
-        session = None if log == roster.log else _session(connection, draft, log)
+        session = None if log == roster.log else session_of(connection, draft, log)
         if log != roster.log and session is None:
             session = repair.opening(request.entries, roster)
         if not admission.reads(roster, peer, log, session.endpoint if session else None):
@@ -368,7 +341,7 @@ class Sequencer:
             before = repair.end(connection, log)
         if end.seq and end.incarnation == draft.life.incarnation and request.entries[-1][1].seq > end.seq:
             return denial("repair")
-        known = _session(connection, draft, log)
+        known = session_of(connection, draft, log)
         marks = repair.own(self._key.public, request.checkpoints, log)
         judge = repair.Judge(connection, draft.directory.roster, frozenset(draft.life.past), draft.now, known)
         signed = [said for said, _ in marks] + repair.signed(connection, self._key.public, log)
@@ -385,7 +358,7 @@ class Sequencer:
             repair.note(connection, log, [(receipt.seq, record) for record, receipt in taken.new])
         for said, checkpoint in [*marks, *repair.witnessed(taken.session, request.checkpoints, taken.roster, log)]:
             if (repair.at(connection, log, said.seq) or ())[:2] == (said.incarnation, said.chain):
-                _mark(connection, draft, said, checkpoint, taken.session.endpoint if taken.session else "")
+                mark(connection, draft, said, checkpoint, taken.session.endpoint if taken.session else "")
         draft.filled = repair.fill(connection, log, request.entries) or draft.filled
         return None
 
@@ -447,7 +420,7 @@ class Sequencer:
             return
         data = canonical(said)
         checkpoint = Checkpoint(statement=data, sig=self._key.sign(Namespace.CHECKPOINT, data))
-        _mark(connection, draft, said, checkpoint, session.endpoint if session else "")
+        mark(connection, draft, said, checkpoint, session.endpoint if session else "")
 
     def _witness(self, connection: sqlite3.Connection, draft: Draft, request: Attest) -> Positions | Denial:
         try:
@@ -471,7 +444,7 @@ class Sequencer:
         ).fetchone()
         if row != (said.incarnation, said.chain):
             return denial("conflict", "the checkpoint is not of this relay's log")
-        _mark(connection, draft, said, request.checkpoint, session.endpoint)
+        mark(connection, draft, said, request.checkpoint, session.endpoint)
         return ()
 
     def _remember(
@@ -490,22 +463,3 @@ class Sequencer:
         else:
             draft.life = repair.remembers(connection, draft.life, said.incarnation)
         return ()
-
-
-def _mark(
-    connection: sqlite3.Connection, draft: Draft, said: CheckpointStatement, checkpoint: Checkpoint, endpoint: str
-) -> None:
-    row = connection.execute(
-        "INSERT INTO checkpoints (log, key, seq, statement, sig) VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
-        (said.log, said.key, said.seq, checkpoint.statement, checkpoint.sig),
-    )
-    if row.rowcount == 1:
-        draft.marked[said.log] = endpoint
-
-
-def _session(connection: sqlite3.Connection, draft: Draft, log: str) -> Session | None:
-    """What admission has to know of a session, looked up once a transaction."""
-    known = draft.sessions.get(log) or projections.session(connection, log)
-    if known is not None:
-        draft.sessions[log] = known
-    return known
