@@ -9,11 +9,7 @@ import signal
 import socket
 import stat
 import subprocess
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
@@ -21,96 +17,10 @@ import pytest
 from caisey_cli.home import Home
 from caisey_cli.local import holder
 from caisey_core import logs
+from tests.e2e.machine import Machine, machine
 from tests.e2e.world import BIN, World, until
 
-
-@dataclass
-class Machine:
-    """An account with an empty home. Nothing of it is left when the test is over."""
-
-    path: Path
-    begun: list[subprocess.Popen[str]] = field(default_factory=list)
-
-    @property
-    def home(self) -> Path:
-        """Where a member's things lie by default."""
-        return self.path / ".local" / "share" / "caisey"
-
-    @property
-    def local(self) -> Path:
-        """Where this machine's own workspace lies."""
-        return self.home / "local"
-
-    @property
-    def environment(self) -> dict[str, str]:
-        """The caller's, with that home, and without Caisey's variables."""
-        kept = {name: value for name, value in os.environ.items() if not name.startswith("CAISEY")}
-        return kept | {"HOME": str(self.path)}
-
-    def begin(self, *words: str, home: str = "") -> subprocess.Popen[str]:
-        """A command that is typed and not waited for."""
-        process = subprocess.Popen(
-            [BIN / "caisey", *words],
-            env=self.environment | ({"CAISEY_HOME": home} if home else {}),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            start_new_session=True,
-        )
-        self.begun.append(process)
-        return process
-
-    def caisey(self, *words: str, home: str = "") -> subprocess.CompletedProcess[str]:
-        """A command to its end."""
-        process = self.begin(*words, home=home)
-        out, err = process.communicate(timeout=240)
-        return subprocess.CompletedProcess(words, process.returncode, out, err)
-
-    def ok(self, *words: str) -> str:
-        """One that has to succeed; its standard output."""
-        done = self.caisey(*words)
-        assert done.returncode == 0, f"{words}: {done.returncode}\n{done.stdout}\n{done.stderr}"
-        return done.stdout
-
-    def shape(self, *words: str) -> dict[str, Any]:
-        """Its JSON."""
-        found: dict[str, Any] = json.loads(self.ok(*words, "--json"))
-        return found
-
-    def pid(self, name: str, at: Path | None = None) -> int:
-        """The process that runs, by its own lock; 0 where none does."""
-        where = at or self.local
-        return holder(where / ("relay/lock" if name == "relay" else "agent/agent.lock"))
-
-    def kill(self, name: str) -> None:
-        """SIGKILL, and it is gone."""
-        pid = self.pid(name)
-        assert pid > 0
-        os.kill(pid, signal.SIGKILL)
-        until(lambda: self.pid(name) != pid)
-
-    def end(self) -> None:
-        """Ends what runs, by the locks that are held in this directory."""
-        for process in self.begun:
-            if process.poll() is None:
-                process.kill()
-            process.communicate()
-        for lock in (*self.path.rglob("agent.lock"), *self.path.rglob("relay/lock")):
-            if (pid := holder(lock)) > 0:
-                os.kill(pid, signal.SIGKILL)
-
-
-@pytest.fixture
-def machine(tmp_path: Path) -> Iterator[Machine]:
-    """A fresh one."""
-    (tmp_path / "home").mkdir()
-    machine = Machine(tmp_path / "home")
-    try:
-        yield machine
-    finally:
-        machine.end()
-
+__all__ = ["machine"]
 
 # -- the first minute -------------------------------------------------------------------------------------
 
@@ -203,129 +113,6 @@ def test_commands_at_once_share_a_session_and_the_last_one_closes_it(machine: Ma
     os.kill(long.pid, signal.SIGINT)
     long.communicate(timeout=120)
     assert machine.shape("sessions", "--open")["sessions"] == []
-
-
-# -- what is killed ---------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("name", ["relay", "agent"])
-def test_what_was_killed_is_there_again_for_the_next_command(machine: Machine, name: str) -> None:
-    machine.ok("run", "local", "--", "true")
-    root = machine.shape("local", "status")["root"]
-    machine.kill(name)
-    assert not machine.shape("local", "status")[name]["running"]
-    assert machine.caisey("run", "local", "--", "uname").stdout == "Linux\n"
-    assert "intact: complete to" in machine.ok("verify", "last")
-    assert machine.shape("local", "status")["root"] == root
-
-
-def test_a_command_under_way_has_its_relay_started_again(machine: Machine, tmp_path: Path) -> None:
-    machine.ok("run", "local", "--", "true")
-    gate = tmp_path / "gate"
-    script = f"echo begun; while [ ! -e {gate} ]; do sleep 0.1; done; echo over"
-    running = machine.begin("run", "local", "--type", "local", "-c", script)
-    assert running.stdout is not None
-    assert running.stdout.readline() == "begun\n"
-    before = machine.pid("relay")
-    machine.kill("relay")
-    until(lambda: machine.pid("relay") not in {0, before}, why="nobody has started it again")
-    gate.touch()
-    out, err = running.communicate(timeout=120)
-    assert (running.returncode, out) == (0, "over\n"), err
-
-
-def test_a_killed_agents_action_is_unknown_and_not_run_again(machine: Machine, tmp_path: Path) -> None:
-    marks = tmp_path / "marks"
-    machine.ok("run", "local", "--", "true")
-    running = machine.begin("run", "local", "--type", "local", "-c", f"echo once >> {marks}; sleep 600")
-    until(marks.exists)
-    machine.kill("agent")
-    _out, err = running.communicate(timeout=120)
-    assert running.returncode == 253, err
-    assert "may have run" in err
-    assert marks.read_text() == "once\n"
-    assert machine.ok("run", "local", "-s", machine.shape("sessions")["sessions"][0]["session"], "--", "uname")
-
-
-def test_a_killed_terminal_leaves_the_others_alone(machine: Machine) -> None:
-    first = machine.begin("run", "local", "--", "tail", "-f", "/dev/null")
-    until(lambda: machine.shape("local", "status")["actions"])
-    relay, agent = machine.pid("relay"), machine.pid("agent")
-    os.killpg(first.pid, signal.SIGKILL)
-    first.communicate()
-    # Its session is still mine, with its action: another terminal goes on in it.
-    assert machine.ok("run", "local", "--", "uname") == "Linux\n"
-    assert (machine.pid("relay"), machine.pid("agent")) == (relay, agent)
-
-
-@pytest.mark.parametrize("number", [1, 5, *(pytest.param(n, marks=pytest.mark.long) for n in (0, 2, 3, 4, 6, 7))])
-def test_a_founding_that_is_killed_anywhere_heals(machine: Machine, number: int) -> None:
-    """Killed after so many of its files have come."""
-    wanted = [
-        "relay/relay.key",
-        "relay/claim",
-        "relay.ready",
-        "root.key",
-        "device.pub",
-        "membership.json",
-        "agent/endpoint.key",
-        "agent.address",
-    ][number]
-    first = machine.begin("run", "local", "--", "true")
-    until(lambda: (machine.local / wanted).exists() or first.poll() is not None)
-    os.killpg(first.pid, signal.SIGKILL)
-    first.communicate()
-    assert machine.ok("run", "local", "--", "uname") == "Linux\n"
-    assert "intact: complete to" in machine.ok("verify", "last")
-    assert len(machine.shape("endpoints")["endpoints"]) == 1
-
-
-def test_left_over_files_and_a_port_that_was_taken_mean_nothing(machine: Machine) -> None:
-    machine.ok("run", "local", "--", "true")
-    told = machine.shape("local", "status")
-    for name in ("relay", "agent"):
-        machine.kill(name)
-    for lock in (machine.local / "relay" / "lock", machine.local / "agent" / "agent.lock"):
-        lock.write_text(f"{os.getpid()}\n")  # a live process's
-    with taken(told):
-        assert machine.ok("run", "local", "--", "uname") == "Linux\n"
-        moved = machine.shape("local", "status")
-        assert moved["relay"]["address"] != told["relay"]["address"]
-        assert moved["root"] == told["root"]
-        # Only the relay goes: it has its new port again, and the agent stays.
-        agent = machine.pid("agent")
-        machine.kill("relay")
-        assert machine.ok("run", "local", "--", "uname") == "Linux\n"
-        assert machine.pid("agent") == agent
-    assert "intact" in machine.ok("verify", "last")
-
-
-def test_an_agent_whose_relay_had_to_move_follows_it(machine: Machine) -> None:
-    machine.ok("run", "local", "--", "true")
-    told = machine.shape("local", "status")
-    machine.kill("relay")
-    with taken(told):
-        assert machine.ok("run", "local", "--", "uname") == "Linux\n"
-        assert machine.shape("local", "status")["relay"]["address"] != told["relay"]["address"]
-
-
-@contextmanager
-def taken(told: dict[str, Any]) -> Iterator[None]:
-    """The relay's port is somebody else's."""
-    port = int(told["relay"]["address"].rpartition(":")[2])
-    with socket.socket() as other:
-        other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        until(lambda: _bound(other, port), why="its port is not free")
-        other.listen()
-        yield
-
-
-def _bound(other: socket.socket, port: int) -> bool:
-    try:
-        other.bind(("127.0.0.1", port))
-    except OSError:
-        return False
-    return True
 
 
 # -- status and stop --------------------------------------------------------------------------------------
