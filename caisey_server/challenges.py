@@ -36,10 +36,10 @@ class Challenges:
         if not hmac.compare_digest(self._tag(said).encode(), tag.encode()):
             return False
         until = int(said[:_TIME], 16)
-        while self._used and (len(self._used) >= _MOST or next(iter(self._used.values())) < now):
-            self._used.popitem(last=False)
         if until < now or said in self._used:
             return False
+        while self._used and (len(self._used) >= _MOST or next(iter(self._used.values())) < now):
+            self._used.popitem(last=False)
         self._used[said] = until
         return True
 

@@ -11,8 +11,8 @@ from typing import Any, cast
 import pytest
 
 from caisey_core import frames
+from caisey_server import challenges, websocket
 from caisey_server import relay as relays
-from caisey_server import websocket
 from caisey_server.fanout import Follower
 from caisey_server.home import Home
 from caisey_server.log import EmbeddedLog
@@ -83,14 +83,20 @@ def test_of_too_many_questions_the_oldest_go() -> None:
     assert presence.answer(last, cast("Any", types.SimpleNamespace(id=10_100))) == (asker, 10_099)
 
 
-async def test_of_too_many_challenges_and_tokens_the_oldest_go(log: EmbeddedLog, tmp_path: Path) -> None:
+async def test_of_too_many_tokens_the_oldest_go(log: EmbeddedLog, tmp_path: Path) -> None:
     relay = Relay(Home(tmp_path), key("relay"), log)
-    nonces = [relay.challenge().nonce for _ in range(relays._MOST + 1)]
     tokens = [relay.token("k")[0] for _ in range(relays._MOST + 1)]
-    assert not relay.redeem(nonces[0])
-    assert relay.redeem(nonces[1])
     assert relay.bearer(tokens[0]) is None
     assert relay.bearer(tokens[1]) == "k"
+
+
+def test_of_too_many_used_challenges_the_oldest_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(challenges, "_MOST", 50)
+    given = challenges.Challenges()
+    nonces = [given.issue(1000) for _ in range(51)]
+    assert all(given.redeem(nonce, 1000) for nonce in nonces)
+    assert len(given._used) == 50
+    assert not any(given.redeem(nonce, 1000) for nonce in nonces[1:])
 
 
 async def test_what_waits_to_be_committed_holds_up_whoever_sends_more(log: EmbeddedLog) -> None:
@@ -111,7 +117,7 @@ def test_the_bounds_are_those_that_are_written_down() -> None:
     for bound, said in (
         (websocket._FOLLOWS, "| relay | logs followed by one peer | 4,096 |"),
         (websocket._AT_ONCE, "| relay | appends of one peer on their way | 64 |"),
-        (relays._MOST, "| relay | probes, challenges, tokens | 10,000 each |"),
+        (relays._MOST, "| relay | probes, tokens | 10,000 each |"),
     ):
         assert said in page
         assert f"{bound:,}" in said
