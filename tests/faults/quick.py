@@ -34,18 +34,19 @@ _MORE = 30
 
 
 def _planted(name: str, seed: int, template: Template) -> Outcome:
-    """A seed's run with a bug planted, in a process that ends with it; or another's of its kind, where that one held."""
+    """A seed's run with a bug planted, in a process of its own; or another's of its kind, where that one held."""
     reading, writing = os.pipe()
     child = os.fork()
     if child == 0:
         bug = next(each for each in BUGS if each.name == name)
         bug.plant()
         # What a seed plays changes a little with the programs: a record more, and everything comes otherwise.
+        found: tuple[str, ...] = ()
         for other in range(seed, seed + 20 * _MORE, 20):
-            outcome = play(plan(other), template)
-            if {each.partition(":")[0] for each in outcome.violations} & bug.breaks:
+            found = play(plan(other), template).violations
+            if {each.partition(":")[0] for each in found} & bug.breaks:
                 break
-        os.write(writing, json.dumps(outcome.violations).encode())
+        os.write(writing, json.dumps(found).encode())
         os._exit(0)
     os.close(writing)
     with os.fdopen(reading) as told:
