@@ -430,7 +430,14 @@ class Room:
             _say.info(end[0], session=self.log, **re)
 
     def _send(self, records: list[Record], spends: Digest | None = None) -> None:
-        if not self._journal.put(records, spends=spends, at=machine.now()):
+        kept = False
+        try:
+            kept = self._journal.put(records, spends=spends, at=machine.now())
+        finally:
+            if not kept:
+                # Nobody could take what follows on a record that was not kept: what is said next has its own series.
+                self._writer = Writer(self._key, self.log)
+        if not kept:
             raise RecordError("Another process has spent what this one was about to start. It has ended.")
         self._link.append(self.log, [record.sealed for record in records])
         self._wake()

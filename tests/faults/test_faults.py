@@ -21,7 +21,7 @@ SEEDS = {
     "say-nothing-of-what-is-taken-back": 0,
     "acknowledge-before-commit": 13,
     "publish-before-commit": 13,
-    "lose-a-wake-up": 13,
+    "lose-a-wake-up": 0,
     "let-the-clock-go-back": 102,
     "forget-a-resend": 6,
     "forget-what-was-followed": 0,
@@ -38,7 +38,7 @@ SEEDS = {
     "look-up-a-hold-that-is-gone": 214,
     "show-again-after-a-reconnect": 7,
 }
-"""A seed at which each planted bug shows; `make faults ARGS=--bugs-only` names one when the plans have changed."""
+"""A seed at which each planted bug shows, or soon after; `make faults ARGS=--bugs-only` names one."""
 
 
 def played(*words: str) -> list[dict[str, Any]]:
