@@ -21,7 +21,7 @@ SEEDS = {
     "say-nothing-of-what-is-taken-back": 0,
     "acknowledge-before-commit": 13,
     "publish-before-commit": 13,
-    "lose-a-wake-up": 1,
+    "lose-a-wake-up": 0,
     "let-the-clock-go-back": 102,
     "forget-a-resend": 6,
     "forget-what-was-followed": 0,
