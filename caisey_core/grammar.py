@@ -40,6 +40,7 @@ _ENTANGLING: Final = (
     (b"<<", 20),
     (b"[[", 40),
     (b"[", 400),
+    (b")", 400),
     (b"<", 200),
 )
 """Signs on which the grammar takes more than linear time when there are many of them."""

@@ -254,3 +254,10 @@ def _may_be(words: list[str], found: tuple[str | None, ...]) -> bool:
     """Whether these words are the program that was found; a word that is not literal may be any number of them."""
     parts = [".*" if word is None else re.escape("/nowhere" if word == "~" else word) + "\0" for word in found]
     return bool(re.fullmatch("".join(parts), "".join(word + "\0" for word in words), re.DOTALL))
+
+
+@pytest.mark.parametrize("piece", ['")', "')", ")$a", "a)", "]);"])
+def test_what_the_parser_would_go_over_again_and_again_is_not_given_to_it(piece: str) -> None:
+    """Each of these signs begins a part that the grammar then finds to be none."""
+    assert take_apart(piece * 401, SH).doubt == "It is too entangled to be taken apart in time."
+    assert not take_apart("echo $(date) $(id);" * 60, SH).doubt
