@@ -10,7 +10,7 @@ from __future__ import annotations
 import posixpath
 import re
 from fnmatch import fnmatchcase
-from functools import cache
+from functools import cache, lru_cache
 from typing import Final
 
 from caisey_core.table import Glob, Paths, Word, table
@@ -140,7 +140,49 @@ def _glob_meets(text: str) -> bool:
         hidden = last.startswith(".") and not name.startswith(".")
         if not sample.startswith("/etc/") and not hidden and fnmatchcase(last, name):
             return True
-    return False
+    endings, names = _secret_names(posixpath.dirname(path))
+    _, dot, ending = name.rpartition(".")
+    return any(meet(name, each) for each in names) or any(dot and meet(ending, each) for each in endings)
+
+
+@lru_cache(maxsize=256)
+def _secret_names(directory: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Endings of what is secret anywhere, and the names of what is secret in that directory; what may follow left out.
+
+    `app.log*` may meet `app.log.key` as well: a pattern is held against what it is meant for, not against all it could.
+    """
+    secret = table().paths.secret
+    names = tuple(
+        name.rstrip("*") for where, _, name in (each.rpartition("/") for each in secret) if where == directory
+    )
+    return tuple(each[5:] for each in secret if re.fullmatch(r"\*\*/\*\.\w+", each)), tuple(filter(None, names))
+
+
+def meet(glob: str, pattern: str) -> bool:
+    """Whether a name may match both a shell's pattern and one of `*` and letters, in any case."""
+    wanted = re.findall(r"\[!?\]?[^\]]*\]|.", glob.casefold(), re.DOTALL)
+    states = _starred({0}, pattern)
+    for each in wanted:
+        if each == "*":
+            states = set(range(min(states, default=len(pattern)), len(pattern) + 1)) if states else states
+        else:
+            letter = each if len(each) == 1 and each != "?" else ""
+            states = {
+                at if pattern[at] == "*" else at + 1
+                for at in states
+                if at < len(pattern) and (pattern[at] == "*" or not letter or pattern[at].casefold() == letter)
+            }
+        states = _starred(states, pattern)
+    return len(pattern) in states
+
+
+def _starred(states: set[int], pattern: str) -> set[int]:
+    """With what a star that stands for nothing leads to."""
+    found = set(states)
+    for state in states:
+        after = len(pattern) - len(pattern[state:].lstrip("*"))
+        found.update(range(state, after + 1))
+    return found
 
 
 # -- sed ----------------------------------------------------------------------------------------------------
