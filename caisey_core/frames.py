@@ -13,7 +13,7 @@ import msgspec
 from msgspec import Struct
 
 from caisey_core.errors import BadRecord
-from caisey_core.record import Sealed, canonical
+from caisey_core.record import LAST_NUMBER, LAST_TIME, Sealed, canonical
 
 S = TypeVar("S", bound=Struct)
 RESTARTS: Final = "restarts"
@@ -332,8 +332,11 @@ def read_login(data: bytes) -> LoginStatement:
 
 
 def read_checkpoint(data: bytes) -> CheckpointStatement:
-    """Reads a checkpoint statement in its one spelling. Raises `BadRecord`."""
-    return _statement(data, CheckpointStatement)
+    """Reads a checkpoint statement in its one spelling, with a number that a journal holds. Raises `BadRecord`."""
+    said = _statement(data, CheckpointStatement)
+    if not 0 <= said.seq <= LAST_NUMBER or not 0 <= said.time <= LAST_TIME:
+        raise BadRecord("A signed statement counts what no log holds.")
+    return said
 
 
 def _statement(data: bytes, kind: type[S]) -> S:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from caisey_core.chain import Chain, Report, Series, State, check, link, start
 from caisey_core.errors import BadRecord
-from caisey_core.frames import Checkpoint, Entry, Receipt
+from caisey_core.frames import Checkpoint, Entry, Receipt, read_checkpoint
 from caisey_core.kinds import Namespace
 from caisey_core.record import Record, Sealed, Seen, parse
 from tests.core.samples import BODIES
@@ -511,6 +511,12 @@ def test_the_end_is_attested_by_everybody_who_ever_attested() -> None:
 
 def test_a_checkpoint_nobody_can_read_is_bad() -> None:
     assert _report(Checkpoint(statement=b"{}", sig=b"")).state is State.BAD
+
+
+@pytest.mark.parametrize("changes", [{"seq": -1}, {"seq": 1 << 63}, {"time": -1}, {"time": 1 << 60}])
+def test_a_checkpoint_of_numbers_that_no_journal_holds_is_none(changes: dict[str, int]) -> None:
+    with pytest.raises(BadRecord):
+        read_checkpoint(story().checkpoint("relay", **changes).statement)
 
 
 # -- the first bad record ---------------------------------------------------------------------------------------
