@@ -11,7 +11,7 @@ import contextlib
 import time
 from collections.abc import Callable
 from time import monotonic
-from typing import TYPE_CHECKING, Final, Protocol, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from caisey_cli import local, questions, resolve, wording
 from caisey_cli.attend import Answers, Interrupts
@@ -27,6 +27,7 @@ from caisey_cli.peers import Connect, over_websocket
 from caisey_cli.sanitize import inert
 from caisey_cli.session import SessionController
 from caisey_cli.tui import history
+from caisey_cli.tui.front import Front, Shown
 from caisey_cli.tui.model import Model
 from caisey_cli.tui.opening import Asked
 from caisey_cli.tui.others import Others
@@ -53,51 +54,6 @@ NEWS: Final = 0.05
 """Seconds between two paints at the least while records come one upon the other."""
 T = TypeVar("T")
 STOPPED: Final = "interrupted by the technician"
-
-
-class Shown(Protocol):
-    """What the bench tells the view."""
-
-    def say(self, text: str, tone: str = "", *, passing: bool = False) -> None:
-        """A sentence; inert. `passing`: true only for as long as things stand as they do."""
-
-    def news(self) -> None:
-        """The model has changed."""
-
-    def reading(self, done: int, total: int) -> None:
-        """Records come one upon the other: so many of those that are known have been taken."""
-
-
-class _Front:
-    """The view as the desk knows it: questions are answered on cards, which the records call for."""
-
-    attended = True
-    width = 100
-
-    def __init__(self, shown: Shown) -> None:
-        self._shown = shown
-
-    def say(self, text: str) -> None:
-        """A sentence; a card is on the screen already."""
-        if "\n" not in text:
-            self._shown.say(text)
-
-    def waiting(self, text: str) -> None:
-        """The block counts down."""
-
-    async def out(self, stream: str, data: bytes) -> bool:
-        """The block has it."""
-        del stream, data
-        return True
-
-    async def end(self) -> None:
-        """The block has it."""
-
-    async def ask(self, prompt: str) -> str:
-        """Never answers: what is answered is the card, by a record."""
-        del prompt
-        await asyncio.Event().wait()
-        return ""
 
 
 class Bench:
@@ -426,7 +382,7 @@ class Bench:
     def desk(self) -> Desk:
         """The place where things are done; one for each of them."""
         controller = self.controller
-        return Desk(controller.line, controller, _Front(self._shown), Interrupts())
+        return Desk(controller.line, controller, Front(self._shown), Interrupts())
 
     @property
     def session(self) -> LogId:

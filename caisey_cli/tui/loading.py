@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from caisey_cli.peers import over_websocket
 from caisey_cli.tui import cards, closing, completing, confirming, palette, panel  # noqa: F401  (what the view imports when it gets there is there by then)
-from caisey_cli.tui.bench import FOREVER, Bench, Shown
+from caisey_cli.tui.bench import FOREVER, Bench
+from caisey_cli.tui.front import Shown
 
 if TYPE_CHECKING:
     from caisey_cli.course import Pace
