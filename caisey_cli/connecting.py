@@ -11,7 +11,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import secrets
-import time
 from collections.abc import Callable, Sequence
 from time import monotonic
 from typing import TYPE_CHECKING, Final, Self, TypeVar
@@ -26,8 +25,7 @@ from caisey_cli.offering import Offering
 from caisey_cli.peers import Connect, over_websocket
 from caisey_cli.refusals import apart, cloned, denied, other_history, troubled, unwritable
 from caisey_cli.remembering import JOURNAL, keep_cloned, remember
-from caisey_cli.timing import RelayClock
-from caisey_core.chain import Chain
+from caisey_cli.timing import RelayClock, wall
 from caisey_core.connection import now
 from caisey_core.errors import (
     Forbidden,
@@ -107,7 +105,7 @@ class Line:
             membership.relay,
             membership.workspace,
             nonce=lambda: secrets.token_hex(16),
-            load=self._chain,
+            load=lambda log: self._following.chain(log),  # noqa: PLW0108  (it comes after the link)
             proof=journal.newest_checkpoint,
         )
         self._peer = connect(self._link, membership.plain_text_on)
@@ -119,6 +117,8 @@ class Line:
         self._ready_once = False
         self._failure: BaseException | None = None
         self._denied: Rejected | None = None
+        self._put_back = False
+        self._too_early: Callable[[LogId], bool] = lambda _log: False
         self._said = ""
         self._words = 0
         self._answers: dict[int, Acknowledged | Rejected | Alive] = {}
@@ -195,10 +195,7 @@ class Line:
         return self._following.current if self._denied is None else self._following.roster_current
 
     async def offered(self) -> dict[LogId, str]:
-        """Returns when the relay has answered all that was offered again, and the places of what it took are known.
-
-        Of which sessions it took something not, and why; empty as a rule. Raises `Unreachable`.
-        """
+        """Of which sessions the relay does not take something that was offered again, and why. Raises `Unreachable`."""
         await self._patiently(lambda: self._offering.put_off or not self._offering, "what is kept here")
         if self._offering.put_off is not None:
             raise denied(self._offering.put_off, "what is kept here", kept=True)
@@ -236,10 +233,6 @@ class Line:
         """A followed session's fold, which moves on by itself."""
         return self.logs[log].session
 
-    def _chain(self, log: LogId) -> Chain:
-        """For the link, which asks for it when it begins to follow."""
-        return self._following.chain(log)
-
     def entries(self, log: LogId, after: int) -> list[Entry]:
         """The next page of a followed log, as far as this process has folded it."""
         return self._following.entries(log, after)
@@ -275,20 +268,26 @@ class Line:
 
     async def follow(self, log: LogId) -> Session:
         """Follows a session; returns when everything there was of it is kept and folded."""
-        await self.until(lambda: self._mender.done)
-        # The relay may know a session only from what is being offered to it.
-        await self.until(lambda: not self._offering.of(log), self._patience)
-        if log not in self.logs:
-            await self._following.load_in_turns(log)
-        if why := self._mender.outcome.apart.get(log):
-            raise apart(log, why, f"session {session_code(log)}")
-        self._denied = None
-        self._link.follow(log)
-        self._peer.flush()
-        await self._patiently(lambda: self.logs[log].current or self._denied, f"session {session_code(log)}")
-        if not self.logs[log].current and self._denied is not None:
-            raise denied(self._denied, f"session {session_code(log)}")
-        return self.session(log)
+        while True:
+            # The relay may know a session only from what is being offered or given back to it.
+            await self.until(lambda: self._mender.done)
+            await self.until(lambda: not self._offering.of(log), self._patience)
+            if log not in self.logs:
+                await self._following.load_in_turns(log)
+            if why := self._mender.outcome.apart.get(log):
+                raise apart(log, why, f"session {session_code(log)}")
+            self._denied = None
+            self._link.follow(log)
+            self._peer.flush()
+            await self._patiently(lambda: self.logs[log].current or self._denied, f"session {session_code(log)}")
+            if self.logs[log].current:
+                return self.session(log)
+            if refusal := self._refusal(log):
+                raise denied(refusal, f"session {session_code(log)}")
+
+    def _refusal(self, log: LogId) -> Rejected | None:
+        """Why it cannot be followed; nothing where the relay did not know it yet."""
+        return None if self._too_early(log) else self._denied
 
     def write(
         self,
@@ -301,7 +300,7 @@ class Line:
         """Keeps a record of one's own and offers it; it and the id to pass to `settled`. Raises `JournalError`."""
         writer = (self._writers.get(log) if log else None) or Writer(self.key, log)
         seen = self._link.chain(log).seen if log else None
-        record = writer.write(kind, body, time=_wall(), re=re, seen=seen, audience=audience)
+        record = writer.write(kind, body, time=wall(), re=re, seen=seen, audience=audience)
         self._writers.pop(record.log, None)  # nobody could take what follows on a record that was not kept
         self.journal.put([record])
         self.written += 1
@@ -418,6 +417,7 @@ class Line:
     def _take(self, event: Event) -> None:
         if isinstance(event, Ready) and event.restored:
             self._notice("The relay was restored from a backup; it gets back what is kept here.")
+            self._put_back = self._ready_once
         theirs = self._mender.take(event)
         if self._mender.done and (theirs or isinstance(event, Ready)):
             self._mended()
@@ -442,6 +442,7 @@ class Line:
                 pass
             case Rejected(id=0):
                 self._denied = event
+                self._too_early = self._offering.open() if self._mender.done else lambda _log: True
             case Acknowledged(id=id_) | Rejected(id=id_):
                 self._answers[id_] = event
             case Answered(alive=alive):
@@ -458,13 +459,13 @@ class Line:
                 pass
 
     def _mended(self) -> None:
-        """A restored relay has been given what it lacked; where it had gone on before, its places count from there."""
-        outcome = self._mender.outcome
-        if why := outcome.apart.get(self._home_log):
-            raise apart(self._home_log, why, "the roster")
+        """A restored relay has what it lacked; where it had gone on before, its places count from there."""
+        outcome, home = self._mender.outcome, self._home_log
+        if why := outcome.apart.get(home):
+            raise apart(home, why, "the roster")
         if outcome.given:
             self._notice(f"{outcome.given} records were given back to it.")
-        if outcome.displaced.pop(self._home_log, 0):
+        if outcome.displaced.pop(home, 0):
             self._following.load_roster_anew()
         for log, count in outcome.displaced.items():
             self._notice(
@@ -473,6 +474,10 @@ class Line:
             )
             self._following.load(log)
             self._link.follow(log)
+        if self._put_back:
+            # It may have lost what it had acknowledged and given no place yet.
+            self._put_back = False
+            self._offering.begin(self.journal, home)
 
     def _taken(self, log: LogId) -> None:
         """The relay has taken something of it that was offered again; its place is learned by following."""
@@ -489,7 +494,3 @@ class Line:
         """Whoever waits next raises it."""
         self._failure = error or self._failure
         self._tell()
-
-
-def _wall() -> int:
-    return int(time.time() * 1000)

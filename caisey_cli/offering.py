@@ -37,6 +37,10 @@ class Offering:
         """Whether something of this session is on its way."""
         return any(log == each for each, _ in self._open.values())
 
+    def open(self) -> Callable[[LogId], bool]:
+        """Of which sessions something is on its way now, for later."""
+        return frozenset(log for log, _ in self._open.values()).__contains__
+
     def begin(self, journal: Journal, home: LogId) -> None:
         """Offers what the journal has no receipt of; changes of the roster are made anew, not again."""
         for log, sealed in batches(journal.unsent()):

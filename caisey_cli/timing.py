@@ -10,6 +10,11 @@ import time
 from caisey_core.connection import now
 
 
+def wall() -> int:
+    """This machine's own time, in milliseconds since 1970."""
+    return int(time.time() * 1000)
+
+
 class RelayClock:
     """Before the relay has named its time, this machine's own."""
 
@@ -23,6 +28,6 @@ class RelayClock:
     def now(self) -> int:
         """Milliseconds since 1970."""
         if self._named is None:
-            return int(time.time() * 1000)
+            return wall()
         at, since = self._named
         return at + int((now() - since) * 1000)

@@ -201,9 +201,9 @@ def test_checkpoints(path: Path) -> None:
 
 
 @pytest.mark.parametrize("seq", [1 << 63, 1 << 70])
-def test_a_number_no_table_holds_is_the_journal_s_own_error(path: Path, seq: int) -> None:
+def test_a_checkpoint_of_a_number_no_table_holds_is_none(path: Path, seq: int) -> None:
     with Journal.open(path) as journal:
-        with pytest.raises(JournalError):
+        with pytest.raises(BadRecord):
             journal.keep_checkpoint(session().checkpoint("eve", seq=seq))
         journal.put(notes(1))
 

@@ -35,6 +35,18 @@ KNOWN: Final = {
     ),
     # A session whose first record the relay could not write was asked for before it was offered again.
     "asked for before it was offered": _plan(_READS, _fault("full", RELAY, "sync", TECHNICIAN, "after", 2.0), jobs=2),
+    # A relay was put back to before a session that it had just acknowledged, and nobody offered that to it again.
+    "put back to before a session": Plan(
+        602583,
+        (Job("job-1", ("rm", "-r", "/srv/job-1"), None),),
+        "yes",
+        13.765,
+        (
+            _fault("restored", RELAY, "sync", TECHNICIAN, "after", 0.054),
+            _fault("half-open", TECHNICIAN, "sync", TECHNICIAN, "after", 25.764, delay=0.0305),
+            _fault("stop", AGENT, "sync", TECHNICIAN, "after", 25.764),
+        ),
+    ),
     # The agent could not write its journal and lost its connection at once: it ended, but never came to its end.
     "an end that never came": _plan(
         _READS,
