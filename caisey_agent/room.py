@@ -154,7 +154,7 @@ class Room:
         if self._is_new(record, incarnation):
             self._consider(action)
         elif not self._journal.is_displaced(record.digest):
-            self._void(action.digest)
+            self._write("action.refused", ActionRefused(code="void", why=_RESTORED), {"action": str(action.digest)})
 
     def _is_new(self, record: Record, incarnation: str) -> bool:
         """Whether it was said to the relay as it is now, and not to the one before its backup was put back."""
@@ -168,9 +168,6 @@ class Room:
         for digest in list(self._held):
             del self._held[digest]
             self._write("action.refused", ActionRefused(code=code, why=why), {"action": str(digest)})
-
-    def _void(self, action: Digest) -> None:
-        self._write("action.refused", ActionRefused(code="void", why=_RESTORED), {"action": str(action)})
 
     def refold(self, records: Iterable[tuple[Record, Receipt]]) -> None:
         """Folds the session again as far as its records have places; the others come again with new ones."""

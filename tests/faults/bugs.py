@@ -24,7 +24,7 @@ from caisey_cli.connecting import Line
 from caisey_core.errors import JournalError
 from caisey_core.frames import Entry
 from caisey_core.ids import Digest, LogId
-from caisey_core.kinds import ActionFinished, ActionStarted, How
+from caisey_core.kinds import ActionStarted
 from caisey_core.lifecycle import Action
 from caisey_core.link import Event, Link, Ready
 from caisey_core.record import Record
@@ -32,6 +32,7 @@ from caisey_server.fanout import Follower
 from caisey_server.log import EmbeddedLog
 from caisey_server.requests import Committed
 from caisey_server.sequencer import Sequencer
+from tests.core.samples import BODIES
 from tests.faults import bugs_of_copies  # noqa: F401  (it enters its own)
 from tests.faults.planting import PLANTED, bug
 
@@ -203,20 +204,7 @@ def claim_finished_when_killed() -> None:
         if action.start is None:
             give_up(self, action, restored=restored)
             return
-        body = ActionFinished(
-            how=How.EXITED,
-            exit=0,
-            signal=None,
-            error="",
-            duration_ms=0,
-            stdout_bytes=0,
-            stderr_bytes=0,
-            stdout_sha256="",
-            stderr_sha256="",
-            kept_bytes=0,
-            truncated=False,
-        )
-        self._write("action.finished", body, {"action": str(action.digest)})
+        self._write("action.finished", BODIES["action.finished"], {"action": str(action.digest)})
 
     Room._give_up = claimed  # type: ignore[method-assign]
 
