@@ -24,7 +24,7 @@ from caisey_cli.connecting import Line
 from caisey_core.errors import JournalError
 from caisey_core.frames import Entry
 from caisey_core.ids import Digest, LogId
-from caisey_core.kinds import ActionStarted
+from caisey_core.kinds import ActionFinished, ActionStarted
 from caisey_core.lifecycle import Action
 from caisey_core.link import Event, Link, Ready
 from caisey_core.record import Record
@@ -204,7 +204,9 @@ def claim_finished_when_killed() -> None:
         if action.start is None:
             give_up(self, action, restored=restored)
             return
-        self._write("action.finished", BODIES["action.finished"], {"action": str(action.digest)})
+        end = BODIES["action.finished"]
+        assert isinstance(end, ActionFinished)
+        self._write("action.finished", end, {"action": str(action.digest)})
 
     Room._give_up = claimed  # type: ignore[method-assign]
 
