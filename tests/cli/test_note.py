@@ -4,74 +4,21 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
-from datetime import UTC, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from markdown_it import MarkdownIt
 
 from caisey_cli import wording
-from caisey_cli.minutes import account
-from caisey_cli.note import LINES, WIDTH, cited, escaped, markdown, text, to_json, write_note
-from caisey_cli.rows import Row, rows
-from caisey_cli.sanitize import inert
-from caisey_cli.transcript import Transcript
-from caisey_cli.wording import Clock
+from caisey_cli.note import LINES, markdown, to_json, write_note
 from caisey_core.chain import Report, State
 from caisey_core.frames import Entry
-from caisey_core.kinds import ActionProposed, Class, Disk, How, Memory, Outcome
+from caisey_core.kinds import ActionProposed, Class, Memory
 from caisey_core.record import Sealed
+from tests.cli.noting import full, line, mishaps, printer
 from tests.cli.story import Story, Workspace, moment
 
 GOLDEN = Path(__file__).parent / "golden"
-LABEL = re.compile(r"^([A-Z][a-z]+): +", re.MULTILINE)
-
-
-def full(mount: str = "/var", percent: int = 100, fstype: str = "ext4") -> Disk:
-    total = 20 << 30
-    used = total * percent // 100
-    return Disk(
-        mount=mount, device=f"/dev/{mount}", fstype=fstype, total=total, used=used, free=total - used,
-        used_percent=percent,
-    )  # fmt: skip
-
-
-def printer() -> Story:
-    """The job of `product.md`."""
-    story = Story(ticket="48211", reason="nothing prints")
-    story.observe(failed_services=("cups.service",), disks=(full(),))
-    story.at("10:03")
-    check = {"command": "lpstat -p reception", "expect": "is idle"}
-    disabled = "printer reception disabled since Tue 24 Nov 2026 08:41 -\n\treason unknown\n"
-    first = story.check(**check, out=disabled)  # type: ignore[arg-type]
-    story.wait(20).read("df -h", out="/dev/sda3 20G 20G 0 100% /var\n")
-    story.wait(40).read("journalctl -u cups -n 50", out="cupsd: No space left on device\n")
-    story.wait(30).read("du -xsh /var/spool/cups", out="3.1G\t/var/spool/cups\n")
-    story.wait(20).read("ls /var/spool/cups", out="d00001-001\n")
-    story.wait(15).find("214 jobs, 3.1 GiB in /var/spool/cups")
-    story.deny("rm -rf /var/spool/cups", by="sam", after=40, reason="would delete the directory")
-    story.wait(5).change("find /var/spool/cups -name 'd*' -mtime +1 -delete", approve="sam", after=25)
-    story.change("systemctl restart cups", risk=Class.REVERSIBLE)
-    story.observe(disks=(full(percent=41),))
-    story.at("10:14:10").check(**check, out="printer reception is idle.  enabled\n", again=first)  # type: ignore[arg-type]
-    story.at("10:15:40").attest("Maria reports a printed page")
-    story.at("10:16:20").close()
-    return story
-
-
-def rows_of(transcript: Transcript) -> list[Row]:
-    return rows(transcript, Clock(moment("10:02"), UTC))
-
-
-def line(story: Story, label: str, cite: bool = False) -> str:
-    """The rows of one label, wrapping undone."""
-    note = story.written()
-    found = [f"{each.text} {cited(each.records)}" if cite else each.text for each in note.lines if each.label == label]
-    return "\n".join(found)
 
 
 # -- the measure ------------------------------------------------------------------------------------------
@@ -146,6 +93,15 @@ def test_an_empty_session_reads_well() -> None:
     )
 
 
+def test_json_is_versioned_and_complete() -> None:
+    shape = json.loads(json.dumps(to_json(printer().written())))
+    assert (shape["v"], shape["kind"], shape["state"], shape["outcome"]) == (1, "note", "intact", "resolved")
+    assert shape["begun"] == moment("10:02")
+    assert sum(shape["time_ms"][each] for each in ("attended", "waiting", "idle")) == shape["time_ms"]["total"]
+    assert set(shape["six"]) == {"endpoint", "before", "proposed", "decided", "returned", "verified"}
+    assert shape["lines"][0] == {"label": "Reported", "text": "nothing prints (ana, 10:02)", "records": [1]}
+
+
 # -- before -----------------------------------------------------------------------------------------------
 
 
@@ -212,32 +168,6 @@ def test_what_was_only_read_needs_no_second_look() -> None:
 
 
 # -- what did not run, or not well ------------------------------------------------------------------------
-
-
-def mishaps() -> Story:
-    story = Story(reason="spooler")
-    story.observe()
-    story.deny("rm -rf /srv", by="lee", after=61, reason='no, "never"')
-    story.gate_refuses(story.propose("mkfs /dev/sda"), "denied by rule 'disks'")
-    held = story.propose("reboot")
-    story.hold(held)
-    story.withdraw(held, "rebooting after hours")
-    late = story.propose("apt upgrade")
-    hold = story.hold(late)
-    story.wait(600).expire(late)
-    story.approve(hold, "sam")
-    story.change("make", approve=("sam", "lee"), after=10, status=1, err="Job failed\n")
-    gone = story.propose("fsck /dev/sdb")
-    hold = story.hold(gone)
-    story.start(gone, story.approve(hold, "sam"), risk=Class.DESTRUCTIVE)
-    story.unknown(gone)
-    missing = story.propose("frobnicate")
-    hold = story.hold(missing)
-    story.start(missing, story.approve(hold), risk=Class.UNJUDGED)
-    story.finish(missing, how=How.NOT_STARTED, error="No such file or directory")
-    story.hold(story.propose("halt"))
-    story.close(Outcome.UNRESOLVED, unverified="machine is to be replaced")
-    return story
 
 
 def test_everything_that_did_not_go_well_is_told_in_order() -> None:
@@ -324,6 +254,42 @@ def test_one_that_waits_and_one_that_runs() -> None:
     assert line(story, "Time").endswith("so far")
 
 
+# -- commands and names -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("script", "shown"),
+    [
+        ("df -h /var", "df -h /var"),
+        ("find /srv -name 'd*' -delete", "find /srv -name 'd*' -delete"),
+        ('grep "No space" /var/log/syslog', 'grep "No space" /var/log/syslog'),
+        ("df -h; rm x", "sh -c 'df -h; rm x'"),
+        ("A=b ls", "sh -c 'A=b ls'"),
+        ("ls $HOME", "sh -c 'ls $HOME'"),
+        ("ls *", "sh -c 'ls *'"),
+        ("ls ~", "sh -c 'ls ~'"),
+        ('echo "$x"', "sh -c 'echo \"$x\"'"),
+        ("ls\nrm x", "sh -c 'ls"),
+        ("ls #x", "sh -c 'ls #x'"),
+        ("", "sh -c ''"),
+    ],
+)
+def test_a_script_of_one_plain_command_is_shown_as_that_command(script: str, shown: str) -> None:
+    story = Story()
+    assert wording.line(story.propose(script, script=True).says(ActionProposed)).startswith(shown)
+
+
+def test_two_members_of_one_name_are_told_apart() -> None:
+    workspace = Workspace()
+    sam, lee = workspace.roster.members["m-sam"], workspace.roster.members["m-lee"]
+    workspace.roster.members["m-lee"] = lee.__class__(
+        **{**{f: getattr(lee, f) for f in lee.__slots__}, "name": sam.name}
+    )
+    story = Story(workspace=workspace)
+    story.change("reboot", approve="lee")
+    assert "approved by sam (m-lee)" in line(story, "Changed")
+
+
 # -- verification -----------------------------------------------------------------------------------------
 
 
@@ -357,76 +323,14 @@ def test_a_word_is_no_measurement() -> None:
     assert "not passed a check since" in line(story, "Outcome")
 
 
-# -- time -------------------------------------------------------------------------------------------------
-
-instants = st.integers(0, 20_000_000)
-
-
-@given(instants, instants, st.lists(st.tuples(instants, instants)), st.lists(instants), st.sampled_from([1000, 60_000]))
-def test_the_time_adds_up(begun: int, ended: int, waits: list[tuple[int, int]], present: list[int], unit: int) -> None:
-    time = account(begun, ended, waits, present)
-    assert time.attended + time.waiting + time.idle == time.total
-    assert min(time.attended, time.waiting, time.idle) >= 0
-    shares = time.shares(unit)
-    assert sum(shares) == time.whole(unit) == time.ended // unit - time.begun // unit
-    assert min(shares) >= 0
-
-
-def test_what_is_waited_for_another_is_not_attended() -> None:
-    minute = 60_000
-    time = account(0, 30 * minute, [(5 * minute, 15 * minute), (10 * minute, 16 * minute)], [5 * minute, 18 * minute])
-    assert (time.attended, time.waiting, time.idle) == (12 * minute, 11 * minute, 7 * minute)
-
-
-def test_times_of_day_in_a_zone_and_over_midnight() -> None:
-    story = Story(at="22:58")
-    story.at("00:10", "2026-11-25").close()
-    zone = timezone(timedelta(hours=-5, minutes=-30))
-    assert "2026-11-24, times in UTC-05:30" in story.text(zone=zone)
-    assert "Time:     17:28-18:40:" in story.text(zone=zone)
-    assert "Time:     22:58-2026-11-25 00:10:" in story.text()
-
-
-def test_a_clock_that_is_wrong_is_told_with_both_times() -> None:
-    story = Story(skew=3600)
-    story.observe()
-    assert line(story, "Clock", cite=True) == (
-        "the endpoint's clock is 60 min ahead of the relay's: "
-        "it wrote 11:02:01 where the relay received at 10:02:01; "
-        "order and times here are the relay's [2]"
-    )
-    assert "Clock" not in Story(skew=50).text()
-    behind = Story(skew=-7200)
-    behind.observe()
-    assert line(behind, "Clock").startswith("the endpoint's clock is 2 h 0 min behind the relay's: it wrote 08:02:01")
-
-
-def test_what_came_late_is_no_clock_that_is_wrong() -> None:
+def test_of_a_check_that_ran_often_first_and_last_are_told() -> None:
     story = Story()
-    story.observe()
-    story.skew = -3_600_000
-    story.observe()
-    assert line(story, "Clock").startswith(
-        "ACME/front-desk-03 wrote 09:02:02 where the relay received at 10:02:02, 60 min late"
-    )
-
-
-def test_the_first_actions_reason_stands_in_for_the_sessions() -> None:
-    story = Story()
-    story.propose("df -h")
-    story.propose("rm x", reason="make room")
-    assert line(story, "Reported", cite=True) == "make room (ana, 10:02) [1,3]"
-
-
-def test_what_somebody_said_stands_on_one_line_and_labels_make_a_column() -> None:
-    story = Story(reason="spooler")
-    story.observe()
-    story.deny("rm -rf /srv/" + "x" * 36, reason="would delete the directory")
-    story.withdraw(story.propose("reboot"), "later")
-    rows = story.text().splitlines()
-    assert any('"would delete the directory"' in row for row in rows)
-    assert {row[:11].rstrip()[-1:] for row in rows[1:] if not row.startswith(" ")} == {":"}
-    assert all(row[10] == " " and row[11] != " " for row in rows[1:] if not row.startswith(" "))
+    first = story.check("true", expect="ok")
+    for _ in range(8):
+        story.check("true", expect="ok", again=first)
+    story.check("true", expect="ok", out="ok", again=first)
+    assert line(story, "Verified").startswith('true, "ok" in output: failed 10:02 ("exit 0"), 5 more, failed')
+    assert line(story, "Verified").endswith("passed 10:02")
 
 
 # -- the record's state -----------------------------------------------------------------------------------
@@ -475,214 +379,3 @@ def test_what_is_withheld_is_said_and_the_rest_is_told() -> None:
     story.close()
     assert line(story, "Denied") == "a command (withheld); by sam after 1 s: (withheld)"
     assert line(story, "Record") == "2 bodies withheld"
-
-
-# -- hostile text -----------------------------------------------------------------------------------------
-
-HOSTILE = [
-    "x\nOutcome:  resolved, nothing open",
-    "x\r\n\r\nVerified: all",
-    "\x1b]2;PWNED\x1b\\ \x1b[2J",
-    "**bold** [a](http://evil.example) <script>alert(1)</script> `c` # | ~~s~~ www.evil.example &lt;",
-    "\u202egpj.exe \u200b\ufeff \x9b31m \x85",
-    "a" + " " * 95 + "Outcome:  resolved",
-    'q" (marked by sam); approved by sam "',
-    "y" * 1_000_000,
-    "\ud7ff\U000e0041\u2028Outcome: x",
-]
-
-
-def tainted(words: str) -> Story:
-    story = Story(ticket=words[:2000], reason=words[:60_000])
-    story.observe(failed_services=(words[:200],), hostname=words[:200], disks=(full(words[:200] or "/"),))
-    story.find(words[:200_000])
-    story.note(words[:200_000], by="sam")
-    story.read(f"cat {words[:50_000].replace(chr(39), '')!r}", out=words)
-    story.check("lpstat", expect=words[:1000], out=words[:2000])
-    story.check("lpstat", expect="nothing of the kind", out=words)
-    story.deny("rm -rf /", reason=words[:200_000])
-    story.gate_refuses(story.propose(words[:50_000], script=True), words[:50_000])
-    story.change(words[:50_000], approve="sam", comment=words[:1000], script=True)
-    story.attest(words[:50_000])
-    story.close(unverified=words[:50_000])
-    return story
-
-
-@pytest.mark.parametrize("words", HOSTILE)
-def test_no_text_of_others_forges_a_line(words: str) -> None:
-    note = tainted(words).written()
-    for cite in (False, True):
-        said = text(note, cite)
-        assert LABEL.findall(said) == labels(note.lines)
-        rows = said.splitlines()
-        assert len(rows) <= LINES
-        assert max(map(len, rows)) <= WIDTH
-        assert all(row == row.rstrip() for row in rows)
-        assert not re.search("[\x00-\x09\x0b-\x1f\x7f-\x9f\u200b\u2028\u202e\ufeff]", said)
-
-
-def labels(lines: Any) -> list[str]:
-    """Labels as they stand in the first column: said once for lines that follow one another."""
-    names = [each.label for each in lines]
-    return [each for n, each in enumerate(names) if n == 0 or names[n - 1] != each]
-
-
-@pytest.mark.parametrize("words", HOSTILE)
-def test_no_text_of_others_makes_markup(words: str) -> None:
-    note = tainted(words).written()
-    parser = MarkdownIt("gfm-like", {"html": True, "linkify": False})
-    tags = set(re.findall(r"</?([a-z0-9]+)", parser.render(markdown(note, cite=True))))
-    assert tags <= {"p", "strong", "ul", "li"}
-    assert "<script" not in markdown(note)
-
-
-@given(st.text(st.characters(categories=["L", "N", "P", "S", "Zs"]), min_size=1))
-def test_escaped_text_is_shown_as_it_is(words: str) -> None:
-    words = " ".join(inert(words).split()) or "x"
-    rendered = MarkdownIt("commonmark").parseInline(f"**a:** {escaped(words)}")[0]
-    shown = "".join(each.content for each in rendered.children or ())
-    assert shown == f"a: {words}"
-
-
-@settings(max_examples=30)
-@given(st.text(max_size=400))
-def test_any_reason_gives_a_note_of_its_own_lines(words: str) -> None:
-    story = Story(reason=words.encode("utf-8", "replace").decode())
-    said = story.text(cite=True)
-    assert LABEL.findall(said) == labels(story.written().lines)
-
-
-def test_an_endpoint_that_states_nonsense_does_not_stop_the_note() -> None:
-    story = Story(reason=" ", skew=10**9)
-    story.observe(load_centi=(-1, 0, 0), uptime_s=-5, memory=Memory(total=0, available=9, swap_total=0, swap_free=0))
-    hold = story.hold(story.propose("reboot"), members=0)
-    assert "wrote 2058-08-02 11:48:41 where the relay received at 10:02:01" in line(story, "Clock")
-    assert Clock(10**18, UTC).second(-(10**18)) == f"{-(10**18)} ms"
-    assert line(story, "Reported") == "no reason was given (ana, 10:02)"
-    story.approve(hold)
-    assert "Waiting:" in story.text()
-
-
-def test_of_a_check_that_ran_often_first_and_last_are_told() -> None:
-    story = Story()
-    first = story.check("true", expect="ok")
-    for _ in range(8):
-        story.check("true", expect="ok", again=first)
-    story.check("true", expect="ok", out="ok", again=first)
-    assert line(story, "Verified").startswith('true, "ok" in output: failed 10:02 ("exit 0"), 5 more, failed')
-    assert line(story, "Verified").endswith("passed 10:02")
-
-
-# -- any session ------------------------------------------------------------------------------------------
-
-SCENES: dict[str, Callable[[Story], object]] = {
-    "read": lambda story: story.read("df -h", out="full"),
-    "misread": lambda story: story.read("ls /nowhere", err="ls: no such file", status=2),
-    "change": lambda story: story.change("systemctl restart cups", approve="sam"),
-    "confirmed": lambda story: story.change("systemctl reload cups"),
-    "spoilt": lambda story: story.change("make install", approve="lee", status=2, err="no rule"),
-    "denied": lambda story: story.deny("rm -rf /srv"),
-    "waits": lambda story: story.hold(story.propose("reboot")),
-    "proposed": lambda story: story.propose("halt"),
-    "runs": lambda story: story.start(story.propose("sleep 60")),
-    "passes": lambda story: story.check("true", expect="ok", out="ok"),
-    "fails": lambda story: story.check("false", status=1),
-    "found": lambda story: story.find("a full disk"),
-    "noted": lambda story: story.note("called back"),
-    "told": lambda story: story.attest("it prints"),
-    "later": lambda story: story.wait(900),
-}
-
-
-@settings(max_examples=60)
-@given(st.lists(st.sampled_from(sorted(SCENES)), max_size=40), st.booleans())
-def test_of_any_session_the_note_tells_every_action_within_its_bounds(scenes: list[str], closed: bool) -> None:
-    story = Story()
-    for scene in scenes:
-        SCENES[scene](story)
-    if closed:
-        story.close()
-    note, transcript = story.written(), story.transcript()
-    told = {seq for each in note.lines for seq in each.records}
-    assert {work.action.proposal.seq for work in transcript.works.values()} <= told
-    assert told <= set(range(1, len(story.entries) + 1))
-    shown = text(note, cite=True).splitlines()
-    assert 10 <= len(shown) <= LINES
-    assert note.time.attended + note.time.waiting + note.time.idle == note.time.total
-    verified = any(each.label == "Verified" and "passed" in each.text for each in note.lines)
-    assert verified or "nothing open" not in text(note) or not any(work.changed for work in transcript.works.values())
-    assert len(rows_of(transcript)) == len(story.entries)
-
-
-# -- long sessions ----------------------------------------------------------------------------------------
-
-
-def test_a_long_session_stays_a_note_and_keeps_what_was_denied() -> None:
-    story = Story()
-    story.observe()
-    for number in range(30):
-        story.change(f"systemctl restart unit-{number}", approve="sam")
-    for number in range(4):
-        story.deny(f"rm -rf /srv/{number}", reason="no")
-    story.note("a long day")
-    story.check("true")
-    story.close()
-    rows = story.text(cite=True).splitlines()
-    assert len(rows) <= LINES
-    assert sum("by sam after 40 s" in row for row in rows) == 4
-    also = line(story, "Also", cite=True)
-    assert re.match(r"1 noted, \d+ changed; in full with: caisey show s\w{6} \[", also)
-    told = {seq for each in story.written().lines for seq in each.records}
-    assert set(range(3, len(story.entries) + 1)) <= told
-
-
-def test_a_long_command_shows_both_ends() -> None:
-    story = Story()
-    script = "echo " + "a" * 20_000 + "; rm -rf /srv"
-    story.change(script, approve="sam", script=True)
-    changed = line(story, "Changed")
-    assert changed.startswith("sh -c 'echo aaa")
-    assert f"; rm -rf /srv' ({len(script) + 8} bytes, record 2); approved by sam" in changed
-    assert len(changed) < 400
-
-
-def test_two_members_of_one_name_are_told_apart() -> None:
-    workspace = Workspace()
-    sam, lee = workspace.roster.members["m-sam"], workspace.roster.members["m-lee"]
-    workspace.roster.members["m-lee"] = lee.__class__(
-        **{**{f: getattr(lee, f) for f in lee.__slots__}, "name": sam.name}
-    )
-    story = Story(workspace=workspace)
-    story.change("reboot", approve="lee")
-    assert "approved by sam (m-lee)" in line(story, "Changed")
-
-
-def test_json_is_versioned_and_complete() -> None:
-    shape = json.loads(json.dumps(to_json(printer().written())))
-    assert (shape["v"], shape["kind"], shape["state"], shape["outcome"]) == (1, "note", "intact", "resolved")
-    assert shape["begun"] == moment("10:02")
-    assert sum(shape["time_ms"][each] for each in ("attended", "waiting", "idle")) == shape["time_ms"]["total"]
-    assert set(shape["six"]) == {"endpoint", "before", "proposed", "decided", "returned", "verified"}
-    assert shape["lines"][0] == {"label": "Reported", "text": "nothing prints (ana, 10:02)", "records": [1]}
-
-
-@pytest.mark.parametrize(
-    ("script", "shown"),
-    [
-        ("df -h /var", "df -h /var"),
-        ("find /srv -name 'd*' -delete", "find /srv -name 'd*' -delete"),
-        ('grep "No space" /var/log/syslog', 'grep "No space" /var/log/syslog'),
-        ("df -h; rm x", "sh -c 'df -h; rm x'"),
-        ("A=b ls", "sh -c 'A=b ls'"),
-        ("ls $HOME", "sh -c 'ls $HOME'"),
-        ("ls *", "sh -c 'ls *'"),
-        ("ls ~", "sh -c 'ls ~'"),
-        ('echo "$x"', "sh -c 'echo \"$x\"'"),
-        ("ls\nrm x", "sh -c 'ls"),
-        ("ls #x", "sh -c 'ls #x'"),
-        ("", "sh -c ''"),
-    ],
-)
-def test_a_script_of_one_plain_command_is_shown_as_that_command(script: str, shown: str) -> None:
-    story = Story()
-    assert wording.line(story.propose(script, script=True).says(ActionProposed)).startswith(shown)

@@ -17,8 +17,8 @@ from caisey_core.chain import State
 from caisey_core.ids import PublicKey
 from caisey_core.kinds import ActionFinished, EndpointRef, Expectation, How, NoteAdded, SessionOpened
 from caisey_core.lifecycle import Step
+from tests.cli.noting import mishaps, printer
 from tests.cli.story import Story, Workspace, key, moment, public
-from tests.cli.test_note import mishaps, printer
 
 CUT = "not in the 1 bytes kept of 2"
 UTC_CLOCK = Clock(moment("10:02"), UTC)
