@@ -18,7 +18,7 @@ from caisey_core import disks
 from caisey_core.disks import FULL, READ_ONLY, ROOM
 from caisey_core.errors import JournalError
 from caisey_core.journal import Journal
-from tests.core.test_journal import notes
+from tests.core.journaling import notes
 
 System = Callable[..., None]
 

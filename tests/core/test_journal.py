@@ -1,56 +1,27 @@
-"""The journal on real files: what returned is there after SIGKILL; what failed is one clear sentence."""
+"""The journal on real files: what goes in comes out; what failed is one clear sentence."""
 
 from __future__ import annotations
 
-import os
-import resource
-import signal
 import sqlite3
-import subprocess
-import sys
-import zlib
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from msgspec import structs
 
 from caisey_core.errors import BadRecord, JournalError
-from caisey_core.frames import Checkpoint, Receipt
+from caisey_core.frames import Checkpoint
 from caisey_core.ids import Digest
 from caisey_core.journal import Journal
-from caisey_core.kinds import BODY_LIMIT
-from caisey_core.record import Record, Sealed, parse
-from caisey_core.rows import packed, unpacked
+from caisey_core.record import Sealed, parse
 from caisey_core.schema import FORMAT
 from tests.core.golden import session
+from tests.core.journaling import LOG, heads, notes, path, placed
 from tests.core.world import NOW, ZERO, Book, note, public, writer
 
-LOG = "5e" * 32
+__all__ = ["path"]
 
 
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "home" / "journal.db"
-
-
-def notes(count: int, start: str = "") -> list[Record]:
-    by = writer("ana", LOG, start)
-    return [by.write(*note(f"{start}{number}"), time=NOW) for number in range(count)]
-
-
-def placed(records: list[Record], book: Book | None = None) -> list[tuple[Record, Receipt]]:
-    book = book or Book()
-    return [(record, book.add(record).receipt) for record in records]
-
-
-def heads(journal: Journal) -> list[bytes]:
-    return [sealed.head for _, sealed in journal.unsent()]
-
-
-# -- what goes in comes out -----------------------------------------------------------------------------------
+# -- what goes in comes out -------------------------------------------------------------------------------
 
 
 def test_records_come_back_as_the_bytes_they_were(path: Path) -> None:
@@ -208,7 +179,24 @@ def test_a_checkpoint_of_a_number_no_table_holds_is_none(path: Path, seq: int) -
         journal.put(notes(1))
 
 
-# -- the file -------------------------------------------------------------------------------------------------
+def test_where_a_log_is_and_what_was_attested_last(path: Path) -> None:
+    records = [parse(entry.sealed) for entry in session().entries]
+    book = Book()
+    with Journal.open(path) as journal:
+        assert journal.placed() == []
+        journal.place(placed(records, book))
+        journal.put(notes(1))
+        assert journal.placed() == [records[0].log]
+        assert journal.chain_at(records[0].log, 2) == (book.incarnation, book.chains[2])
+        assert journal.chain_at(records[0].log, 9) is None
+        assert journal.newest_checkpoint(public("relay")) is None
+        for by, seq in (("relay", 2), ("box", 5), ("relay", 3)):
+            journal.keep_checkpoint(book.checkpoint(by, seq=seq))
+        assert journal.newest_checkpoint(public("relay")) == book.checkpoint("relay", seq=3)
+        assert journal.newest_checkpoint(public("eve")) is None
+
+
+# -- the file ---------------------------------------------------------------------------------------------
 
 
 def test_only_its_owner_reads_it(path: Path) -> None:
@@ -309,280 +297,3 @@ def test_a_newer_format_is_not_read_either(path: Path) -> None:
         journal.connection.execute(f"PRAGMA user_version={FORMAT + 1}")
     with pytest.raises(JournalError, match="newer"):
         Journal.read(path).close()
-
-
-# -- processes ------------------------------------------------------------------------------------------------
-
-
-def _python(code: str, *argv: str, stdin: int = subprocess.DEVNULL) -> subprocess.Popen[bytes]:
-    opening = (
-        "import sys, resource; from pathlib import Path; from caisey_core.journal import Journal;"
-        "from caisey_core.errors import JournalError; from tests.core.test_journal import *\n"
-        "path = Path(sys.argv[1])\n"
-    )
-    root = Path(__file__).parents[2]
-    return subprocess.Popen(
-        [sys.executable, "-c", opening + code, *argv],
-        stdin=stdin,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        cwd=root,
-    )
-
-
-@pytest.mark.parametrize("after", [1, 7, 40])
-def test_what_a_killed_process_had_put_is_there(path: Path, after: int) -> None:
-    writing = _python(
-        """
-with Journal.open(path) as journal:
-    by = writer("ana", LOG)
-    for number in range(10_000):
-        journal.put([by.write(*note(str(number)), time=NOW)])
-        print(number, flush=True)
-""",
-        str(path),
-    )
-    assert writing.stdout is not None
-    said = [int(writing.stdout.readline()) for _ in range(after)][-1]
-    os.kill(writing.pid, signal.SIGKILL)
-    said = max([said, *map(int, writing.stdout.read().split(b"\n")[:-1])])
-    writing.stdout.close()
-    assert writing.wait(30) == -signal.SIGKILL
-    with Journal.open(path) as journal:
-        kept = heads(journal)
-        assert kept == [record.sealed.head for record in notes(len(kept))]
-        assert said < len(kept) <= said + 2
-        assert journal.connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
-
-
-def test_two_processes_write_at_once(path: Path) -> None:
-    code = """
-with Journal.open(path) as journal:
-    for record in notes(60, sys.argv[2]):
-        journal.put([record])
-"""
-    both = [_python(code, str(path), name) for name in ("one", "two")]
-    for each in both:
-        out, _ = each.communicate(timeout=60)
-        assert each.returncode == 0, out.decode()
-    with Journal.open(path) as journal:
-        kept = heads(journal)
-        for name in ("one", "two"):
-            mine = [record.sealed.head for record in notes(60, name)]
-            assert [head for head in kept if head in set(mine)] == mine
-        assert len(kept) == 120
-
-
-def test_several_processes_open_a_new_one_at_once(path: Path) -> None:
-    code = """
-import sqlite_utils
-print("there", flush=True)
-sys.stdin.read()
-Journal.open(path).close()
-"""
-    several = [_python(code, str(path), stdin=subprocess.PIPE) for _ in range(4)]
-    for each in several:
-        assert each.stdout is not None
-        assert each.stdout.readline() == b"there\n"
-    for each in several:
-        assert each.stdin is not None
-        each.stdin.close()
-    for each in several:
-        assert each.stdout is not None
-        assert each.stdout.read() == b""
-        each.stdout.close()
-        assert each.wait(30) == 0
-
-
-FULL = """
-with Journal.open(path) as journal:
-    journal.put(notes(5))
-    size = max(each.stat().st_size for each in path.parent.iterdir())
-    import signal
-    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size + 1000, hard))
-    for number in range(100):
-        try:
-            journal.put(notes(10, f"more {number}"))
-        except JournalError as error:
-            print(error)
-            break
-    else:
-        sys.exit("it never was full")
-    kept = len(journal.unsent())
-    resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-    journal.put(notes(10, "room again"))
-    assert len(journal.unsent()) == kept + 10, "what was refused is not there; what came later is"
-    assert (kept - 5) % 10 == 0
-"""
-
-
-def test_a_full_disk_is_said_and_loses_nothing(path: Path) -> None:
-    assert resource.RLIMIT_FSIZE is not None
-    process = _python(FULL, str(path))
-    out, _ = process.communicate(timeout=60)
-    assert process.returncode == 0, out.decode()
-    assert b"cannot be used" in out
-    with Journal.open(path) as journal:
-        assert heads(journal)[:5] == [record.sealed.head for record in notes(5)]
-        assert heads(journal)[-1] == notes(10, "room again")[-1].sealed.head
-        assert journal.connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
-
-
-def _no_writing(path: Path) -> None:
-    path.parent.chmod(0o500)
-
-
-def _no_reading(path: Path) -> None:
-    path.chmod(0)
-
-
-@pytest.mark.parametrize("forbid", [_no_writing, _no_reading])
-def test_without_permission_it_says_so(path: Path, forbid: Callable[[Path], None]) -> None:
-    with Journal.open(path) as journal:
-        journal.put(notes(2))
-    forbid(path)
-    code = """
-import os
-if os.geteuid() == 0:
-    os.setgroups([]); os.setresgid(65534, 65534, 65534); os.setresuid(65534, 65534, 65534)
-try:
-    with Journal.open(path) as journal:
-        journal.put(notes(1, "more"))
-except JournalError as error:
-    print(error, error.hint)
-    sys.exit(7)
-"""
-    for above in list(path.parents)[1:]:
-        if above.stat().st_uid == os.geteuid() and above != Path("/"):
-            above.chmod(above.stat().st_mode | 0o011)
-    process = _python(code, str(path))
-    out, _ = process.communicate(timeout=60)
-    path.parent.chmod(0o700)
-    path.chmod(0o600)
-    assert process.returncode == 7, out.decode()
-    assert str(path) in out.decode()
-    with Journal.open(path) as journal:
-        assert len(journal.unsent()) == 2
-
-
-# -- places that are lost -----------------------------------------------------------------------------------------
-
-
-def test_places_are_lost_and_found_and_the_receipts_stay_as_evidence(path: Path) -> None:
-    mine, theirs = notes(3), notes(2, "sam")
-    book, other = Book(), Book("0f" * 16)
-    with Journal.open(path) as journal:
-        before = placed([mine[0], theirs[0], mine[1], theirs[1]], book)
-        journal.place(before)
-        journal.put(mine[2:])
-        assert journal.displace(LOG, 1) == 3
-        assert journal.displace(LOG, 1) == 0
-        assert journal.entries(LOG) == book.entries[:1]
-        assert journal.length(LOG) == 1
-        assert heads(journal) == [mine[2].sealed.head], "what has never had a place is another matter"
-        assert [sealed for _, sealed in journal.displaced(LOG)] == [entry.sealed for entry in book.entries[1:]]
-        assert journal.displaced("ab" * 32) == []
-        assert journal.displaced_logs() == [LOG]
-        assert [journal.is_displaced(record.digest) for record, _ in before] == [False, True, True, True]
-        other.entries, other.chains, other.turned = book.entries[:1], {1: book.chains[1]}, True
-        journal.place(placed([theirs[0]], other))
-        assert [sealed for _, sealed in journal.displaced()] == [entry.sealed for entry in book.entries[2:]]
-        journal.place(placed([theirs[1], mine[1], mine[2]], other))
-        assert journal.displaced() == []
-        assert journal.displaced_logs() == []
-        assert journal.unsent() == []
-        assert journal.entries(LOG) == other.entries
-        rows = journal.connection.execute("SELECT digest, incarnation, seq, received, chain FROM displaced").fetchall()
-        assert [(row[0], Receipt(*row[1:])) for row in rows] == [(r.digest, at) for r, at in before[1:]]
-        # Lost once more: the order is that of the places they had last.
-        assert journal.displace(LOG, 2) == 3
-        assert [sealed for _, sealed in journal.displaced()] == [entry.sealed for entry in other.entries[2:]]
-
-
-def test_a_journal_of_the_version_before_is_read_and_brought_up_to_date(path: Path) -> None:
-    with Journal.open(path) as journal:
-        journal.put(notes(1))
-        journal.connection.execute("DROP TABLE displaced")
-        journal.connection.execute("DELETE FROM _sqlite_migrations WHERE name = 'displaced'")
-        journal.connection.execute("PRAGMA user_version = 1")
-    with Journal.read(path) as journal:
-        assert len(journal.unsent()) == 1
-        assert journal.displaced() == []
-        assert journal.displaced_logs() == []
-        assert not journal.is_displaced(ZERO)
-    with Journal.open(path) as journal:
-        assert journal.connection.execute("PRAGMA user_version").fetchone() == (FORMAT,)
-        assert journal.displace(LOG, 0) == 0
-        assert len(journal.unsent()) == 1
-
-
-def test_a_journal_that_does_not_pack_is_read_and_packs_from_then_on(path: Path) -> None:
-    long = writer("ana", LOG).write(*note("again and again " * 200), time=NOW)
-    with Journal.open(path) as journal:
-        journal.put([long])
-        (kept,) = journal.connection.execute("SELECT length(body) FROM bodies").fetchone()
-        assert kept < long.head.body.size / 3
-        journal.connection.execute("UPDATE bodies SET body = ?, size = 0", (long.sealed.body,))
-        journal.connection.execute("ALTER TABLE bodies DROP COLUMN size")
-        journal.connection.execute("DELETE FROM _sqlite_migrations WHERE name = 'packed'")
-        journal.connection.execute("PRAGMA user_version = 2")
-    with Journal.read(path) as journal:
-        assert journal.unsent() == [(LOG, long.sealed)]
-    with Journal.open(path) as journal:
-        journal.place(placed([long]))
-        assert [entry.sealed for entry in journal.entries(LOG)] == [long.sealed]
-
-
-def test_where_a_log_is_and_what_was_attested_last(path: Path) -> None:
-    records = [parse(entry.sealed) for entry in session().entries]
-    book = Book()
-    with Journal.open(path) as journal:
-        assert journal.placed() == []
-        journal.place(placed(records, book))
-        journal.put(notes(1))
-        assert journal.placed() == [records[0].log]
-        assert journal.chain_at(records[0].log, 2) == (book.incarnation, book.chains[2])
-        assert journal.chain_at(records[0].log, 9) is None
-        assert journal.newest_checkpoint(public("relay")) is None
-        for by, seq in (("relay", 2), ("box", 5), ("relay", 3)):
-            journal.keep_checkpoint(book.checkpoint(by, seq=seq))
-        assert journal.newest_checkpoint(public("relay")) == book.checkpoint("relay", seq=3)
-        assert journal.newest_checkpoint(public("eve")) is None
-
-
-# -- packed bodies ------------------------------------------------------------------------------------------
-
-
-@given(st.binary(max_size=4096) | st.text(max_size=4096).map(str.encode))
-def test_a_body_comes_back_as_it_was(body: bytes) -> None:
-    assert unpacked(*packed(body)) == body
-
-
-def test_what_repeats_itself_is_kept_in_a_third_and_read_by_any_sqlite_shell(tmp_path: Path) -> None:
-    lines = b"".join(b"Nov 26 16:02:%02d web-03 nginx[811]: GET /index.html 200 %d\n" % (n % 60, n) for n in range(900))
-    smaller, size = packed(lines)
-    assert size == len(lines)
-    assert len(smaller) < len(lines) / 3
-    assert zlib.decompress(smaller) == lines
-
-
-def test_a_damaged_body_is_no_fault_of_the_journals() -> None:
-    smaller, size = packed(b"again and again " * 100)
-    assert unpacked(smaller[:5] + b"\xff" + smaller[6:], size) != b"again and again " * 100
-    assert unpacked(None, None) is None
-
-
-@pytest.mark.parametrize("size", [-1, BODY_LIMIT + 1, 1 << 40, 1 << 62])
-def test_a_size_that_no_body_has_unpacks_nothing(size: int) -> None:
-    """A journal that somebody hands over says what it likes: a thousandfold of what it holds, for one."""
-    bomb = zlib.compress(bytes(1 << 24))
-    assert unpacked(bomb, size) == bomb
-
-
-@given(st.integers(0, 60), st.binary(min_size=1, max_size=8))
-def test_nor_is_one_that_is_cut_or_written_over_anywhere(at: int, there: bytes) -> None:
-    smaller, size = packed(b"again and again " * 100)
-    for damaged in (smaller[:at], smaller[:at] + there + smaller[at + len(there) :]):
-        assert isinstance(unpacked(damaged, size), bytes)
