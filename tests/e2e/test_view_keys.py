@@ -1,4 +1,4 @@
-"""Every key and every command of the view, pressed in a real terminal; what acts is found in the journal.
+"""Every key of the view, pressed in a real terminal; what acts is found in the journal.
 
 The lists come from the view's own tables: a new key without a case here fails.
 """
@@ -6,10 +6,7 @@ The lists come from the view's own tables: a new key without a case here fails.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Callable
 
 import pytest
 from textual.binding import Binding
@@ -19,83 +16,17 @@ from caisey_cli.tui.deeds import TABLE
 from caisey_cli.tui.going import QUESTIONS
 from caisey_cli.tui.scroll import TranscriptView
 from caisey_core.kinds import (
-    ActionProposed,
     FindingMarked,
     NoteAdded,
-    OutcomeVerified,
-    QuestionAnswered,
     QuestionAsked,
 )
 from tests.e2e import journals
-from tests.e2e.running import Running
+from tests.e2e.staging import Stage, answers, press, stage, texts, verified
 from tests.e2e.windows import Window, needs_tmux
-from tests.e2e.world import World, until
+from tests.e2e.world import until
 
+__all__ = ["stage"]
 pytestmark = needs_tmux
-
-TMUX = {
-    **{f"f{n}": f"F{n}" for n in range(1, 13)},
-    **{f"ctrl+{letter}": f"C-{letter}" for letter in "abcdefghijklmnopqrstuvwxyz"},
-    "enter": "Enter",
-    "escape": "Escape",
-    "space": "Space",
-    "tab": "Tab",
-    "slash": "/",
-    "up": "Up",
-    "down": "Down",
-    "home": "Home",
-    "end": "End",
-    "pageup": "PPage",
-    "pagedown": "NPage",
-    **{letter: letter for letter in "abcdefghijklmnopqrstuvwxyz"},
-}
-
-
-@dataclass
-class Stage:
-    """A session of ana's with a failure, a change that sam approved, and more output than a window shows."""
-
-    world: World
-    path: Path
-    log: str
-
-    @contextmanager
-    def view(self, *words: str, who: str = "ana", columns: int = 100, lines: int = 30) -> Iterator[Window]:
-        """The view on that session, or what else is typed."""
-        socket = self.path / f"tmux-{len(list(self.path.iterdir()))}"
-        window = Window(
-            self.world, socket, who, *(words or ("connect", "box", "--ticket", "keys")), columns=columns, lines=lines
-        )
-        try:
-            window.shows(r"live \d")
-            yield window
-        finally:
-            window.end()
-
-    def says(self, kind: str) -> list[str]:
-        """Records of a kind in the session."""
-        return [each.digest for each in journals.records(self.world, self.log) if each.head.kind == kind]
-
-    def more(self, kind: str) -> Callable[[], bool]:
-        """Whether there is one more of a kind than now."""
-        before = len(self.says(kind))
-        return lambda: len(self.says(kind)) == before + 1
-
-
-@pytest.fixture(scope="module")
-def stage(shared: World, tmp_path_factory: pytest.TempPathFactory) -> Stage:
-    path = tmp_path_factory.mktemp("keys")
-    begin = Running(shared, "run", "box", "--ticket", "keys", "--", "touch", str(path / "changed"))
-    shared.approve("sam", begin.code)
-    assert begin.wait() == 0
-    shared.caisey("ana", "run", "box", "--ticket", "keys", "--", "ls", "/nonexistent")
-    shared.ok("ana", "run", "box", "--ticket", "keys", "-c", "echo needle; seq 40")
-    return Stage(shared, path, journals.sessions(shared)[-1])
-
-
-def press(window: Window, key: str) -> None:
-    """A key by its name in Textual."""
-    window.press(TMUX.get(key, key))
 
 
 # -- keys of the table --------------------------------------------------------------------------------------
@@ -248,158 +179,7 @@ def test_the_palette_offers_every_deed_and_begins_the_chosen_one(stage: Stage) -
         window.press("Enter")
         window.shows(r"\$ :note")
         window.type("by way of the palette")
-        until(lambda: _texts(stage, NoteAdded)[-1:] == ["by way of the palette"])
-
-
-# -- commands of the table ----------------------------------------------------------------------------------
-
-
-def _texts(stage: Stage, kind: type[NoteAdded | FindingMarked | QuestionAsked]) -> list[str]:
-    return [each.body.text for each in journals.records(stage.world, stage.log) if isinstance(each.body, kind)]
-
-
-def _verified(stage: Stage) -> list[tuple[str, bool]]:
-    records = journals.records(stage.world, stage.log)
-    return [(each.body.observed, each.body.passed) for each in records if isinstance(each.body, OutcomeVerified)]
-
-
-def _note(stage: Stage, window: Window) -> None:
-    window.type(':note "Maria is back at two"')
-    until(lambda: "Maria is back at two" in _texts(stage, NoteAdded))
-    window.shows("✎ note.*Maria is back at two")
-
-
-def _find(stage: Stage, window: Window) -> None:
-    window.type(":find the spool is full")
-    until(lambda: "the spool is full" in _texts(stage, FindingMarked))
-    window.shows("★ found.*the spool is full")
-
-
-def _answers(stage: Stage) -> list[tuple[str, bool]]:
-    records = journals.records(stage.world, stage.log)
-    return [(each.body.text, each.body.settles) for each in records if isinstance(each.body, QuestionAnswered)]
-
-
-def _ask(stage: Stage, window: Window) -> None:
-    window.type(":ask who owns the spool?")
-    until(lambda: "who owns the spool?" in _texts(stage, QuestionAsked))
-    code = re.search(r":answer (q\w+) TEXT", window.shows("◇ asked.*who owns the spool"))
-    assert code
-    stage.world.ok("ana", "answer", code[1], "Maria does")  # another test finds none that is open
-    window.shows("answer.*Maria does")
-
-
-def _answer(stage: Stage, window: Window) -> None:
-    stage.world.ok("ana", "ask", "-s", "keys", "which tray?")
-    window.shows("◇ asked.*which tray")
-    window.type(":answer the lower one")
-    until(lambda: ("the lower one", True) in _answers(stage))
-
-
-def _attest(stage: Stage, window: Window) -> None:
-    window.type(":attest Maria has a printed page")
-    until(lambda: ("Maria has a printed page", True) in _verified(stage))
-
-
-def _check(stage: Stage, window: Window) -> None:
-    before = len(_verified(stage))
-    window.type(":check --expect /nonexistent ls /nonexistent")
-    window.shows("The check failed")
-    window.type(":check ls /")
-    window.shows("The check passed")
-    assert [passed for _, passed in _verified(stage)[before:]] == [False, True]
-
-
-def _cd(stage: Stage, window: Window) -> None:
-    finished = stage.more("action.finished")
-    window.type(":cd /usr")
-    window.shows("Commands from here on run in /usr")
-    window.type("pwd")
-    until(finished)
-    window.shows("│ /usr")
-    proposed = [each.body for each in journals.records(stage.world, stage.log)]
-    assert [each.directory for each in proposed if isinstance(each, ActionProposed)][-1] == "/usr"
-    window.type(":cd")
-
-
-def _approvals(stage: Stage, window: Window) -> None:
-    window.type(":approvals")
-    window.shows("Nothing waits for approval")
-    code = _request(stage)
-    window.type(":approvals")
-    window.shows(code)
-    window.shows("your own: another member has to approve it")
-    window.escape("Waiting for approval")
-    stage.world.ok("sam", "deny", code, "--yes")
-
-
-def _approve(stage: Stage, window: Window) -> None:
-    _decided(stage, "approve", "was started|is over|exit 0")
-    assert (stage.path / "decided-approve").exists()
-
-
-def _deny(stage: Stage, window: Window) -> None:
-    _decided(stage, "deny", "is denied")
-    assert not (stage.path / "decided-deny").exists()
-
-
-def _request(stage: Stage, name: str = "asked") -> str:
-    words = ("request", "box", "--ticket", "others", "--", "touch", str(stage.path / name))
-    return stage.world.ok("ana", *words).strip()
-
-
-def _decided(stage: Stage, how: str, words: str) -> None:
-    """sam decides what ana asked for, in a view of his own."""
-    code = _request(stage, f"decided-{how}")
-    with stage.view("connect", "box", "helping", who="sam") as window:
-        window.type(f":{how} {code} as agreed")
-        window.decide("y", f"{how.title()} {code}\\?")
-        window.shows(words)
-
-
-def _to_read(words: str, gone: bool = False) -> Callable[[Stage, Window], None]:
-    """A command that shows something: typed as `:WORD`, it shows the words after the bar, or takes them away."""
-    command, _, shown = words.partition(" | ")
-
-    def case(stage: Stage, window: Window) -> None:
-        window.type(command)
-        until(lambda: (not re.search(shown, window.screen)) if gone else re.search(shown, window.screen))
-
-    return case
-
-
-def _quit(stage: Stage, window: Window) -> None:
-    window.type(":quit")
-    until(lambda: window.gone)
-
-
-COMMANDS: dict[str, Callable[[Stage, Window], None]] = {
-    "help": _to_read(":help | Keys and commands"),
-    "side": _to_read(":side | 1 target", gone=True),
-    "search": _to_read(r":search needle | needle: \d+ of \d+"),
-    "record": _to_read(":record 1 | Record 1 of"),
-    "question": _to_read(":question 1 | Which endpoint"),
-    "guide": _to_read(":guide | This view was opened without a guide"),
-    "close": _to_read(":close resolved | outcome: resolved"),
-    "quit": _quit,
-    "check": _check,
-    "attest": _attest,
-    "note": _note,
-    "find": _find,
-    "ask": _ask,
-    "answer": _answer,
-    "cd": _cd,
-    "approvals": _approvals,
-    "approve": _approve,
-    "deny": _deny,
-}
-
-
-@pytest.mark.parametrize("command", [each.command for each in TABLE if each.command])
-def test_every_command_of_the_table_does_what_it_says(stage: Stage, command: str) -> None:
-    assert command in COMMANDS, f"the command :{command} has no case here"
-    with stage.view() as window:
-        COMMANDS[command](stage, window)
+        until(lambda: texts(stage, NoteAdded)[-1:] == ["by way of the palette"])
 
 
 # -- keys of the transcript ---------------------------------------------------------------------------------
@@ -492,7 +272,7 @@ def test_every_key_of_the_close_out_mends_something_until_it_is_closed(stage: St
         until(lambda: own.says("action.finished"))
         for question in ("which driver?", "and where?"):
             window.type(f":ask {question}")
-            until(lambda question=question: question in _texts(own, QuestionAsked))  # type: ignore[misc]
+            until(lambda question=question: question in texts(own, QuestionAsked))  # type: ignore[misc]
         window.type("sleep 60")
         until(lambda: len(own.says("action.started")) == 2)
         press(window, "f8")
@@ -507,16 +287,16 @@ def test_every_key_of_the_close_out_mends_something_until_it_is_closed(stage: St
         does("o", "outcome: resolved")
         does("f", "found, or the cause")
         window.type("the canary was missing")
-        until(lambda: _texts(own, FindingMarked) == ["the canary was missing"])
+        until(lambda: texts(own, FindingMarked) == ["the canary was missing"])
         does("q", "q[a-z0-9]{6}: the answer")
         window.type("the blue one")
-        until(lambda: ("the blue one", True) in _answers(own))
+        until(lambda: ("the blue one", True) in answers(own))
         does("l", "q[a-z0-9]{6}: why it stays open")
         window.type("on Monday")
-        until(lambda: ("on Monday", False) in _answers(own))
+        until(lambda: ("on Monday", False) in answers(own))
         does("a", "who reported what")
         window.type("Maria sees it")
-        until(lambda: ("Maria sees it", True) in _verified(own))
+        until(lambda: ("Maria sees it", True) in verified(own))
         does("u", "why it is left unverified")
         press(window, "escape")
         until(lambda: "why it is left unverified" not in window.screen)
