@@ -64,6 +64,7 @@ class Offering:
         return True
 
     def _again(self, request: int) -> None:
-        log, sealed = self._open.pop(request)
-        self._open[self._link.append(log, sealed)] = (log, sealed)
-        self._flush()
+        offered = self._open.pop(request, None)
+        if offered is not None:  # a relay may have answered twice
+            self._open[self._link.append(*offered)] = offered
+            self._flush()
