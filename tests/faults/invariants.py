@@ -313,8 +313,8 @@ def _answered(world: World) -> Iterator[str]:
     for typed in world.typed:
         starts = [each for each in world.machine.starts if typed.what == f"run {each.job}"]
         end = typed.became.removeprefix("end: ")
-        starts = [each for each in starts if each.job not in world.forgotten]
-        if starts and end in {"Withdrawn", "Denied", "TurnedDown", "Expired"}:
+        known = [each for each in starts if each.job not in world.forgotten]
+        if known and end in {"Withdrawn", "Denied", "TurnedDown", "Expired"}:
             yield f"truth: the technician was told {end} of {typed.what}, and it was started"
         if not starts and end == "Finished":
             yield f"truth: the technician was told {end} of {typed.what}, and it was never started"
