@@ -13,6 +13,11 @@ settings.load_profile("ci" if os.environ.get("CI") else "dev")
 NO_SKIP = os.environ.get("CAISEY_NO_SKIP") == "1"
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What waits for clocks and processes comes first, and what only computes fills the gaps and the end."""
+    items.sort(key=lambda item: item.path.parent.name == "core")
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Turn a skipped test into a failed one where nothing may be skipped; an xfail stays expected."""
