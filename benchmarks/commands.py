@@ -17,10 +17,11 @@ from pathlib import Path
 from benchmarks.peers import Jump, jump
 from benchmarks.table import Timing, alternately, row
 from caisey_cli import resolve
+from caisey_cli.command import Command
 from caisey_cli.connecting import Line
 from caisey_cli.happenings import End
 from caisey_cli.home import Home
-from caisey_cli.session import Command, SessionController
+from caisey_cli.session import SessionController
 from caisey_core.ids import LogId
 from tests.e2e.world import World
 
@@ -88,7 +89,7 @@ def over_a_held_session(world: World, peer: Jump | None) -> None:
 def from_a_cold_start(world: World, peer: Jump | None) -> None:
     """`caisey run` of something that reads, from the start of the program to its end."""
     environment = world.environment | {"CAISEY_HOME": world.home("ana")}
-    words = [Path(sys.executable).parent / "caisey", "run", "box", "--", "true"]
+    words: list[str | Path] = [Path(sys.executable).parent / "caisey", "run", "box", "--", "true"]
     ours, floor = alternately(
         lambda: subprocess.run(words, check=True, capture_output=True, stdin=subprocess.DEVNULL, env=environment),
         lambda: subprocess.run([sys.executable, "-c", NEEDED], check=True, capture_output=True),

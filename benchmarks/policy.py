@@ -99,7 +99,7 @@ def judging() -> None:
         line = (" & " if shell == "cmd" else "; ").join([honest] * 200)
         slow = [(piece * SCRIPT_LIMIT)[:SCRIPT_LIMIT] for piece in pieces]
         worst = max(slow, key=lambda script: _seconds(script, shell))
-        times = alternately(*(lambda text=text: of_script(text, shell) for text in (worst, line)), runs=20)  # type: ignore[misc]  # noqa: B023
+        times = alternately(*(lambda text=text: of_script(text, shell) for text in (worst, line)), runs=20)  # noqa: B023
         print(row(f"judge what is made to be slow, {shell}", f"200 of {honest}", *times, "<= 50 ms"))
 
 

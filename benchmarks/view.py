@@ -213,10 +213,10 @@ def appended(runs: int = 5) -> None:
         if turn:
             ours.append(each)
             floor.append(bare)
-    times = [Timing(tuple(took for took, _ in each)) for each in (ours, floor)]
-    print(row(f"{LINES:,} lines appended", "a bare render_line widget", *times, "<= 4"))
+    times, bare_times = (Timing(tuple(took for took, _ in each)) for each in (ours, floor))
+    print(row(f"{LINES:,} lines appended", "a bare render_line widget", times, bare_times, "<= 4"))
     worst, bare_worst = (max(stall for _, stall in each) * 1000 for each in (ours, floor))
-    rate = f"{LINES / times[0].median:>9,.0f} lines/s, goal >= 100,000"
+    rate = f"{LINES / times.median:>9,.0f} lines/s, goal >= 100,000"
     print(f"{'':<42} {rate}; worst stall {worst:.0f} ms, goal <= 50; bare {bare_worst:.0f}")
 
 
@@ -268,8 +268,8 @@ async def _long() -> list[str]:
             await pilot.pause(0.5)
             found.append(f"another width {stalls.taken()}")
             line = app.bench.controller.line
-            line._folding = asyncio.ensure_future(line._fold_in_turns())
-            await line._folding
+            line._following._folding = asyncio.ensure_future(line._following._fold_in_turns())
+            await line._following._folding
             await pilot.pause(0.5)
             found.append(f"another roster {stalls.taken()}")
             app.line.value = ":close"

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Callable
-from functools import partial
 from sys import maxsize
 from typing import TYPE_CHECKING, ClassVar, Final
 
@@ -129,9 +128,12 @@ class TranscriptView(ScrollView, can_focus=True):
         self._put(
             [*self._heads[:first], *heads, *self._heads[last:]], [*self._ends[:first], *ends[1:], *after], first, within
         )
-        _: Worker[None] = self.run_worker(
-            partial(self._in_turns, model), exclusive=True, group="width", exit_on_error=False
-        )
+
+        async def turns() -> None:
+            await self._in_turns(model)
+
+        # Neither a coroutine, which nobody might begin, nor a partial: a worker describes itself by the repr of it.
+        _: Worker[None] = self.run_worker(turns, exclusive=True, group="width", exit_on_error=False)
 
     async def _in_turns(self, model: Model) -> None:
         from caisey_cli.folded import Turns, kept_for_good

@@ -19,6 +19,7 @@ from caisey_cli.note import text
 from caisey_cli.tui.app import SessionApp
 from caisey_cli.tui.bench import Bench
 from caisey_cli.tui.closing import CloseOut
+from caisey_cli.tui.model import Model
 from caisey_cli.tui.opening import Asked
 from caisey_core.chain import State
 from caisey_core.ids import LogId
@@ -130,9 +131,13 @@ def seen(app: SessionApp) -> list[str]:
 
 
 @pytest.mark.parametrize("above", [0, RECORDS // 2])
-async def test_another_width_is_seen_at_once_and_laid_out_in_turns(story: Story, tmp_path: Path, above: int) -> None:
+async def test_another_width_is_seen_at_once_and_laid_out_in_turns(
+    story: Story, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, above: int
+) -> None:
     async with opened(story, tmp_path) as (app, pilot):
         view = app.transcript
+        # A worker describes itself by the repr of its work: the repr of a long session takes a second.
+        monkeypatch.setattr(Model, "__repr__", lambda _model: pytest.fail("the whole session was written out"))
         if above:
             view.go(above)
             view.scroll_to(y=view._ends[above - 1], animate=False, force=True, immediate=True)
