@@ -72,6 +72,7 @@ TABLE: Final[dict[str, tuple[Row, ...]]] = {
         Row("status", "status", "Say what is open and what waits; --short for a shell's prompt."),
         Row("endpoints", "mine", "List the endpoints in your scope."),
         Row("sessions", "mine", "List the sessions this home knows, the newest first."),
+        Row("search", "search", "Search every session on record: what was typed, and what came back."),
         Row("show", "reading", "Show a session as its records tell it."),
         Row("export", "reading", "Write a session's ticket note from its records."),
         Row("verify", "reading", "Check a session's records, from their stored bytes."),

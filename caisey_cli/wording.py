@@ -10,7 +10,7 @@ import re
 import shlex
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime, timedelta, timezone, tzinfo
+from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from typing import Final
 
 from caisey_cli.checks import ending
@@ -90,6 +90,11 @@ class Clock:
         if at is None:
             return f"{ms} ms"
         return at.strftime(form) if at.date() == self._day else f"{at.date().isoformat()} {at.strftime(form)}"
+
+
+def zone_at(ms: int) -> tzinfo:
+    """This machine's zone as it was at a time (ms), so that what is told of it does not change with the season."""
+    return datetime.fromtimestamp(ms / 1000).astimezone().tzinfo or UTC
 
 
 def _date(ms: int, zone: tzinfo) -> datetime | None:

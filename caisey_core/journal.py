@@ -290,6 +290,13 @@ class Journal:
         rows = self._all(f"{select} WHERE log = ? AND seq > ? ORDER BY seq LIMIT ?", log, after, limit)
         return [_entry(row) for row in rows]
 
+    def bodies(self, log: str) -> Iterator[bytes]:
+        """The bodies of a log's records, in their order, unread."""
+        select = """SELECT unpacked(bodies.body, bodies.size) FROM records
+                    JOIN bodies ON bodies."commit" = records."commit" WHERE log = ? ORDER BY seq"""
+        with translated(self.path):
+            yield from (bytes(body) for (body,) in self.connection.execute(self._spoken(select), (log,)))
+
     def of_kind(self, kind: str, since: int = 0) -> Iterator[tuple[LogId, Sealed, int]]:
         """Records of a kind that were received since a time (ms), of all logs, in that order."""
         with translated(self.path):

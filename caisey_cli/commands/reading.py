@@ -320,10 +320,11 @@ def _begun(transcript: Transcript) -> int:
 
 
 def _zone(transcript: Transcript, utc: bool) -> tzinfo:
-    """This machine's zone as it was at the session's beginning, so that a note does not change with the season."""
-    from datetime import UTC, datetime
+    from datetime import UTC
 
-    return UTC if utc else datetime.fromtimestamp(_begun(transcript) / 1000).astimezone().tzinfo or UTC
+    from caisey_cli.wording import zone_at
+
+    return UTC if utc else zone_at(_begun(transcript))
 
 
 def _code(work: Work) -> str:

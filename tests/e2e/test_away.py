@@ -15,6 +15,7 @@ from tests.e2e.world import World, until
 READING: tuple[list[str], ...] = (
     ["endpoints"],
     ["sessions"],
+    ["search", "hello"],
     ["show", "last"],
     ["export", "last"],
     ["export", "last", "--format", "markdown"],
