@@ -150,38 +150,6 @@ def _word(script: str, at: int, *, first: bool) -> tuple[str, int] | None:
     return (word["lead"] or "") + _VARIABLE.sub(lambda name: VARIABLES[name[1].lower()], text), word.end()
 
 
-_LOOP: Final = re.compile(
-    r"@?for[ \t]+%(?P<name>[a-z])[ \t]+in[ \t]+\((?P<words>[A-Za-z0-9_.:\\, \t-]+)\)[ \t]+do[ \t]+"
-    r"|@?for[ \t]+/l[ \t]+%(?P<count>[a-z])[ \t]+in[ \t]+"
-    r"\((?P<first>\d{1,4}),(?P<step>\d{1,4}),(?P<last>\d{1,4})\)[ \t]+do[ \t]+",
-    re.IGNORECASE | re.ASCII,
-)
-TURN_LIMIT: Final = 16
-_PART_OF_ADDRESS: Final = r"(?<=\d\.)%{}(?![\w.%~])"
-
-
-def turns(line: str, limit: int) -> list[str] | None:
-    """What a `for` over words or numbers runs, once for each; None where the line is no such loop, or too long a one.
-
-    The variable is put in after cmd has cut the line up, and only plain words take its place.
-    """
-    loop = _LOOP.match(line)
-    if loop is None:
-        return None
-    name, body = loop["name"] or loop["count"], line[loop.end() :]
-    if loop["words"] is not None:
-        values = re.split(r"[ \t,]+", loop["words"].strip(" \t,"))
-    else:
-        numbers = range(int(loop["first"]), int(loop["last"]) + 1, int(loop["step"]) or 1)
-        if len(numbers) > TURN_LIMIT and body.count(f"%{name}") == len(re.findall(_PART_OF_ADDRESS.format(name), body)):
-            numbers = numbers[:1]  # as the end of an address, one number is like another
-        values = list(map(str, numbers))
-    if not 0 < len(values) <= TURN_LIMIT or len(values) * len(body) > limit:
-        return None
-    used = re.compile(rf"%{name}(?![A-Za-z0-9_()]*%)")
-    return [used.sub(lambda _, value=value: value, body) for value in values]  # type: ignore[misc]
-
-
 def inner_line(script: str, command: Command, at: int) -> str | None:
     """The line that `cmd /c` is given from the word `at` on; None where it is not certain which quotes cmd removes."""
     line = script[command.starts[at] : command.end].strip(" \t")

@@ -11,7 +11,7 @@ from caisey_core.absent import not_in_table
 from caisey_core.kinds import Class
 from caisey_core.rules import Finding, Found
 from caisey_core.table import Word, windows_programs
-from caisey_core.windows.cmd import UNCERTAIN_START, Command, commands_of, inner_line, quoted, turns
+from caisey_core.windows.cmd import UNCERTAIN_START, Command, commands_of, inner_line, quoted
 from caisey_core.windows.cmdlets import FED, by_cmdlet, cmdlets
 from caisey_core.windows.grammar import seen
 from caisey_core.windows.paths import of_path
@@ -150,9 +150,6 @@ _UNCERTAIN_VALUE: Final = re.compile(r"[,;=']|\A/")
 
 
 def _cmd(script: str, here: tuple[str, ...], depth: int) -> Judged:
-    if not depth and (lines := turns(script, SCRIPT_LIMIT // 2)):  # no loop in a loop, which would take its turns
-        each = [_cmd(line, here, depth + 1) for line in lines]
-        return [one for found, _ in each for one in found], next((odd for _, odd in each if odd), None)
     commands = commands_of(script)
     if commands is None:
         why = "It contains a sign that means something to cmd, or that is not judged."

@@ -85,7 +85,7 @@ def test_what_is_said_of_a_command(shell: str, command: str, risk: Class) -> Non
         ("`Env:` asks but for names", "powershell", ["$env:SECRET", "dir env:", "Get-ItemProperty HKLM:\\SAM"]),
         ("are aliases in older versions", "powershell", ["sc query", "curl http://x"]),
         (
-            "`^`, `!`, brackets elsewhere, a quote that does not hold a whole word",
+            "Loops (`for`), `^`, `!`, brackets elsewhere, a quote that does not hold a whole word",
             "cmd",
             [
                 "dir ^x",
@@ -95,6 +95,8 @@ def test_what_is_said_of_a_command(shell: str, command: str, risk: Class) -> Non
                 'dir a"b"',
                 "for /f %i in (x) do dir",
                 "for %i in (*) do dir",
+                "for %i in (a b) do ping %i",
+                "for /l %i in (1,1,5) do ping 10.0.0.%i",
                 "dir %PATH:~0,1%",
                 "dir %X%",
             ],
