@@ -205,12 +205,10 @@ def _conditional(script: str, command: Command, here: tuple[str, ...], depth: in
     rest = Command(
         command.words[at + 2 :], command.starts[at + 2 :], command.mixed[at + 2 :], command.shown[at + 2 :], command.end
     )
-    odd = bool(rest.words) == command.opens or (rest.words and UNCERTAIN_START.match(script, rest.starts[0]))
+    odd = not rest.words or UNCERTAIN_START.match(script, rest.starts[0])
     if not plain or odd or _UNCERTAIN_VALUE.search(value[0]):
         why = "It is not certain what the condition is, and which command follows it."
         return [], Finding(Class.UNJUDGED, "syntax", why)
-    if command.opens:
-        return [], FED if command.fed else None
     judged, doubt = _cmd_command(script, rest, here, depth)
     return judged, FED if command.fed else doubt
 

@@ -85,12 +85,14 @@ def test_what_is_said_of_a_command(shell: str, command: str, risk: Class) -> Non
         ("`Env:` asks but for names", "powershell", ["$env:SECRET", "dir env:", "Get-ItemProperty HKLM:\\SAM"]),
         ("are aliases in older versions", "powershell", ["sc query", "curl http://x"]),
         (
-            "Loops (`for`), `^`, `!`, brackets elsewhere, a quote that does not hold a whole word",
+            "Loops (`for`), brackets, `^`, `!`, a quote that does not hold a whole word",
             "cmd",
             [
                 "dir ^x",
                 "dir !x!",
                 "dir (x)",
+                "(ipconfig & route print) | more",
+                "if exist C:\\x (dir) else (ver)",
                 'dir "a b',
                 'dir a"b"',
                 "for /f %i in (x) do dir",
