@@ -149,6 +149,10 @@ _UNCERTAIN_VALUE: Final = re.compile(r"[,;=']|\A/")
 """Signs at which cmd cuts the words of its own commands."""
 
 
+_MEANS: Final = re.compile(r"[|&<>^()%!]|\A(?:@|if\b)", re.IGNORECASE)
+"""Signs, and words, that mean something to cmd wherever they stand. A quote does only by what it makes of these."""
+
+
 def _cmd(script: str, here: tuple[str, ...], depth: int) -> Judged:
     commands = commands_of(script)
     if commands is None:
@@ -162,10 +166,11 @@ def _cmd(script: str, here: tuple[str, ...], depth: int) -> Judged:
     if len(moves) > MOVE_LIMIT:
         doubt = Finding(Class.UNJUDGED, "syntax", "It changes its directory too often.")
     found: list[Found] = []
+    split = _MEANS.search(script) is not None
     for command in commands:
         judged, odd = _cmd_command(script, command, here, depth)
         amid = command.fed or command.redirected
-        found += [replace(one, amid=True) for one in judged] if amid else judged
+        found += [replace(one, amid=one.amid or amid, split=one.split or split) for one in judged]
         doubt = doubt or odd
     return found, doubt
 
