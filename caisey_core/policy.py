@@ -151,7 +151,8 @@ def _judgement(
         decision=decide(deciding.risk), risk=deciding.risk, rule=deciding.rule, why=deciding.why, commands=commands
     )
     parts = [Part(one.finding.risk, argv, plain and not one.amid) for argv, one in zip(shown, found, strict=True)]
-    return Judgement(verdict, (*parts, *(Part(one.risk, None) for one in whole)), complete, windows)
+    parts += [Part(one.risk, None) for one in whole]
+    return Judgement(verdict, tuple(parts), complete, windows, split=any(one.split for one in found))
 
 
 def _fed(found: list[Found], at: int) -> bool:

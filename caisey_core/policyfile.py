@@ -20,7 +20,7 @@ from caisey_core.patterns import Pattern
 from caisey_core.policy import POLICY, of_script
 from caisey_core.policytext import PolicyError, close_to, ended, line_of, rule_lines, syntax_of
 from caisey_core.roster import Roster
-from caisey_core.ruling import ANYBODY, Action, Need, Policy, Rule
+from caisey_core.ruling import ANYBODY, Action, Need, Policy, Reading, Rule, read_by
 
 FORMAT: Final = "caisey.policy.1"
 """What a published policy's text is written in."""
@@ -49,7 +49,7 @@ LEAST_BY_COMMAND: Final = LEAST | {
 """How light a rule may make what it names word by word."""
 _SHELLS: Final = {"sh": "/bin/sh", "bash": "/bin/bash", "powershell": "powershell", "cmd": "cmd"}
 _ORDER: Final = tuple(Decision)
-_TOP: Final = ("classes", "tags", "rule")
+_TOP: Final = ("classes", "shells", "tags", "rule")
 _KEYS: Final = (
     *("name", "why", "client", "endpoint", "tag", "role", "class", "command"),
     *("then", "members", "roles", "examples-in", "match", "no-match"),
@@ -76,7 +76,7 @@ def load(text: str, file: str, label: str = "") -> Policy:
     try:
         policy = replace(_read(raw, label, rule_lines(text)), text=text)
         for at, each in enumerate(policy.rules):
-            _proven(each, at)
+            _proven(policy, each, at)
     except _Wrong as wrong:
         key = "".join(f".{each}" if isinstance(each, str) else f"[{each + 1}]" for each in wrong.path).lstrip(".")
         raise PolicyError(f"{file}:{line_of(text, wrong.path)}: {key}: {ended(str(wrong))}", hint=_HINT) from None
@@ -157,7 +157,7 @@ def _of_founding(label: str) -> Policy:
 def _read(raw: Mapping[str, Any], label: str, lines: list[int]) -> Policy:
     for key in raw:
         if key not in _TOP:
-            raise _Wrong(f"there is no such key; there are classes, tags and rule{close_to(key, _TOP)}", key)
+            raise _Wrong(f"there is no such key; there are classes, shells, tags and rule{close_to(key, _TOP)}", key)
     classes = {_class(key, "classes", key): _class_need(key, value) for key, value in _table(raw, "classes").items()}
     tags = {key: _texts(value, "tags", key) for key, value in _table(raw, "tags").items()}
     rules = raw.get("rule", [])
@@ -174,7 +174,7 @@ def _read(raw: Mapping[str, Any], label: str, lines: list[int]) -> Policy:
         if each.name.casefold() in names:
             raise _Wrong(f"there is a rule {each.name!r} already", "rule", at, "name")
         names[each.name.casefold()] = at
-    return Policy(label, classes, tags, found)
+    return Policy(label, classes, tags, found, _cmd(_table(raw, "shells")))
 
 
 def _not_too_many(rules: Sequence[Rule]) -> None:
@@ -198,6 +198,18 @@ def _table(raw: Mapping[str, Any], key: str) -> Mapping[str, Any]:
     if not isinstance(value, dict):
         raise _Wrong(f"this is a table, written as [{key}]", key)
     return value
+
+
+def _cmd(shells: Mapping[str, Any]) -> Reading:
+    """What `[shells]` says of cmd; nothing is the strictest."""
+    for key in shells:
+        if key != "cmd":
+            raise _Wrong(f"there is no such key; there is cmd{close_to(key, ['cmd'])}", "shells", key)
+    said = shells.get("cmd", Reading.WHOLE)
+    if said not in tuple(Reading):
+        known = [each.value for each in Reading]
+        raise _Wrong(f"there is no {said!r}; there are {' and '.join(known)}{close_to(said, known)}", "shells", "cmd")
+    return Reading(said)
 
 
 def _class(text: str, *path: str | int) -> Class:
@@ -346,15 +358,15 @@ def _pattern(text: str, *path: str | int) -> Pattern:
         raise _Wrong(str(error), *path) from None
 
 
-def _proven(rule: Rule, at: int) -> None:
-    """Holds a rule against its examples."""
+def _proven(policy: Policy, rule: Rule, at: int) -> None:
+    """Holds a rule of a policy against its examples."""
     decision = rule.then.decision
     lighter = bool(rule.classes) and decision in {Decision.RUN, Decision.CONFIRM}
     for key, examples in (("match", rule.match), ("no-match", rule.no_match)):
         # What may fit counts for whatever is stricter; what is meant to be lighter has to fit for certain.
         exact = decision is Decision.RUN or (lighter and key == "match")
         for example in examples:
-            judged = of_script(example, _SHELLS[rule.examples_in])
+            judged = read_by(policy, of_script(example, _SHELLS[rule.examples_in]))
             try:
                 perhaps, certain = rule.fits(Action(judged))
             except TooManyError:

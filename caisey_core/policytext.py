@@ -182,6 +182,7 @@ def written(policy: Policy) -> str:
     """The policy as a file; what is read from it is the same policy."""
     lines = ["[classes]"]
     lines += [f"{risk.value} = {_class_text(policy.classes[risk])}" for risk in Class if risk in policy.classes]
+    lines += ["", "[shells]", f"cmd = {_quoted(policy.cmd.value)}"]
     if policy.tags:
         lines += ["", "[tags]", *(f"{_key(tag)} = {_list(names)}" for tag, names in policy.tags.items())]
     for each in policy.rules:

@@ -40,6 +40,8 @@ class Found:
     """It sends its standard input to another machine."""
     amid: bool = False
     """Its words are not all there is to it: files are redirected, or variables set for it."""
+    split: bool = False
+    """It comes out of a line for cmd in which a sign means something to cmd."""
 
 
 def heaviest(findings: Sequence[Finding]) -> Finding:

@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from enum import StrEnum
 from functools import cached_property
 from typing import Final, NamedTuple
 
@@ -29,6 +30,13 @@ ANYBODY: Final = Quorum(members=1, roles=(Role.ADMIN, Role.TECHNICIAN, Role.APPR
 _ORDER: Final = tuple(Decision)
 
 
+class Reading(StrEnum):
+    """How lines for cmd are read in which a sign means something to cmd: not at all, or as decision 20 says."""
+
+    WHOLE = "whole"
+    SPLIT = "split"
+
+
 class Part(NamedTuple):
     """One command of an action, or (`argv` None) what the judge says of the action as a whole.
 
@@ -41,12 +49,16 @@ class Part(NamedTuple):
 
 
 class Judgement(NamedTuple):
-    """A judge's verdict with what rules look at. `complete`: every command in it was found."""
+    """A judge's verdict with what rules look at. `complete`: every command in it was found.
+
+    `split`: a line for cmd in it was taken apart at signs that mean something to cmd.
+    """
 
     verdict: Verdict
     parts: tuple[Part, ...]
     complete: bool = True
     windows: bool = False
+    split: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +118,7 @@ class Policy:
     classes: dict[Class, Need] = field(default_factory=dict)
     tags: dict[str, tuple[str, ...]] = field(default_factory=dict)
     rules: tuple[Rule, ...] = ()
+    cmd: Reading = Reading.WHOLE
     broken: str = ""
     text: str = field(default="", compare=False, repr=False)
     """What it was read from, to say where something stands."""
@@ -145,8 +158,25 @@ class Ruled(NamedTuple):
     policy: str
 
 
+def read_by(policy: Policy, judgement: Judgement) -> Judgement:
+    """The judgement by a policy's way of reading: where it has lines for cmd whole, nobody has judged one with signs.
+
+    The commands that were found in it are listed and asked about all the same, so it is never lighter for that.
+    """
+    if policy.cmd is Reading.SPLIT or not judgement.split:
+        return judgement
+    verdict = judgement.verdict
+    if verdict.risk is not Class.UNJUDGED:
+        verdict = replace(verdict, decision=Decision.QUORUM, risk=Class.UNJUDGED, rule="cmd whole", why=_WHOLE)
+    return judgement._replace(verdict=verdict, parts=(*judgement.parts, Part(Class.UNJUDGED, None)))
+
+
+_WHOLE: Final = "It has a sign that means something to cmd, and the policy has no such line taken apart."
+
+
 def rule(policy: Policy, judgement: Judgement, subject: Subject) -> Ruled:
     """What a policy makes of a judgement. Never raises."""
+    judgement = read_by(policy, judgement)
     verdict = judgement.verdict
     if policy.broken:
         said = replace(verdict, decision=Decision.DENY, rule="policy", why=policy.broken)

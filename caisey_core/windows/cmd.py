@@ -1,8 +1,7 @@
 """One line for cmd as the commands in it, where there is only one way to read it (decision 20).
 
-There is no parser: every character has to be a word's, one of the separators, a bracket around commands, or a
-redirection to `nul`. A caret, a bracket elsewhere, an exclamation mark, a variable that is not listed: such a line is
-not taken apart at all.
+There is no parser: every character has to be a word's, one of the separators, or a redirection to `nul`. A caret, a
+bracket, an exclamation mark, a variable that is not listed: such a line is not taken apart at all.
 """
 
 from __future__ import annotations
@@ -63,9 +62,6 @@ _WORD: Final = re.compile(
 _NOWHERE: Final = re.compile(
     r"(?:[12]?>>?[ \t]*nul|<[ \t]*nul|2>&1|1?>&2)(?=[ \t|&]|\Z)|(?:2>&1)(?=\d*\Z)", re.IGNORECASE | re.ASCII
 )
-_CONDITION: Final = re.compile(r"if (?:not )?(?:exist|defined|errorlevel) .*", re.IGNORECASE | re.ASCII)
-_ELSE: Final = re.compile(r"[ \t]*else(?=[ \t(])", re.IGNORECASE | re.ASCII)
-"""What may follow a condition's closing bracket: commands for when it is not met."""
 _SEPARATOR: Final = re.compile(r"\|\||&&|\||&")
 UNCERTAIN_START: Final = re.compile(r"[^ \t]*[,;='\"]")
 """A first word that cmd may cut, or look for otherwise than it is written."""
@@ -82,8 +78,6 @@ class Command:
     shown: list[str | None] = field(default_factory=list)
     """The words as a verdict has them: None where a variable's value is known only when it runs."""
     end: int = 0
-    opens: bool = False
-    """It is a condition, and the commands in the brackets after it are the next ones."""
     fed: bool = False
     redirected: bool = False
 
@@ -91,25 +85,10 @@ class Command:
 def commands_of(script: str) -> list[Command] | None:
     """The commands of one line; None where that is not certain. Quotes have to hold a whole word."""
     found = [Command()]
-    at, read, open_, closed = 0, 0, 0, False
+    at, read = 0, 0
     while at < len(script):
-        last = found[-1]
         if script[at] in " \t":
             at += 1
-        elif script[at] == "(":
-            if closed or last.fed or (last.words and not _CONDITION.fullmatch(" ".join(last.words))):
-                return None
-            if last.words:
-                last.opens = True
-                found.append(Command())
-            at, open_ = at + 1, open_ + 1
-        elif script[at] == ")":
-            if not open_ or not (last.words or closed):
-                return None
-            at, open_, closed = at + 1, open_ - 1, True
-            if otherwise := _ELSE.match(script, at):
-                found.append(Command())
-                at, closed = otherwise.end(), False
         elif nowhere := _NOWHERE.match(script, at):
             if script[max(0, at - 1)].isdigit():
                 return None
@@ -119,10 +98,10 @@ def commands_of(script: str) -> list[Command] | None:
             if not found[-1].words:
                 return None
             found.append(Command(fed=separator[0] == "|"))
-            at, closed = separator.end(), False
-        elif script[at] == "@" and not last.words and not closed and script[at + 1 : at + 2].isalpha():
+            at = separator.end()
+        elif script[at] == "@" and not found[-1].words and script[at + 1 : at + 2].isalpha():
             at += 1  # it is not shown before it runs
-        elif closed or (word := _word(script, at, first=not found[-1].words)) is None or read == WORD_LIMIT:
+        elif (word := _word(script, at, first=not found[-1].words)) is None or read == WORD_LIMIT:
             return None
         else:
             found[-1].words.append(word[0])
@@ -134,7 +113,7 @@ def commands_of(script: str) -> list[Command] | None:
             found[-1].mixed.append(bool(name) and not _VARIABLE.fullmatch(value))
             read, at = read + 1, word[1]
         found[-1].end = at
-    return found if not open_ and (len(found) == 1 or found[-1].words) else None
+    return found if len(found) == 1 or found[-1].words else None
 
 
 def _word(script: str, at: int, *, first: bool) -> tuple[str, int] | None:
@@ -142,44 +121,12 @@ def _word(script: str, at: int, *, first: bool) -> tuple[str, int] | None:
     word = _WORD.match(script, at)
     if word is None or (first and UNCERTAIN_START.match(script, at)):
         return None
-    if not re.match(r"[ \t|&)]|>(?!&)|\Z", script[word.end() : word.end() + 2]):
+    if not re.match(r"[ \t|&]|>(?!&)|\Z", script[word.end() : word.end() + 2]):
         return None
     text = word["bare"] if word["bare"] is not None else word["quoted"]
     if word["bare"] is None and text.endswith("\\"):
         return None  # many a program takes the quote after it for a letter
     return (word["lead"] or "") + _VARIABLE.sub(lambda name: VARIABLES[name[1].lower()], text), word.end()
-
-
-_LOOP: Final = re.compile(
-    r"@?for[ \t]+%(?P<name>[a-z])[ \t]+in[ \t]+\((?P<words>[A-Za-z0-9_.:\\, \t-]+)\)[ \t]+do[ \t]+"
-    r"|@?for[ \t]+/l[ \t]+%(?P<count>[a-z])[ \t]+in[ \t]+"
-    r"\((?P<first>\d{1,4}),(?P<step>\d{1,4}),(?P<last>\d{1,4})\)[ \t]+do[ \t]+",
-    re.IGNORECASE | re.ASCII,
-)
-TURN_LIMIT: Final = 16
-_PART_OF_ADDRESS: Final = r"(?<=\d\.)%{}(?![\w.%~])"
-
-
-def turns(line: str, limit: int) -> list[str] | None:
-    """What a `for` over words or numbers runs, once for each; None where the line is no such loop, or too long a one.
-
-    The variable is put in after cmd has cut the line up, and only plain words take its place.
-    """
-    loop = _LOOP.match(line)
-    if loop is None:
-        return None
-    name, body = loop["name"] or loop["count"], line[loop.end() :]
-    if loop["words"] is not None:
-        values = re.split(r"[ \t,]+", loop["words"].strip(" \t,"))
-    else:
-        numbers = range(int(loop["first"]), int(loop["last"]) + 1, int(loop["step"]) or 1)
-        if len(numbers) > TURN_LIMIT and body.count(f"%{name}") == len(re.findall(_PART_OF_ADDRESS.format(name), body)):
-            numbers = numbers[:1]  # as the end of an address, one number is like another
-        values = list(map(str, numbers))
-    if not 0 < len(values) <= TURN_LIMIT or len(values) * len(body) > limit:
-        return None
-    used = re.compile(rf"%{name}(?![A-Za-z0-9_()]*%)")
-    return [used.sub(lambda _, value=value: value, body) for value in values]  # type: ignore[misc]
 
 
 def inner_line(script: str, command: Command, at: int) -> str | None:

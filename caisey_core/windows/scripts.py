@@ -11,7 +11,7 @@ from caisey_core.absent import not_in_table
 from caisey_core.kinds import Class
 from caisey_core.rules import Finding, Found
 from caisey_core.table import Word, windows_programs
-from caisey_core.windows.cmd import UNCERTAIN_START, Command, commands_of, inner_line, quoted, turns
+from caisey_core.windows.cmd import UNCERTAIN_START, Command, commands_of, inner_line, quoted
 from caisey_core.windows.cmdlets import FED, by_cmdlet, cmdlets
 from caisey_core.windows.grammar import seen
 from caisey_core.windows.paths import of_path
@@ -149,10 +149,11 @@ _UNCERTAIN_VALUE: Final = re.compile(r"[,;=']|\A/")
 """Signs at which cmd cuts the words of its own commands."""
 
 
+_MEANS: Final = re.compile(r"[|&<>^()%!]|\A(?:@|if\b)", re.IGNORECASE)
+"""Signs, and words, that mean something to cmd wherever they stand. A quote does only by what it makes of these."""
+
+
 def _cmd(script: str, here: tuple[str, ...], depth: int) -> Judged:
-    if not depth and (lines := turns(script, SCRIPT_LIMIT // 2)):  # no loop in a loop, which would take its turns
-        each = [_cmd(line, here, depth + 1) for line in lines]
-        return [one for found, _ in each for one in found], next((odd for _, odd in each if odd), None)
     commands = commands_of(script)
     if commands is None:
         why = "It contains a sign that means something to cmd, or that is not judged."
@@ -165,10 +166,11 @@ def _cmd(script: str, here: tuple[str, ...], depth: int) -> Judged:
     if len(moves) > MOVE_LIMIT:
         doubt = Finding(Class.UNJUDGED, "syntax", "It changes its directory too often.")
     found: list[Found] = []
+    split = _MEANS.search(script) is not None
     for command in commands:
         judged, odd = _cmd_command(script, command, here, depth)
         amid = command.fed or command.redirected
-        found += [replace(one, amid=True) for one in judged] if amid else judged
+        found += [replace(one, amid=one.amid or amid, split=one.split or split) for one in judged]
         doubt = doubt or odd
     return found, doubt
 
@@ -208,12 +210,10 @@ def _conditional(script: str, command: Command, here: tuple[str, ...], depth: in
     rest = Command(
         command.words[at + 2 :], command.starts[at + 2 :], command.mixed[at + 2 :], command.shown[at + 2 :], command.end
     )
-    odd = bool(rest.words) == command.opens or (rest.words and UNCERTAIN_START.match(script, rest.starts[0]))
+    odd = not rest.words or UNCERTAIN_START.match(script, rest.starts[0])
     if not plain or odd or _UNCERTAIN_VALUE.search(value[0]):
         why = "It is not certain what the condition is, and which command follows it."
         return [], Finding(Class.UNJUDGED, "syntax", why)
-    if command.opens:
-        return [], FED if command.fed else None
     judged, doubt = _cmd_command(script, rest, here, depth)
     return judged, FED if command.fed else doubt
 

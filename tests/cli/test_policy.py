@@ -92,6 +92,16 @@ def test_a_policy_that_is_not_published_is_tried(tmp_path: Path) -> None:
     assert f"{file}:2: classes.observed: there is no class 'observed'" in done.stderr
 
 
+def test_a_line_for_cmd_is_read_as_the_policy_wants_it(tmp_path: Path) -> None:
+    file, line = tmp_path / "policy.toml", ("--json", "--shell", "cmd", "--", "ipconfig | findstr DNS")
+    assert json.loads(caisey("policy", "explain", *line).stdout)["verdict"] == "run"
+    for said, verdict, rule in (("split", "run", "ipconfig"), ("whole", "quorum", "cmd whole")):
+        file.write_text(f'[classes]\nobserve = "run"\nunjudged = "quorum"\n[shells]\ncmd = "{said}"\n')
+        shown = json.loads(caisey("policy", "explain", "--policy", str(file), *line).stdout)
+        assert (shown["verdict"], shown["rule"]) == (verdict, rule)
+        assert [each["argv"][0] for each in shown["commands"]] == ["ipconfig", "findstr"]
+
+
 def many(text: str | bytes) -> list[dict[str, object]]:
     done = subprocess.run(
         [BIN / "caisey", "policy", "explain", "--stdin"],

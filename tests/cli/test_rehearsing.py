@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from caisey_cli import rehearsing
 from caisey_cli.rehearsing import Change, recorded, rehearse, totals
+from caisey_core.environment import CMD, fixed_environment
 from caisey_core.frames import Entry
 from caisey_core.journal import Journal
 from caisey_core.policyfile import builtin, load
 from caisey_core.record import Sealed, parse
-from caisey_core.ruling import Policy
+from caisey_core.ruling import Policy, Reading
 from tests.core.world import NOW, Story, Workspace
 
 COMMANDS = [
@@ -44,8 +46,6 @@ then = "confirm"
 
 
 def story(commands: list[str] = COMMANDS, workspace: Workspace | None = None) -> Story:
-    from caisey_core.environment import fixed_environment
-
     told = Story(workspace or Workspace.staffed())
     for each in commands:
         told.propose(argv=(), shell="/bin/sh", script=each, environment=fixed_environment("/root"))  # noqa: S604
@@ -90,6 +90,16 @@ def test_what_would_change_is_counted_by_command(tmp_path: Path, processes: int)
     assert changes[-1].after.rule == changes[-2].after.rule == "policy uptime"
     assert totals(changes) == {("confirm", "deny"): 2, ("quorum", "quorum"): 1, ("run", "confirm"): 3}
     assert rehearse(found, builtin(), builtin(), processes=processes) == []
+
+
+def test_another_way_of_reading_lines_for_cmd_is_seen(tmp_path: Path) -> None:
+    told, home = Story(Workspace.staffed()), r"C:\Users\x"
+    for each in ("ver", "ver & ver", "cmd /c ver"):
+        told.propose(argv=(), shell=CMD, script=each, directory=home, environment=fixed_environment(home))
+    with journal(tmp_path, told.book.entries) as own:
+        changes = rehearse(recorded(own, told.workspace.roster, 0), builtin(), replace(builtin(), cmd=Reading.WHOLE))
+    assert [(each[:2], each[3]) for each in said(changes)] == [(("run", "quorum"), 1)]
+    assert (changes[0].before.rule, changes[0].after.rule) == ("ver", "cmd whole")
 
 
 def test_the_order_of_the_journal_does_not_matter(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import pytest
 from caisey_core import policyfile
 from caisey_core.kinds import Class, Decision
 from caisey_core.patterns import Pattern
-from caisey_core.policy import DECISIONS, judge_script
+from caisey_core.policy import DECISIONS, judge_script, of_script
 from caisey_core.policyfile import builtin, load
 from caisey_core.ruling import Subject, rule
 
@@ -85,16 +85,20 @@ def test_what_is_said_of_a_command(shell: str, command: str, risk: Class) -> Non
         ("`Env:` asks but for names", "powershell", ["$env:SECRET", "dir env:", "Get-ItemProperty HKLM:\\SAM"]),
         ("are aliases in older versions", "powershell", ["sc query", "curl http://x"]),
         (
-            "`^`, `!`, brackets elsewhere, a quote that does not hold a whole word",
+            "Loops (`for`), brackets, `^`, `!`, a quote that does not hold a whole word",
             "cmd",
             [
                 "dir ^x",
                 "dir !x!",
                 "dir (x)",
+                "(ipconfig & route print) | more",
+                "if exist C:\\x (dir) else (ver)",
                 'dir "a b',
                 'dir a"b"',
                 "for /f %i in (x) do dir",
                 "for %i in (*) do dir",
+                "for %i in (a b) do ping %i",
+                "for /l %i in (1,1,5) do ping 10.0.0.%i",
                 "dir %PATH:~0,1%",
                 "dir %X%",
             ],
@@ -154,3 +158,11 @@ def test_the_limits_of_the_page_are_those_of_the_reader() -> None:
         (policyfile.EXAMPLES_LIMIT, "examples"),
     ):
         assert f"{limit:,} {what}" in WORDS
+
+
+def test_what_is_said_of_lines_for_cmd_that_are_read_whole() -> None:
+    assert "any of `| & < > ^ ( ) % !` in it asks, and so do `@` and `if` before a command" in WORDS
+    signs = ["ver | more", "ver & ver", "ver >nul", "ver <nul", "dir ^x", "dir (x)", "echo %PATH%", "dir !x"]
+    for line in [*signs, "@ver", "if exist C:\\x ver", "IF EXIST C:\\x ver"]:
+        assert rule(load("", "f"), of_script(line, "cmd"), Subject()).verdict.risk is UNJUDGED
+    assert rule(load("", "f"), of_script("ver", "cmd"), Subject()).verdict.risk is READ

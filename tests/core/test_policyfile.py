@@ -15,7 +15,7 @@ from caisey_core.patterns import Pattern
 from caisey_core.policyfile import DEFAULT, FORMAT, TEXT_LIMIT, builtin, in_force, load, read_file
 from caisey_core.policytext import PolicyError, bound, line_of, named, rule_lines, written
 from caisey_core.roster import Roster
-from caisey_core.ruling import ANYBODY, Need, Policy, Rule, Subject, rule
+from caisey_core.ruling import ANYBODY, Need, Policy, Reading, Rule, Subject, rule
 from tests.core.world import Workspace
 
 CLASSES = "[classes]\n" + "".join(f'{each.value} = "quorum"\n' for each in Class)
@@ -43,12 +43,15 @@ def refused(text: str) -> str:
         ('[tags]\nx = ["a", ', "p.toml:2: "),
         ("[Classes]", "p.toml:1: Classes: there is no such key"),
         ("[rule]\nname = 'x'", "p.toml:1: rule: rules are written as [[rule]]."),
-        ("[[rules]]\nname = 'x'", "p.toml:1: rules: there is no such key; there are classes, tags and rule; did you"),
+        (
+            "[[rules]]\nname = 'x'",
+            "p.toml:1: rules: there is no such key; there are classes, shells, tags and rule; did you",
+        ),
         ("\n[classes\n", "p.toml:2: "),
         ("a = 1\n", "p.toml:1: a: there is no such key"),
         (
             "[clases]\n",
-            "p.toml:1: clases: there is no such key; there are classes, tags and rule; did you mean 'classes'?",
+            "p.toml:1: clases: there is no such key; there are classes, shells, tags and rule; did you mean 'classes'?",
         ),
         (
             '[classes]\nobserve = "run"\n\nreversable = "run"',
@@ -65,6 +68,12 @@ def refused(text: str) -> str:
         ('[classes]\nobserve = { then = "quorum", members = true }', "it is a number from 1 to 10"),
         ('[classes]\nobserve = { then = "quorum", roles = ["boss"] }', "there is no role 'boss'"),
         ("classes = 1", "p.toml:1: classes: this is a table"),
+        ("shells = 1", "p.toml:1: shells: this is a table, written as [shells]"),
+        ('[shells]\ncmd = "whole"\ncmb = "split"', "p.toml:3: shells.cmb: there is no such key; there is cmd; did you"),
+        ('[shells]\nsh = "split"', "p.toml:2: shells.sh: there is no such key; there is cmd."),
+        ('[shells]\ncmd = "splt"', "p.toml:2: shells.cmd: there is no 'splt'; there are whole and split; did you mean"),
+        ("[shells]\ncmd = true", "p.toml:2: shells.cmd: there is no True; there are whole and split."),
+        ("[shells]\ncmd = ['split']", "p.toml:2: shells.cmd: there is no ['split']"),
         ("rule = 1", "p.toml:1: rule: rules are written as [[rule]]"),
         ("[tags]\nservers = []", "p.toml:2: tags.servers: the list is empty; name something, or leave it out."),
         ("[tags]\nservers = [1]", "p.toml:2: tags.servers: it is a text or a list of texts"),
@@ -289,7 +298,7 @@ def policies(draw: st.DrawFn) -> Policy:
     ]
     rules = [each for each in rules if not (each.commands and each.classes)]
     classes = draw(st.dictionaries(st.sampled_from(list(Class)), needs))
-    return Policy("label", classes, tags, tuple(rules))
+    return Policy("label", classes, tags, tuple(rules), draw(st.sampled_from(Reading)))
 
 
 @settings(deadline=None, max_examples=60)

@@ -60,6 +60,8 @@ def test_the_policy_that_comes_with_the_programs_is_their_table_of_classes() -> 
     assert {risk: need.decision for risk, need in builtin().classes.items()} == DECISIONS
     assert {need.quorum for need in builtin().classes.values()} == {None, ANYBODY}
     assert not builtin().rules
+    for script in ("dir", "dir | find x", "if exist x ver", "cmd /c ver & del x", "dir ^x"):
+        assert ruled(builtin(), script, language="cmd").verdict == of_script(script, "cmd").verdict
     for script in ("ls", "cat /etc/shadow", "systemctl restart x", "useradd x", "rm x", "$(x)", "ls; rm x | wc"):
         judged = of_script(script, "/bin/sh")
         assert ruled(builtin(), script).verdict == judged.verdict
