@@ -20,7 +20,7 @@ from caisey_core.patterns import Pattern
 from caisey_core.policy import POLICY, of_script
 from caisey_core.policytext import PolicyError, close_to, ended, line_of, rule_lines, syntax_of
 from caisey_core.roster import Roster
-from caisey_core.ruling import ANYBODY, Action, Need, Policy, Rule
+from caisey_core.ruling import ANYBODY, Action, Need, Policy, Rule, Unrecorded
 
 FORMAT: Final = "caisey.policy.1"
 """What a published policy's text is written in."""
@@ -49,7 +49,7 @@ LEAST_BY_COMMAND: Final = LEAST | {
 """How light a rule may make what it names word by word."""
 _SHELLS: Final = {"sh": "/bin/sh", "bash": "/bin/bash", "powershell": "powershell", "cmd": "cmd"}
 _ORDER: Final = tuple(Decision)
-_TOP: Final = ("classes", "tags", "rule")
+_TOP: Final = ("classes", "tags", "journal", "rule")
 _KEYS: Final = (
     *("name", "why", "client", "endpoint", "tag", "role", "class", "command"),
     *("then", "members", "roles", "examples-in", "match", "no-match"),
@@ -157,7 +157,7 @@ def _of_founding(label: str) -> Policy:
 def _read(raw: Mapping[str, Any], label: str, lines: list[int]) -> Policy:
     for key in raw:
         if key not in _TOP:
-            raise _Wrong(f"there is no such key; there are classes, tags and rule{close_to(key, _TOP)}", key)
+            raise _Wrong(f"there is no such key; there are classes, tags, journal and rule{close_to(key, _TOP)}", key)
     classes = {_class(key, "classes", key): _class_need(key, value) for key, value in _table(raw, "classes").items()}
     tags = {key: _texts(value, "tags", key) for key, value in _table(raw, "tags").items()}
     rules = raw.get("rule", [])
@@ -174,7 +174,18 @@ def _read(raw: Mapping[str, Any], label: str, lines: list[int]) -> Policy:
         if each.name.casefold() in names:
             raise _Wrong(f"there is a rule {each.name!r} already", "rule", at, "name")
         names[each.name.casefold()] = at
-    return Policy(label, classes, tags, found)
+    return Policy(label, classes, tags, found, _unrecorded(_table(raw, "journal")))
+
+
+def _unrecorded(journal: Mapping[str, Any]) -> Unrecorded:
+    for key in journal:
+        if key != "unrecorded":
+            raise _Wrong(f"there is no such key; there is unrecorded{close_to(key, ['unrecorded'])}", "journal", key)
+    value, known = journal.get("unrecorded", Unrecorded.STOP), [each.value for each in Unrecorded]
+    if value not in known:
+        said = f"there is no {value!r}; there are {' and '.join(known)}{close_to(value, known)}"
+        raise _Wrong(said, "journal", "unrecorded")
+    return Unrecorded(value)
 
 
 def _not_too_many(rules: Sequence[Rule]) -> None:

@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from enum import StrEnum
 from functools import cached_property
 from typing import Final, NamedTuple
 
@@ -98,6 +99,13 @@ class Rule:
         return perhaps & (named | hidden), certain
 
 
+class Unrecorded(StrEnum):
+    """What becomes of a running command whose record cannot be kept: it is stopped, or runs on until it can."""
+
+    STOP = "stop"
+    RUN_ON = "run-on"
+
+
 @dataclass(frozen=True)
 class Policy:
     """A policy. `label` is what holds call it; `broken` why it cannot be read, and denies everything."""
@@ -106,6 +114,7 @@ class Policy:
     classes: dict[Class, Need] = field(default_factory=dict)
     tags: dict[str, tuple[str, ...]] = field(default_factory=dict)
     rules: tuple[Rule, ...] = ()
+    unrecorded: Unrecorded = Unrecorded.STOP
     broken: str = ""
     text: str = field(default="", compare=False, repr=False)
     """What it was read from, to say where something stands."""

@@ -15,7 +15,7 @@ from caisey_core.patterns import Pattern
 from caisey_core.policyfile import DEFAULT, FORMAT, TEXT_LIMIT, builtin, in_force, load, read_file
 from caisey_core.policytext import PolicyError, bound, line_of, named, rule_lines, written
 from caisey_core.roster import Roster
-from caisey_core.ruling import ANYBODY, Need, Policy, Rule, Subject, rule
+from caisey_core.ruling import ANYBODY, Need, Policy, Rule, Subject, Unrecorded, rule
 from tests.core.world import Workspace
 
 CLASSES = "[classes]\n" + "".join(f'{each.value} = "quorum"\n' for each in Class)
@@ -43,12 +43,15 @@ def refused(text: str) -> str:
         ('[tags]\nx = ["a", ', "p.toml:2: "),
         ("[Classes]", "p.toml:1: Classes: there is no such key"),
         ("[rule]\nname = 'x'", "p.toml:1: rule: rules are written as [[rule]]."),
-        ("[[rules]]\nname = 'x'", "p.toml:1: rules: there is no such key; there are classes, tags and rule; did you"),
+        (
+            "[[rules]]\nname = 'x'",
+            "p.toml:1: rules: there is no such key; there are classes, tags, journal and rule; did you",
+        ),
         ("\n[classes\n", "p.toml:2: "),
         ("a = 1\n", "p.toml:1: a: there is no such key"),
         (
             "[clases]\n",
-            "p.toml:1: clases: there is no such key; there are classes, tags and rule; did you mean 'classes'?",
+            "p.toml:1: clases: there is no such key; there are classes, tags, journal and rule; did you mean 'classes'",
         ),
         (
             '[classes]\nobserve = "run"\n\nreversable = "run"',
@@ -64,6 +67,16 @@ def refused(text: str) -> str:
         ),
         ('[classes]\nobserve = { then = "quorum", members = true }', "it is a number from 1 to 10"),
         ('[classes]\nobserve = { then = "quorum", roles = ["boss"] }', "there is no role 'boss'"),
+        (
+            '[classes]\n\n[journal]\nunrecorded = "run on"',
+            "p.toml:4: journal.unrecorded: there is no 'run on'; there are stop and run-on; did you mean 'run-on'?",
+        ),
+        ("[journal]\nunrecorded = true", "p.toml:2: journal.unrecorded: there is no True; there are stop and run-on"),
+        (
+            "[journal]\nunrecordet = 1",
+            "p.toml:2: journal.unrecordet: there is no such key; there is unrecorded; did you",
+        ),
+        ("journal = 'stop'", "p.toml:1: journal: this is a table"),
         ("classes = 1", "p.toml:1: classes: this is a table"),
         ("rule = 1", "p.toml:1: rule: rules are written as [[rule]]"),
         ("[tags]\nservers = []", "p.toml:2: tags.servers: the list is empty; name something, or leave it out."),
@@ -195,6 +208,10 @@ def test_a_file_that_cannot_be_read_is_said(tmp_path: Path) -> None:
 def test_the_examples_in_the_default_policy_are_right() -> None:
     """What is commented out there is a policy too."""
     text = DEFAULT.read_text()
+    for each in Unrecorded:
+        said = text.replace('# [journal]\n# unrecorded = "run-on"', f'[journal]\nunrecorded = "{each}"')
+        assert (load(said, "default").unrecorded, said == text) == (each, False)
+    assert load(text, "default").unrecorded is Unrecorded.STOP
     begin = text.index("# [tags]")
     shown = "".join(line.removeprefix("#").removeprefix(" ") for line in text[begin:].splitlines(keepends=True))
     own = load(text[:begin] + shown, "default")
@@ -289,7 +306,7 @@ def policies(draw: st.DrawFn) -> Policy:
     ]
     rules = [each for each in rules if not (each.commands and each.classes)]
     classes = draw(st.dictionaries(st.sampled_from(list(Class)), needs))
-    return Policy("label", classes, tags, tuple(rules))
+    return Policy("label", classes, tags, tuple(rules), draw(st.sampled_from(Unrecorded)))
 
 
 @settings(deadline=None, max_examples=60)
