@@ -26,14 +26,9 @@ from caisey_cli.peers import Connect, over_websocket
 from caisey_cli.refusals import apart, cloned, denied, other_history, troubled, unwritable
 from caisey_cli.remembering import JOURNAL, keep_cloned, remember
 from caisey_cli.timing import RelayClock, wall
+from caisey_cli.unrecorded import STOPS, Unrecorded
 from caisey_core.connection import now
-from caisey_core.errors import (
-    Forbidden,
-    NotAdmitted,
-    RecordError,
-    Refused,
-    Unreachable,
-)
+from caisey_core.errors import Forbidden, JournalError, NotAdmitted, RecordError, Refused, Unreachable
 from caisey_core.frames import Alive, Entry
 from caisey_core.ids import Digest, LogId, session_code
 from caisey_core.journal import Journal
@@ -114,6 +109,7 @@ class Line:
         self._absence = Absence(self._link, membership.relay, patience, notice, self._failed, keep)
         self._offering = Offering(self._link, self._peer.flush, self._taken)
         self._mender = Mender(self._link, journal, self._home_log)
+        self._unrecorded = Unrecorded(self._following, key.public, self.write, self.until, self._failed)
         self._ready_once = False
         self._failure: BaseException | None = None
         self._denied: Rejected | None = None
@@ -156,7 +152,7 @@ class Line:
     async def __aexit__(self, *_exception: object) -> None:
         if self._renewing is not None and self._failure is None:
             await asyncio.wait({self._renewing}, timeout=_GRACE)
-        for task in (self._renewing, self._pump, *self._absence.tasks, *self._following.tasks):
+        for task in (self._renewing, self._pump, *self._absence.tasks, *self._following.tasks, *self._unrecorded.tasks):
             if task is not None:
                 task.cancel()
                 with contextlib.suppress(asyncio.CancelledError):
@@ -173,7 +169,10 @@ class Line:
     async def _run(self) -> None:
         try:
             async for event in self._peer.events():
-                self._take(event)
+                try:
+                    (self._unrecorded.take if self._unrecorded.begun else self._take)(event)
+                except JournalError as error:
+                    self._unrecorded.begin(error, event)
                 self._peer.flush()
                 self._tell()
         except Exception as error:  # noqa: BLE001  (whoever waits next raises it)
@@ -302,7 +301,12 @@ class Line:
         seen = self._link.chain(log).seen if log else None
         record = writer.write(kind, body, time=wall(), re=re, seen=seen, audience=audience)
         self._writers.pop(record.log, None)  # nobody could take what follows on a record that was not kept
-        self.journal.put([record])
+        try:
+            (self.journal.put_last if kind in STOPS else self.journal.put)([record])
+        except JournalError as error:
+            self._unrecorded.begin(error)
+            raise
+        self._unrecorded.wrote(record)
         self.written += 1
         self._writers[record.log] = writer
         request = self._link.append(record.log, [record.sealed])

@@ -126,7 +126,7 @@ class Home:
         """The journal, for reading and writing. Raises `JournalError`."""
         from caisey_core.journal import Journal
 
-        return Journal.open(self.database, room=True)
+        return Journal.open(self.database, room=True, reserve=True)
 
     def reading(self) -> Journal:
         """The journal, for reading only. Raises `NotJoined` or `JournalError`."""

@@ -18,6 +18,11 @@ from caisey_core.errors import (
 from caisey_core.frames import DENIALS
 from caisey_core.link import Rejected, Restored
 
+
+class Unkept(JournalError):
+    """The journal has failed, and what became of everything that ran is said with it (`unrecorded`)."""
+
+
 AGAIN: Final = frozenset({"store", "rate"})
 """Denials that are no judgement on what was offered: it is taken later."""
 
@@ -73,6 +78,8 @@ def unwritable() -> Unreachable:
 
 def unknown_outcome(error: Unreachable | NotAdmitted | JournalError, code: str) -> CaiseyError:
     """The relay was lost, has shut its door, or nothing can be kept here, after an action was on its way."""
+    if isinstance(error, Unkept):
+        return error
     if isinstance(error, JournalError):
         return JournalError(
             f"{str(error).removesuffix(' Nothing was started.')} The action {code} may run on: relay and endpoint keep "

@@ -8,10 +8,11 @@ from difflib import get_close_matches
 from itertools import filterfalse
 from typing import Final
 
+from caisey_core.disks import translated
 from caisey_core.errors import Ambiguous, BadRecord, UsageError
 from caisey_core.frames import Entry
 from caisey_core.ids import Digest, LogId, session_code, spoken
-from caisey_core.journal import Journal, translated
+from caisey_core.journal import Journal
 from caisey_core.kinds import SessionOpened
 from caisey_core.record import Record, parse
 from caisey_core.roster import Endpoint, Member, Roster

@@ -17,6 +17,8 @@ from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Final
 
+from caisey_core.errors import BadRecord, JournalError
+
 ROOM: Final = 1024 * 1024
 """Bytes that a page of output and its commit may take. Where less is free, the disk is full."""
 FULL: Final = "its disk is full"
@@ -29,8 +31,11 @@ _USUAL: Final = "Check free space and permissions; 'caisey verify' checks what i
 _MEMORY: Final = Path("/dev/shm")  # noqa: S108  (a directory of its own is made there)
 
 
-def trouble(path: Path) -> str:
-    """Why the disk of a journal takes nothing, or nothing. A quota is not seen from here."""
+def trouble(path: Path, besides: int = 0) -> str:
+    """Why the disk of a journal takes nothing, or nothing. A quota is not seen from here.
+
+    `besides`: bytes that are to be taken on it beforehand.
+    """
     try:
         found = os.statvfs(path if path.exists() else path.parent)
     except OSError:
@@ -39,7 +44,7 @@ def trouble(path: Path) -> str:
         return READ_ONLY
     free = found.f_bfree if os.geteuid() == 0 else found.f_bavail
     # Some file systems count no blocks at all.
-    return FULL if found.f_blocks and free * found.f_frsize < ROOM else ""
+    return FULL if found.f_blocks and free * found.f_frsize < ROOM + besides else ""
 
 
 def _turned(path: Path) -> bool:
@@ -54,9 +59,9 @@ def _turned(path: Path) -> bool:
     return False
 
 
-def need(path: Path) -> None:
-    """Raises `OSError` where a disk takes nothing, before anything is tried on it."""
-    match trouble(path):
+def need(path: Path, besides: int = 0) -> None:
+    """Raises `OSError` where a disk takes nothing, before anything is tried on it; `besides` as in `trouble`."""
+    match trouble(path, besides):
         case "":
             return
         case why:
@@ -69,6 +74,20 @@ def told(path: Path, error: Exception) -> tuple[str, str]:
         return why, HINTS[why]
     said = error.strerror or str(error) if isinstance(error, OSError) else str(error)
     return said.rstrip("."), _USUAL
+
+
+@contextmanager
+def translated(path: Path) -> Iterator[None]:
+    """Turns what SQLite and the file system say of a journal into `JournalError`."""
+    try:
+        yield
+    except sqlite3.IntegrityError as error:
+        raise BadRecord("A record contradicts what the journal holds: its writer or place has another one.") from error
+    except (sqlite3.Error, OSError, OverflowError) as error:
+        reason, hint = told(path, error)
+        if isinstance(error, sqlite3.DatabaseError) and ("malformed" in reason or "not a database" in reason):
+            hint = f"Move {path} aside; the relay's and the endpoint's journals hold what had a receipt."
+        raise JournalError(f"The journal {path} cannot be used: {reason}. Nothing was started.", hint=hint) from error
 
 
 @contextmanager

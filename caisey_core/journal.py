@@ -12,7 +12,6 @@ holds the lock file beside the journal does, the others leave the WAL alone.
 
 from __future__ import annotations
 
-import fcntl
 import os
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -23,11 +22,13 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self
 
-from caisey_core import disks
-from caisey_core.errors import BadRecord, JournalError
+from caisey_core import disks, locks
+from caisey_core.disks import translated
+from caisey_core.errors import JournalError
 from caisey_core.frames import Checkpoint, Entry, Receipt, read_checkpoint
 from caisey_core.ids import Digest, LogId
-from caisey_core.record import Record, Sealed
+from caisey_core.record import Record, Sealed, parse
+from caisey_core.reserve import Reserve
 from caisey_core.rows import packed, runs, several, unpacked, values
 from caisey_core.schema import FORMAT, tables
 
@@ -51,20 +52,6 @@ _SELECT = """
 """
 
 
-@contextmanager
-def translated(path: Path) -> Iterator[None]:
-    """Turns what SQLite and the file system say of a journal into `JournalError`."""
-    try:
-        yield
-    except sqlite3.IntegrityError as error:
-        raise BadRecord("A record contradicts what the journal holds: its writer or place has another one.") from error
-    except (sqlite3.Error, OSError, OverflowError) as error:
-        reason, hint = disks.told(path, error)
-        if isinstance(error, sqlite3.DatabaseError) and ("malformed" in reason or "not a database" in reason):
-            hint = f"Move {path} aside; the relay's and the endpoint's journals hold what had a receipt."
-        raise JournalError(f"The journal {path} cannot be used: {reason}. Nothing was started.", hint=hint) from error
-
-
 @dataclass(frozen=True, slots=True)
 class Health:
     """A journal's file: what is wrong with it (nothing is empty), its format, how many records, how many unsent."""
@@ -82,27 +69,35 @@ class Journal:
         self.path = path
         self.connection = connection
         self._lock = lock
+        self._reserve: Reserve | None = None
         self._packs = True
         connection.create_function("unpacked", 2, unpacked, deterministic=True)
 
     @classmethod
-    def open(cls, path: Path, *, migrations: Sequence[Migrations] = (), room: bool = False) -> Journal:
+    def open(
+        cls, path: Path, *, migrations: Sequence[Migrations] = (), room: bool = False, reserve: bool = False
+    ) -> Journal:
         """Opens or creates a journal for reading and writing; `room`: only where its disk takes writes.
 
-        Raises `JournalError`.
+        `reserve`: with room put aside for `put_last`, and what lies in it taken in. Raises `JournalError`.
         """
+        aside = Reserve(path) if reserve else None
         with translated(path):
             if room:
-                disks.need(path)
+                disks.need(path, aside.lacking if aside else 0)
             path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            with _alone(path.parent):
+            with locks.alone(path.parent):
                 new = not path.exists()
                 connection = sqlite3.connect(path, isolation_level=None, timeout=10)
                 if new:
                     path.chmod(0o600)
-                journal = cls(path, connection, _take_lock(path))
+                journal = cls(path, connection, locks.take(path))
                 try:
                     journal._prepare(migrations)
+                    if aside is not None:
+                        journal._reserve = aside
+                        journal._take_in()
+                        aside.make()
                 except BaseException:
                     journal.close()
                     raise
@@ -206,6 +201,30 @@ class Journal:
             insert(connection, [(record, None) for record in records])
             return True
 
+    def put_last(self, records: Sequence[Record]) -> None:
+        """Keeps what stops something: in the reserve, where the journal takes no writes.
+
+        Raises `JournalError`; none is kept then.
+        """
+        try:
+            self.put(records)
+        except JournalError:
+            if self._reserve is None:
+                raise
+            with translated(self.path):
+                self._reserve.keep([each.sealed for each in records])
+
+    def _take_in(self) -> None:
+        """What was kept in the reserve becomes part of the journal."""
+        if self._reserve is None:
+            return
+        with translated(self.path), self._reserve.taken() as kept:
+            if kept:
+                with self.transaction() as connection:
+                    # Another program may have been given it by the relay meanwhile.
+                    new = [each for each in map(parse, kept) if not self.knows(each.digest)]
+                    insert(connection, [(each, None) for each in new])
+
     def place(
         self, entries: Iterable[tuple[Record, Receipt]], settings: Mapping[str, str] | None = None, *, sync: bool = True
     ) -> list[tuple[Record, Receipt]]:
@@ -242,7 +261,8 @@ class Journal:
             connection.execute(_SET, (name, value))
 
     def touch(self) -> None:
-        """Writes something. Raises `JournalError` where nothing can be written now."""
+        """Writes something, first what lies in the reserve. Raises `JournalError` where nothing can be written now."""
+        self._take_in()
         self.set("written", os.urandom(8).hex())
 
     def displace(self, log: str, after: int) -> int:
@@ -474,25 +494,3 @@ def place(connection: sqlite3.Connection, record: Record, receipt: Receipt) -> b
 def _entry(row: tuple[Any, ...]) -> Entry:
     head, sig, salt, body, incarnation, seq, received, chain, _ = row
     return Entry(Sealed(head, sig, salt, body), Receipt(incarnation, seq, received, chain))
-
-
-@contextmanager
-def _alone(directory: Path) -> Iterator[None]:
-    """One process at a time sets a journal up; migrations and the change to WAL wait for nobody by themselves."""
-    handle = os.open(directory, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(handle)
-
-
-def _take_lock(path: Path) -> int | None:
-    """The checkpoint lock beside the journal; None while another process holds it."""
-    handle = os.open(f"{path}-checkpoint", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        os.close(handle)
-        return None
-    return handle

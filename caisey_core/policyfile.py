@@ -10,9 +10,10 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from enum import StrEnum
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from caisey_core.kinds import Class, Decision, Quorum, Role
 from caisey_core.matching import TooManyError
@@ -20,7 +21,7 @@ from caisey_core.patterns import Pattern
 from caisey_core.policy import POLICY, of_script
 from caisey_core.policytext import PolicyError, close_to, ended, line_of, rule_lines, syntax_of
 from caisey_core.roster import Roster
-from caisey_core.ruling import ANYBODY, Action, Need, Policy, Reading, Rule, read_by
+from caisey_core.ruling import ANYBODY, Action, Need, Policy, Reading, Rule, Unrecorded, read_by
 
 FORMAT: Final = "caisey.policy.1"
 """What a published policy's text is written in."""
@@ -49,7 +50,7 @@ LEAST_BY_COMMAND: Final = LEAST | {
 """How light a rule may make what it names word by word."""
 _SHELLS: Final = {"sh": "/bin/sh", "bash": "/bin/bash", "powershell": "powershell", "cmd": "cmd"}
 _ORDER: Final = tuple(Decision)
-_TOP: Final = ("classes", "shells", "tags", "rule")
+_TOP: Final = ("classes", "shells", "tags", "journal", "rule")
 _KEYS: Final = (
     *("name", "why", "client", "endpoint", "tag", "role", "class", "command"),
     *("then", "members", "roles", "examples-in", "match", "no-match"),
@@ -157,7 +158,8 @@ def _of_founding(label: str) -> Policy:
 def _read(raw: Mapping[str, Any], label: str, lines: list[int]) -> Policy:
     for key in raw:
         if key not in _TOP:
-            raise _Wrong(f"there is no such key; there are classes, shells, tags and rule{close_to(key, _TOP)}", key)
+            known = "classes, shells, tags, journal and rule"
+            raise _Wrong(f"there is no such key; there are {known}{close_to(key, _TOP)}", key)
     classes = {_class(key, "classes", key): _class_need(key, value) for key, value in _table(raw, "classes").items()}
     tags = {key: _texts(value, "tags", key) for key, value in _table(raw, "tags").items()}
     rules = raw.get("rule", [])
@@ -174,7 +176,24 @@ def _read(raw: Mapping[str, Any], label: str, lines: list[int]) -> Policy:
         if each.name.casefold() in names:
             raise _Wrong(f"there is a rule {each.name!r} already", "rule", at, "name")
         names[each.name.casefold()] = at
-    return Policy(label, classes, tags, found, _cmd(_table(raw, "shells")))
+    cmd = _choice(raw, "shells", "cmd", Reading, Reading.WHOLE)
+    unrecorded = _choice(raw, "journal", "unrecorded", Unrecorded, Unrecorded.STOP)
+    return Policy(label, classes, tags, found, cmd, unrecorded)
+
+
+_Choice = TypeVar("_Choice", bound=StrEnum)
+
+
+def _choice(raw: Mapping[str, Any], table: str, key: str, words: type[_Choice], strictest: _Choice) -> _Choice:
+    """The word of a table's only key; where nothing is said, the strictest."""
+    said = _table(raw, table)
+    for each in said:
+        if each != key:
+            raise _Wrong(f"there is no such key; there is {key}{close_to(each, [key])}", table, each)
+    value, known = said.get(key, strictest), [each.value for each in words]
+    if value not in known:
+        raise _Wrong(f"there is no {value!r}; there are {' and '.join(known)}{close_to(value, known)}", table, key)
+    return words(value)
 
 
 def _not_too_many(rules: Sequence[Rule]) -> None:
@@ -198,18 +217,6 @@ def _table(raw: Mapping[str, Any], key: str) -> Mapping[str, Any]:
     if not isinstance(value, dict):
         raise _Wrong(f"this is a table, written as [{key}]", key)
     return value
-
-
-def _cmd(shells: Mapping[str, Any]) -> Reading:
-    """What `[shells]` says of cmd; nothing is the strictest."""
-    for key in shells:
-        if key != "cmd":
-            raise _Wrong(f"there is no such key; there is cmd{close_to(key, ['cmd'])}", "shells", key)
-    said = shells.get("cmd", Reading.WHOLE)
-    if said not in tuple(Reading):
-        known = [each.value for each in Reading]
-        raise _Wrong(f"there is no {said!r}; there are {' and '.join(known)}{close_to(said, known)}", "shells", "cmd")
-    return Reading(said)
 
 
 def _class(text: str, *path: str | int) -> Class:

@@ -15,7 +15,7 @@ from typing import Final
 from caisey_core.errors import UsageError
 from caisey_core.kinds import Class
 from caisey_core.roster import Roster
-from caisey_core.ruling import ANYBODY, Need, Policy, Rule
+from caisey_core.ruling import ANYBODY, Need, Policy, Rule, Unrecorded
 
 
 class PolicyError(UsageError):
@@ -185,6 +185,8 @@ def written(policy: Policy) -> str:
     lines += ["", "[shells]", f"cmd = {_quoted(policy.cmd.value)}"]
     if policy.tags:
         lines += ["", "[tags]", *(f"{_key(tag)} = {_list(names)}" for tag, names in policy.tags.items())]
+    if policy.unrecorded is not Unrecorded.STOP:
+        lines += ["", "[journal]", f"unrecorded = {_quoted(policy.unrecorded.value)}"]
     for each in policy.rules:
         lines += ["", "[[rule]]", *(f"{key} = {value}" for key, value in _rule_rows(each))]
     return "\n".join(lines) + "\n"

@@ -110,6 +110,13 @@ class Rule:
         return perhaps & (named | hidden), certain
 
 
+class Unrecorded(StrEnum):
+    """What becomes of a running command whose record cannot be kept: it is stopped, or runs on until it can."""
+
+    STOP = "stop"
+    RUN_ON = "run-on"
+
+
 @dataclass(frozen=True)
 class Policy:
     """A policy. `label` is what holds call it; `broken` why it cannot be read, and denies everything."""
@@ -119,6 +126,7 @@ class Policy:
     tags: dict[str, tuple[str, ...]] = field(default_factory=dict)
     rules: tuple[Rule, ...] = ()
     cmd: Reading = Reading.WHOLE
+    unrecorded: Unrecorded = Unrecorded.STOP
     broken: str = ""
     text: str = field(default="", compare=False, repr=False)
     """What it was read from, to say where something stands."""

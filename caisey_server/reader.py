@@ -16,8 +16,9 @@ import msgspec
 from msgspec import Struct
 
 from caisey_core.api import PendingShape, SessionShape
+from caisey_core.disks import translated
 from caisey_core.frames import Checkpoint, Entry, Receipt
-from caisey_core.journal import Journal, translated
+from caisey_core.journal import Journal
 from caisey_core.kinds import EndpointCloned
 from caisey_core.record import Sealed, digest, parse
 from caisey_server import projections

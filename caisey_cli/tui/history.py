@@ -5,9 +5,10 @@ from __future__ import annotations
 import shlex
 from typing import Final
 
+from caisey_core.disks import translated
 from caisey_core.errors import BadRecord
 from caisey_core.ids import PublicKey
-from caisey_core.journal import Journal, translated
+from caisey_core.journal import Journal
 from caisey_core.kinds import ActionProposed, Expectation
 from caisey_core.record import parse
 

@@ -15,7 +15,7 @@ from caisey_core.patterns import Pattern
 from caisey_core.policyfile import DEFAULT, FORMAT, TEXT_LIMIT, builtin, in_force, load, read_file
 from caisey_core.policytext import PolicyError, bound, line_of, named, rule_lines, written
 from caisey_core.roster import Roster
-from caisey_core.ruling import ANYBODY, Need, Policy, Reading, Rule, Subject, rule
+from caisey_core.ruling import ANYBODY, Need, Policy, Reading, Rule, Subject, Unrecorded, rule
 from tests.core.world import Workspace
 
 CLASSES = "[classes]\n" + "".join(f'{each.value} = "quorum"\n' for each in Class)
@@ -45,13 +45,13 @@ def refused(text: str) -> str:
         ("[rule]\nname = 'x'", "p.toml:1: rule: rules are written as [[rule]]."),
         (
             "[[rules]]\nname = 'x'",
-            "p.toml:1: rules: there is no such key; there are classes, shells, tags and rule; did you",
+            "p.toml:1: rules: there is no such key; there are classes, shells, tags, journal and rule; did you",
         ),
         ("\n[classes\n", "p.toml:2: "),
         ("a = 1\n", "p.toml:1: a: there is no such key"),
         (
             "[clases]\n",
-            "p.toml:1: clases: there is no such key; there are classes, shells, tags and rule; did you mean 'classes'?",
+            "p.toml:1: clases: there is no such key; there are classes, shells, tags, journal and rule; did you mean",
         ),
         (
             '[classes]\nobserve = "run"\n\nreversable = "run"',
@@ -67,6 +67,16 @@ def refused(text: str) -> str:
         ),
         ('[classes]\nobserve = { then = "quorum", members = true }', "it is a number from 1 to 10"),
         ('[classes]\nobserve = { then = "quorum", roles = ["boss"] }', "there is no role 'boss'"),
+        (
+            '[classes]\n\n[journal]\nunrecorded = "run on"',
+            "p.toml:4: journal.unrecorded: there is no 'run on'; there are stop and run-on; did you mean 'run-on'?",
+        ),
+        ("[journal]\nunrecorded = true", "p.toml:2: journal.unrecorded: there is no True; there are stop and run-on"),
+        (
+            "[journal]\nunrecordet = 1",
+            "p.toml:2: journal.unrecordet: there is no such key; there is unrecorded; did you",
+        ),
+        ("journal = 'stop'", "p.toml:1: journal: this is a table"),
         ("classes = 1", "p.toml:1: classes: this is a table"),
         ("shells = 1", "p.toml:1: shells: this is a table, written as [shells]"),
         ('[shells]\ncmd = "whole"\ncmb = "split"', "p.toml:3: shells.cmb: there is no such key; there is cmd; did you"),
@@ -204,6 +214,10 @@ def test_a_file_that_cannot_be_read_is_said(tmp_path: Path) -> None:
 def test_the_examples_in_the_default_policy_are_right() -> None:
     """What is commented out there is a policy too."""
     text = DEFAULT.read_text()
+    for each in Unrecorded:
+        said = text.replace('# [journal]\n# unrecorded = "run-on"', f'[journal]\nunrecorded = "{each}"')
+        assert (load(said, "default").unrecorded, said == text) == (each, False)
+    assert load(text, "default").unrecorded is Unrecorded.STOP
     begin = text.index("# [tags]")
     shown = "".join(line.removeprefix("#").removeprefix(" ") for line in text[begin:].splitlines(keepends=True))
     own = load(text[:begin] + shown, "default")
@@ -298,7 +312,8 @@ def policies(draw: st.DrawFn) -> Policy:
     ]
     rules = [each for each in rules if not (each.commands and each.classes)]
     classes = draw(st.dictionaries(st.sampled_from(list(Class)), needs))
-    return Policy("label", classes, tags, tuple(rules), draw(st.sampled_from(Reading)))
+    reading, unrecorded = draw(st.sampled_from(Reading)), draw(st.sampled_from(Unrecorded))
+    return Policy("label", classes, tags, tuple(rules), reading, unrecorded)
 
 
 @settings(deadline=None, max_examples=60)

@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from caisey_core.kinds import ActionCancelled, ActionFinished, How
 from tests.e2e import journals
 from tests.e2e.running import Running
 from tests.e2e.world import LITTLE_ROOM, World, until
@@ -98,22 +99,35 @@ def test_a_relay_that_cannot_write_gives_no_receipt_reads_on_and_goes_on(world: 
     until(lambda: "intact" in world.ok("ana", "verify", "last"))
 
 
-def test_a_technician_without_room_is_told_and_nothing_is_lost(world: World) -> None:
-    canary = world.path / "canary"
+def test_what_a_technician_cannot_record_is_stopped_and_said(world: World) -> None:
+    canary, pids = world.path / "canary", world.path / "pids"
     world.ok("ana", "run", "box", "--", "seq", "5000")
-    slow = f"for i in $(seq 100); do echo line $i; sleep 0.02; done; echo once >> {canary}"
-    running = Running(world, "run", "box", "-c", slow)
-    world.approve("sam", running.code)
-    until(lambda: running.lines() > 5)
+    talks = f"echo $$ >> {pids}; echo once >> {canary}; i=0; while :; do i=$((i+1)); echo line $i; sleep 0.02; done"
+    silent = f"echo $$ >> {pids}; echo once >> {canary}; sleep 600"
+    # Two at once, in one session, of which one says nothing.
+    first, second = Running(world, "run", "box", "-c", talks), Running(world, "run", "box", "-c", silent)
+    for each in (first, second):
+        world.approve("sam", each.code)
+    until(lambda: pids.exists() and len(pids.read_text().split()) == 2)
+    until(lambda: first.lines() > 5)
     (log, *_) = journals.sessions(world)
-    resource.prlimit(running.process.pid, resource.RLIMIT_FSIZE, (ROOM, resource.RLIM_INFINITY))
-    assert running.wait() == 254, running.said
-    assert re.search(r"journal\.db cannot be used: .* may run on: relay and endpoint keep its record\.", running.said)
-    until(lambda: "action.finished" in journals.kinds(world, log, "relay"))
+    for each in (first, second):
+        resource.prlimit(each.process.pid, resource.RLIMIT_FSIZE, (ROOM, resource.RLIM_INFINITY))
+    assert first.wait() == 254, first.said
+    said = r"journal\.db cannot be used: .*\. \w+, \w+ were stopped, for what cannot be recorded here does not run on"
+    assert re.search(said, first.said), first.said
+    assert first.code in first.said
+    assert second.code in first.said
+    assert second.wait() == 254, second.said
+    assert not any(Path(f"/proc/{each}").exists() for each in pids.read_text().split())
+    ends = [each.body for each in journals.records(world, log, "relay") if isinstance(each.body, ActionFinished)]
+    assert [end.how for end in ends if end.how is not How.EXITED] == [How.CANCELLED] * 2
+    reasons = [each.body for each in journals.records(world, log, "relay") if isinstance(each.body, ActionCancelled)]
+    assert {each.reason for each in reasons} == {"the technician's journal cannot be written"}
     world.ok("ana", "close", "--outcome", "resolved", "--unverified", "a test")
     until(lambda: journals.agree(world, log))
-    assert journals.output(world, log) == b"".join(b"line %d\n" % number for number in range(1, 101))
-    assert canary.read_text() == "once\n"
+    assert "intact" in world.ok("ana", "verify", "last")
+    assert canary.read_text() == "once\n" * 2
 
 
 def test_started_on_a_full_disk_it_says_so_and_goes_on_by_itself(world: World) -> None:

@@ -12,9 +12,10 @@ from contextlib import contextmanager
 from typing import Any
 
 from caisey_core import journal as journals
+from caisey_core.disks import translated
 from caisey_core.frames import Receipt
 from caisey_core.ids import Digest
-from caisey_core.journal import Journal, translated
+from caisey_core.journal import Journal
 from caisey_core.record import Record
 from tests.faults.loop import Killed, Process, current
 
