@@ -38,7 +38,7 @@ from caisey_core.events import (
 from caisey_core.frames import Checkpoint, Entry, Frame, LoginStatement, Receipt
 from caisey_core.ids import LogId
 from caisey_core.kinds import Namespace
-from caisey_core.outbox import Outbox
+from caisey_core.outbox import AGAIN, Outbox
 from caisey_core.record import Record, Sealed, canonical, digest, parse
 from caisey_core.signing import SigningKey
 
@@ -105,6 +105,7 @@ class Link:
     _login_until: float | None = None
     _ahead: dict[LogId, tuple[Chain, list[tuple[Record, Receipt]]]] = field(default_factory=dict)
     _checkpoints: dict[LogId, Checkpoint] = field(default_factory=dict)
+    _put_off: bool = False
     _watch: Watch = field(default_factory=Watch)
     _asked: int = -1
 
@@ -149,7 +150,13 @@ class Link:
         return request.id
 
     def again(self, log: str = "") -> None:
-        """Sends what has no receipt and is not on its way, of a log or of all: also what the relay could not take."""
+        """Sends what has no receipt and is not on its way, of a log or of all: also what the relay could not take.
+
+        A checkpoint has no receipt; that the relay could not keep one is said without a name, so the last go again.
+        """
+        if self._put_off and not log:
+            self._put_off = False
+            self._attest_again()
         for name in [log] if log else self.outbox.logs:
             if self._open(name):
                 for request in self.outbox.due(name):
@@ -245,7 +252,7 @@ class Link:
 
     def disconnected(self, *, restarts: bool = False) -> None:
         """The socket is gone. What waits for a receipt waits for the next one."""
-        self.ready, self.restarts = False, restarts
+        self.ready, self.restarts, self._put_off = False, restarts, False
         self._login_until = None
         self._watch.closed()
         self._out.clear()
@@ -320,6 +327,7 @@ class Link:
                 return []
             case frames.Denied():
                 self._probes.pop(frame.id, None)
+                self._put_off = self._put_off or (frame.id == 0 and frame.code in AGAIN)
                 self._go_on(self.outbox.denied(frame.id, frame.code))
                 return [Rejected(frame.id, frame.code, frame.why)]
             case frames.Reset():
@@ -382,6 +390,9 @@ class Link:
     def _resend(self, log: str = "") -> None:
         """Sends what has no receipt, and the last checkpoints, of a log or of all."""
         self.again(log)
+        self._attest_again(log)
+
+    def _attest_again(self, log: str = "") -> None:
         for name, checkpoint in self._checkpoints.items():
             if self._open(name) and log in {"", name}:
                 self._send(checkpoint)

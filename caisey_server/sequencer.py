@@ -24,7 +24,7 @@ from caisey_core.frames import Checkpoint, CheckpointStatement, Entry, Receipt, 
 from caisey_core.grants import Grant
 from caisey_core.ids import Digest
 from caisey_core.journal import Journal
-from caisey_core.kinds import GOVERNING, AuditOpened, Namespace, SessionOpened
+from caisey_core.kinds import GOVERNING, AuditOpened, MemberRemoved, Namespace, SessionOpened
 from caisey_core.logs import Teller
 from caisey_core.record import Record, Writer, canonical
 from caisey_core.roster import Endpoint, Member, Roster
@@ -176,9 +176,11 @@ class Sequencer:
             return denial("restored")
         end = self._end(connection, draft, first.log)
         received = max(draft.now, end.received)
-        if any(record.head.kind == "member.removed" for record in new):
-            # What the member has said within this millisecond came before, and is checked by these times alone.
-            received += 1
+        for gone in [record.body.id for record in new if isinstance(record.body, MemberRemoved)]:
+            # What the member has said came before, and is checked by these times alone: also what came within this
+            # millisecond, or by a clock that has been set back since.
+            keys = roster.members[gone].keys if gone in roster.members else ()
+            received = 1 + max([received, *(self._heard(connection, key) for key in keys)])
         if session is None:
             governed = self._govern(draft, standing, request.expect, new, received)
             if governed is not None:
@@ -265,6 +267,11 @@ class Sequencer:
             ).fetchone()
             draft.ends[log] = End(*row) if row else self._beginning(draft)
         return draft.ends[log]
+
+    def _heard(self, connection: sqlite3.Connection, key: str) -> int:
+        """When (ms) the last of what a key has said came; 0 if it has said nothing."""
+        (last,) = connection.execute("SELECT max(received) FROM records WHERE key = ?", (key,)).fetchone()
+        return last or 0
 
     def _beginning(self, draft: Draft) -> End:
         incarnation = draft.life.incarnation

@@ -149,6 +149,28 @@ def test_checkpoints_go_both_ways(ready: Relay) -> None:
     assert ready.hears() == [checkpoint]
 
 
+@pytest.mark.parametrize("code", ["store", "rate"])
+def test_a_checkpoint_that_the_relay_could_not_keep_goes_out_again(ready: Relay, code: str) -> None:
+    checkpoint = BOOK.checkpoint("box")
+    ready.link.attest(LOG, checkpoint)
+    assert ready.hears() == [checkpoint]
+    ready.link.again()
+    assert ready.hears() == [], "the relay has said nothing against it"
+    assert ready.says(frames.Denied(id=0, code=code, why="")) == [Rejected(0, code, "")]
+    ready.link.again()
+    assert ready.hears() == [checkpoint]
+    ready.link.again()
+    assert ready.hears() == []
+
+
+def test_a_checkpoint_that_the_relay_has_refused_does_not(ready: Relay) -> None:
+    ready.link.attest(LOG, BOOK.checkpoint("box"))
+    assert len(ready.hears()) == 1
+    assert ready.says(frames.Denied(id=0, code="conflict", why="")) == [Rejected(0, "conflict", "")]
+    ready.link.again()
+    assert ready.hears() == []
+
+
 def test_nothing_goes_out_before_the_login(relay: Relay) -> None:
     relay.link.connected(0.0)
     relay.link.attest(LOG, BOOK.checkpoint("box"))

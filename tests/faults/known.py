@@ -47,6 +47,18 @@ KNOWN: Final = {
             _fault("stop", AGENT, "sync", TECHNICIAN, "after", 25.764),
         ),
     ),
+    # The endpoint's last checkpoint came while the relay could not write, and was not offered again.
+    "attested in vain": Plan(
+        804306,
+        (Job("job-1", ("systemctl", "restart", "job-1"), 0.043), Job("job-2", ("tail", "job-2"), None)),
+        "yes",
+        2.0,
+        (
+            _fault("delayed", AGENT, "hold", AGENT, "after", 1.18),
+            _fault("sleep", AGENT, "hold", RELAY, "after", 6.57),
+            _fault("read-only", RELAY, "finish", TECHNICIAN, "before", 0.51),
+        ),
+    ),
     # The agent could not write its journal and lost its connection at once: it ended, but never came to its end.
     "an end that never came": _plan(
         _READS,

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from caisey_core import chain
 from caisey_core.errors import JournalError
 from caisey_core.frames import Checkpoint, CheckpointStatement, read_checkpoint
+from caisey_core.ids import LogId
 from caisey_core.journal import Journal
 from caisey_core.kinds import ClientAdded, MemberRemoved, Namespace, RosterRenewed
 from caisey_core.lifecycle import Session
@@ -72,6 +73,17 @@ def test_many_appends_share_a_transaction_and_see_each_other(engine: Engine) -> 
     assert [item.entry.receipt.seq for item in engine.committed[-1].items] == [1, 2, 3, 4]
 
 
+def sound(engine: Engine, log: str) -> list[str]:
+    """What is wrong with the writers of a session, for whoever checks it later by the times of its receipts."""
+    roster, session = engine.sequencer.directory.roster, Session()
+    faults = []
+    for entry in engine.sequencer.journal.entries(LogId(log)):
+        record = parse(entry.sealed)
+        faults.append(session.writer_fault(record, entry.receipt.received, roster))
+        session.apply(record, entry.receipt.seq, entry.receipt.received)
+    return faults
+
+
 def test_what_a_member_said_before_the_removal_counts_though_both_came_at_once(engine: Engine) -> None:
     """The relay took it, so it holds for whoever checks the session later, by the times of the receipts alone."""
     first, writer = engine.open(engine.world.tom, engine.world.desk)
@@ -79,13 +91,28 @@ def test_what_a_member_said_before_the_removal_counts_though_both_came_at_once(e
     removal = engine.world.governing("member.removed", MemberRemoved(id="tom", reason="left"))
     results = engine.commit(*(engine.request([each]) for each in (before, removal, after)))
     assert [code(each) for each in results] == ["", "", "scope"]
-    entries, roster = engine.sequencer.journal.entries(first.log), engine.sequencer.directory.roster
-    assert len(entries) == 2
-    session = Session()
-    for entry in entries:
-        record = parse(entry.sealed)
-        assert session.writer_fault(record, entry.receipt.received, roster) == ""
-        session.apply(record, entry.receipt.seq, entry.receipt.received)
+    assert sound(engine, first.log) == ["", ""]
+
+
+def test_what_a_member_said_before_the_removal_counts_though_the_clock_was_set_back_between(engine: Engine) -> None:
+    """The session's times stand still then, ahead of the clock, and so ahead of the roster's."""
+    engine.now += 86_400_000
+    first, writer = engine.open(engine.world.tom, engine.world.desk)
+    engine.now -= 86_400_000
+    engine.places(engine.append(notes(writer, 2)))
+    removal = engine.world.governing("member.removed", MemberRemoved(id="tom", reason="left"))
+    engine.places(engine.append([removal]))
+    assert sound(engine, first.log) == ["", "", ""]
+    assert engine.sequencer.directory.roster.member(engine.world.tom.public) is None
+
+
+def test_a_removal_comes_by_the_clock_where_the_member_has_said_nothing_later(engine: Engine) -> None:
+    engine.now += 86_400_000
+    engine.open(engine.world.ana, engine.world.desk)
+    engine.now -= 86_400_000
+    removal = engine.world.governing("member.removed", MemberRemoved(id="tom", reason="left"))
+    ((_, receipt),) = engine.places(engine.append([removal]))
+    assert receipt.received == engine.now + 1
 
 
 def test_what_is_repeated_keeps_its_place(engine: Engine) -> None:
