@@ -22,6 +22,8 @@ from caisey_core.roster import Endpoint, Roster
 from caisey_core.signing import armored
 
 _PRINCIPAL: Final = re.compile(r"[^A-Za-z0-9_.@/+-]+")
+MOST_REMARKS: Final = 3
+"""Remarks that a verdict spells out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,8 +83,13 @@ class Examination:
         fault = faults[0] if faults else None
         if named := _misnamed(self._opened, roster):
             fault = (1, named)
-        if fault is None or (report.state is State.BAD and report.seq <= fault[0]):
+        if report.state is State.BAD and (fault is None or report.seq <= fault[0]):
             return report
+        if fault is None:
+            # Needs policies, and with them the judge, which no live session's screen is made to wait for.
+            from caisey_cli.remarks import remarks
+
+            return replace(report, remarks=remarks(self.transcript.session, roster))
         return replace(report, state=State.BAD, seq=fault[0], why=fault[1].rstrip("."), attested=())
 
 
@@ -125,6 +132,10 @@ def caveats(report: Report) -> str:
         words += f"; {report.withheld} {'body' if report.withheld == 1 else 'bodies'} withheld"
     if report.provisional:
         words += f"; {report.provisional} without a signature yet, which is no evidence"
+    for seq, said in report.remarks[:MOST_REMARKS]:
+        words += f"; record {seq}: {inert(said)}"
+    if (more := len(report.remarks) - MOST_REMARKS) > 0:
+        words += f"; {more} more remarks like these: caisey verify --json"
     return words
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from time import monotonic
 from typing import Final
 
+from caisey_core.backing import fault_of
 from caisey_core.chain import Chain
 from caisey_core.errors import BadRecord, RecordError
 from caisey_core.frames import Entry, Receipt
@@ -70,7 +71,7 @@ class Followed:
     def take(self, record: Record, receipt: Receipt, roster: Roster) -> None:
         """Folds the next record."""
         self.length = receipt.seq
-        if self.session.writer_fault(record, receipt.received, roster) or self.session.order_fault(record):
+        if fault_of(self.session, record, receipt.received, roster):
             self.ignored.add(record.digest)
         else:
             self.session.apply(record, receipt.seq, receipt.received)

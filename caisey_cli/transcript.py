@@ -13,6 +13,7 @@ from typing import Final
 
 from caisey_cli.checks import Check, Evaluation, Run, ending, evaluate, expected, specification
 from caisey_cli.work import VERBS, Decided, Work
+from caisey_core.backing import fault_of
 from caisey_core.errors import BadRecord
 from caisey_core.frames import Entry
 from caisey_core.ids import Digest, PublicKey, session_code
@@ -100,7 +101,7 @@ class Transcript:
         """Takes the next entry, which has been read; None if it may not stand there."""
         self.entries.append(entry)
         seq, received = entry.receipt.seq, entry.receipt.received
-        fault = self.session.writer_fault(record, received, self.roster) or self.session.order_fault(record)
+        fault = fault_of(self.session, record, received, self.roster)
         if fault:
             self.faults.append((seq, fault))
             return None

@@ -172,7 +172,8 @@ class Report:
     `seq` is the log's length, or the number of the first bad record; `attested` the keys whose checkpoints cover all
     of it; `provisional` records that no signature covers; `withheld` bodies that are not at hand; `restored` the
     records after which the relay went on in another incarnation; `superseded` how many checkpoints count records that
-    had their places in an incarnation that was left before them.
+    had their places in an incarnation that was left before them; `remarks` what whoever knows what records mean has to
+    say of some of them, by number, though the log holds.
     """
 
     state: State
@@ -183,6 +184,7 @@ class Report:
     withheld: int = 0
     restored: tuple[int, ...] = ()
     superseded: int = 0
+    remarks: tuple[tuple[int, str], ...] = ()
 
 
 @dataclass(slots=True)

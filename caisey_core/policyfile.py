@@ -135,6 +135,15 @@ def in_force(roster: Roster, known: int = 0) -> Policy:
     return _of_founding(roster.policy)
 
 
+def in_force_at(roster: Roster, version: int) -> Policy | None:
+    """The policy that was in force in a version of a roster; None for a version that it does not have. Never raises."""
+    then = [each for each in roster.policies if each[0] <= version]
+    if not then or version > roster.version:
+        return None
+    _, label, published = then[-1]
+    return _published(published.format, published.text, label) if published else _of_founding(label)
+
+
 @lru_cache(maxsize=8)
 def _published(format_: str, text: str, label: str) -> Policy:
     if format_ != FORMAT:

@@ -101,6 +101,8 @@ class Roster:
     name: str = ""
     root: PublicKey | None = None
     solo: bool = False
+    founded_solo: bool = False
+    """Whether one person alone may confirm what others have to approve; whether that was so at the founding."""
     policy: str = ""
     """What the policy in force is called; `published`: its text, where it is not the one of the founding."""
     published: PolicyPublished | None = None
@@ -115,6 +117,8 @@ class Roster:
     grants: dict[Digest, Grant] = field(default_factory=dict)
     changes: dict[Digest, Change] = field(default_factory=dict)
     """Changes that an admin has signed and another one has to approve, by digest, whatever they have come to."""
+    policies: list[tuple[int, str, PolicyPublished | None]] = field(default_factory=list)
+    """Every policy there was: from which version of the roster on, what it is called, and its text if published."""
     removed: set[str] = field(default_factory=set)
     """Endpoints that belong no more, by id; also those whose names are withheld here."""
     about: dict[Digest, str] = field(default_factory=dict)
@@ -133,6 +137,7 @@ class Roster:
             clients=dict(self.clients),
             grants=dict(self.grants),
             changes=dict(self.changes),
+            policies=list(self.policies),
             removed=set(self.removed),
             about=dict(self.about),
             keyed=dict(self.keyed),
@@ -209,7 +214,9 @@ class Roster:
         if record.head.key != body.root:
             raise BadRecord("A workspace is founded by its own root key.")
         self.log, self.name, self.root = record.log, body.name, body.root
-        self.solo, self.policy = body.solo, body.policy
+        self.solo = self.founded_solo = body.solo
+        self.policy = body.policy
+        self.policies.append((1, body.policy, None))
         self.expires = _at_most(body.expires, record, received)
         self.version, self.head = 1, record.digest
 
@@ -336,6 +343,7 @@ class Roster:
         if why := self._out_of_turn(body):
             raise BadRecord(why)
         self.published, self.policy = body, f"published-{body.version}"
+        self.policies.append((self.version + 1, self.policy, body))
         for change in list(self.changes.values()):
             if change.state is State.WAITING and isinstance(change.record.body, PolicyPublished):
                 self.changes[change.digest] = change.ended(State.OVERTAKEN)

@@ -282,6 +282,7 @@ def verify(
         found |= {"records": len(entries), "bad": report.seq if bad else None, "why": report.why}
         found |= {"attested": sorted({names(key) for key in report.attested}, reverse=True), "unsent": unsent}
         found |= {"withheld": report.withheld, "provisional": report.provisional}
+        found |= {"remarks": [{"seq": seq, "text": text} for seq, text in report.remarks]}
         as_json("verify", found | {"restored": list(report.restored), "displaced": displaced})
         return _status(report)
     data(f"{known.code} {verdict(report, names)}")

@@ -549,7 +549,7 @@ class Story:
             self.now = self.now - 1000 + int(1000 * after)
             decisions.append(self.approve(hold, each, comment=comment))
         if alone:
-            decisions = [self.confirm(hold, typed="yes" if self.solo else "")]
+            decisions = [self.confirm(hold, typed=self.workspace.endpoint.name.partition("/")[2] if self.solo else "")]
         self.start(action, *decisions, risk=risk)
         self._end(action, out, err, status)
         return action
