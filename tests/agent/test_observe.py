@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
+import subprocess
 import sys
 import threading
 import time
@@ -17,7 +18,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from caisey_agent import facts
+from caisey_agent import facts, probes
 from caisey_agent.facts import Sample
 from caisey_agent.observe import STUCK, Facts, Probes, observe
 from caisey_core.kinds import Disk, Interface, Memory
@@ -218,6 +219,17 @@ async def test_this_machine_is_seen_as_it_is() -> None:
     assert seen.top_processes
     assert len(seen.top_processes) <= 10
     assert max(len(process.name) for process in seen.top_processes) <= 15
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the numbers of clocks are Linux's")
+def test_a_process_that_is_not_ones_own_has_a_clock_and_one_that_is_gone_has_none() -> None:
+    before = time.process_time()
+    own = probes._processor_seconds(os.getpid())
+    assert own is not None
+    assert before <= own <= time.process_time()
+    with subprocess.Popen(["cat"], stdin=subprocess.PIPE) as other:
+        assert probes._processor_seconds(other.pid) is not None
+    assert probes._processor_seconds(other.pid) is None
 
 
 async def test_facts_are_integers_text_and_lists_only_and_survive_the_record() -> None:
