@@ -5,17 +5,20 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
-from caisey_cli import resolve, wording
-from caisey_cli.card import about, card, clipped, command_line
+from caisey_cli import wording
+from caisey_cli.card import about, clipped, command_line
 from caisey_cli.desk import Desk
 from caisey_cli.happenings import Denied, Expired, Finished, Request, Started, TurnedDown, Unknown, Withdrawn
 from caisey_cli.sanitize import inert
+from caisey_cli.showing import Showing
 from caisey_core.errors import Ambiguous, CaiseyError, Exit, UsageError
-from caisey_core.ids import Digest, LogId, request_code, spoken
-from caisey_core.kinds import Class
+from caisey_core.ids import Digest, LogId, spoken
 from caisey_core.lifecycle import Action, Step
+
+AFTERWARDS: Final = 10.0
+"""Seconds to wait for what becomes of a decision."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,26 +122,29 @@ def _kept(desk: Desk) -> list[Request]:
     return [Request(LogId(log), Digest(digest)) for log, digest in rows]
 
 
-def show(desk: Desk, request: Request) -> None:
-    """Shows the card."""
-    transcript, now = desk.transcript(request.log), desk.line.now()
-    desk.front.say(card(transcript, request.action, now, width=desk.front.width).text)
+def show(desk: Desk, request: Request, *, grant: bool) -> Showing:
+    """Shows the card. Raises `Refused` where this member's answer would count for nothing."""
+    _ = (desk.controller.approvable if grant else desk.controller.answerable)(request)
+    shown = Showing.of(request, desk.transcript(request.log))
+    desk.front.say(shown.card(desk.line.now(), desk.front.width).text)
+    return shown
 
 
-def to_type(desk: Desk, request: Request) -> str:
-    """The endpoint's name, where it has to be typed to approve what is destructive; empty where a yes is enough."""
-    held = desk.controller.session(request.log).actions[request.action].held
-    if held is None or held.verdict.risk is not Class.DESTRUCTIVE:
-        return ""
-    return resolve.short(desk.controller.endpoint(request.log).name)
+async def decide(desk: Desk, shown: Showing, said: str, *, grant: bool, seconds: float = AFTERWARDS) -> tuple[str, int]:
+    """Answers the hold that was shown, with a comment or reason; what became of it, and the exit status.
+
+    Raises `HeldAnew` where another hold stands by now, and what `approve` and `deny` of the controller raise.
+    """
+    await (desk.controller.approve if grant else desk.controller.deny)(shown.request, shown.hold, said)
+    return await _afterwards(desk, shown, seconds)
 
 
-async def afterwards(desk: Desk, request: Request, after: int, seconds: float) -> tuple[str, int]:
+async def _afterwards(desk: Desk, shown: Showing, seconds: float) -> tuple[str, int]:
     """What became of it within so many seconds, as a sentence, and the exit status."""
-    code = request_code(request.action)
+    request, code = shown.request, shown.request.code
     try:
         async with asyncio.timeout(seconds):
-            async for happening in desk.controller.follow(Request(request.log, request.action, after)):
+            async for happening in desk.controller.follow(Request(request.log, request.action, shown.placed.seq)):
                 match happening:
                     case Started() | Finished():
                         return f"{code} was started.", 0

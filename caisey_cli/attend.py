@@ -7,14 +7,14 @@ whoever typed the command. Neither knows a terminal.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Coroutine, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final, Protocol
 
 from caisey_cli import wording
-from caisey_cli.card import about, card
+from caisey_cli.card import about
 from caisey_cli.happenings import (
     Denied,
     End,
@@ -32,7 +32,8 @@ from caisey_cli.happenings import (
     Withdrawn,
 )
 from caisey_cli.sanitize import inert
-from caisey_cli.session import SessionController
+from caisey_cli.session import HeldAnew, SessionController
+from caisey_cli.showing import Showing, anew
 from caisey_cli.transcript import Transcript
 from caisey_core.errors import CaiseyError, OutcomeUnknown, Refused
 from caisey_core.kinds import ActionFinished, Class, How
@@ -99,7 +100,7 @@ class Interrupts:
         else:
             self.leave()
 
-    @contextmanager
+    @contextlib.contextmanager
     def armed(self) -> Iterator[None]:
         """From before an action is proposed until it is over."""
         self._armed = True
@@ -134,6 +135,7 @@ class _Attendance:
         self._inbox: asyncio.Queue[Happening | CaiseyError | None] = asyncio.Queue(4)
         self._tasks: set[asyncio.Task[None]] = set()
         self._asking: asyncio.Task[None] | None = None
+        self._before: Held | None = None
         self._refusal: CaiseyError | None = None
 
     async def run(self) -> End | None:
@@ -192,6 +194,9 @@ class _Attendance:
                 if not await self._front.out(stream, data) and stream == "stdout":
                     self._unread()
             case Held():
+                if self._before is not None:
+                    self._front.say(anew(self._request.code, self._before.held, happening.held))
+                self._before = happening
                 self._asking = self._begin(partial(self._held, happening))
             case Granted(who=who, count=count, wanted=wanted):
                 more = f"; {wanted - count} more needed" if count < wanted else ""
@@ -219,6 +224,9 @@ class _Attendance:
     # -- a hold -------------------------------------------------------------------------------------------
 
     async def _held(self, held: Held) -> None:
+        action = self._controller.session(self._request.log).actions[self._request.action]
+        if action.hold is None or action.hold.record.digest != held.hold:
+            return  # it is held anew already: that is told next
         if held.held.quorum is not None:
             await self._for_others(held)
         elif held.held.solo:
@@ -242,7 +250,12 @@ class _Attendance:
             if answer.casefold() not in {"y", "yes"}:
                 await self._withdraw("It was not confirmed.")
                 return
-        await self._controller.confirm(self._request, held.hold)
+        await self._confirm(held)
+
+    async def _confirm(self, held: Held, typed: str = "") -> None:
+        """Says yes to the hold that was shown; where it is held anew meanwhile, that is told next, and asked about."""
+        with contextlib.suppress(HeldAnew):
+            await self._controller.confirm(self._request, held.hold, typed)
 
     async def _typed(self, held: Held) -> None:
         """In a workspace of one, the endpoint's name typed by hand stands in for another member."""
@@ -261,7 +274,7 @@ class _Attendance:
         if typed.strip().casefold() != name.casefold():
             await self._withdraw("The endpoint's name was not typed.", hint=f"Its name is {name}.")
             return
-        await self._controller.confirm(self._request, held.hold, typed)
+        await self._confirm(held, typed)
 
     async def _for_others(self, held: Held) -> None:
         code, verdict = self._request.code, held.held.verdict
@@ -283,7 +296,7 @@ class _Attendance:
     def _show(self) -> None:
         line = self._controller.line
         transcript = Transcript.of(line.journal.entries(self._request.log), line.roster, line.key.public)
-        self._front.say(card(transcript, self._request.action, line.now(), width=self._front.width).text)
+        self._front.say(Showing.of(self._request, transcript).card(line.now(), self._front.width).text)
 
     async def _withdraw(self, why: str, hint: str = "") -> None:
         self._refusal = Refused(f"{why} {self._request.code} was taken back and did not run.", hint=hint)

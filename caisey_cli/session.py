@@ -55,6 +55,10 @@ CARD: Final = "caisey.card.3"
 """The format in which an action is shown before it is decided; see `card`."""
 
 
+class HeldAnew(Refused):
+    """What was shown is not what the endpoint waits for an answer to any more; nothing was signed."""
+
+
 class SessionController:
     """See the module. One for each command; it acts as the device key of its line."""
 
@@ -262,7 +266,10 @@ class SessionController:
         return ""
 
     async def confirm(self, request: Request, hold: Digest, typed: str = "") -> None:
-        """The technician alone says yes to a hold."""
+        """The technician alone says yes to a hold. Raises `HeldAnew` where another one stands by now."""
+        action = self.session(request.log).actions.get(request.action)
+        if action is not None and action.hold is not None:
+            self._as_shown(request, action, hold)
         body = ActionConfirmed(roster=self.roster.version, typed=typed)
         _record, sent = self.line.write(request.log, "action.confirmed", body, {"hold": hold})
         await self._committed(sent, request.action)
@@ -292,18 +299,18 @@ class SessionController:
             raise Refused(f"{request.code} was not approved: your role may not approve it.")
         return action
 
-    async def approve(self, request: Request, comment: str = "") -> None:
-        """Says yes to somebody else's action. Raises as `approvable` does."""
-        action = self.approvable(request)
+    async def approve(self, request: Request, hold: Digest, comment: str = "") -> None:
+        """Says yes to somebody else's action, by the hold that was shown. Raises `HeldAnew`, as `approvable` does."""
+        self._as_shown(request, self.approvable(request), hold)
         body = ApprovalGranted(roster=self.roster.version, card=CARD, comment=comment)
-        _record, sent = self.line.write(request.log, "approval.granted", body, self._to_hold(action))
+        _record, sent = self.line.write(request.log, "approval.granted", body, {"hold": hold})
         await self._committed(sent, request.action)
 
-    async def deny(self, request: Request, reason: str = "") -> None:
-        """Says no to an action that waits."""
-        action = self.answerable(request)
+    async def deny(self, request: Request, hold: Digest, reason: str = "") -> None:
+        """Says no to an action that waits, by the hold that was shown. Raises `HeldAnew`."""
+        self._as_shown(request, self.answerable(request), hold)
         body = ApprovalDenied(roster=self.roster.version, card=CARD, reason=reason)
-        await self.line.say(request.log, "approval.denied", body, self._to_hold(action))
+        await self.line.say(request.log, "approval.denied", body, {"hold": hold})
 
     def runs_for_me(self, request: Request) -> bool:
         """Whether it is an action of this member's own that runs, and that only they can have stopped."""
@@ -368,8 +375,12 @@ class SessionController:
             )
         return action
 
-    def _to_hold(self, action: Action) -> dict[str, str]:
-        return {"hold": str(action.hold.record.digest)} if action.hold else {}
+    def _as_shown(self, request: Request, action: Action, hold: Digest) -> None:
+        if action.hold is None or action.hold.record.digest != hold:
+            raise HeldAnew(
+                f"The endpoint holds {request.code} anew since its card was shown; nothing was signed.",
+                hint="Read its card again.",
+            )
 
     async def _committed(self, sent: int, action: Digest) -> None:
         try:

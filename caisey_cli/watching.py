@@ -26,13 +26,14 @@ from caisey_cli.home import Home
 from caisey_cli.peers import Connect, Peer, over_websocket
 from caisey_cli.sanitize import inert
 from caisey_cli.session import SessionController
+from caisey_cli.showing import Showing
 from caisey_cli.timing import RelayClock
 from caisey_core import changes
 from caisey_core.errors import CaiseyError, Refused, Unreachable
 from caisey_core.frames import Hold
 from caisey_core.ids import Digest, LogId
 from caisey_core.kinds import ActionRefused, ApprovalDenied
-from caisey_core.lifecycle import Action, Placed, Step
+from caisey_core.lifecycle import Action, Placed, Session, Step
 from caisey_core.link import Event, Link, Waits
 from caisey_core.roster import beyond
 
@@ -363,19 +364,29 @@ class Watch:
 
     # -- what is decided here -----------------------------------------------------------------------------
 
-    def ready(self, item: Item, *, grant: bool) -> tuple[Desk, Action]:
-        """Raises where nothing can be decided now, or not by this member."""
+    def look(self, item: Item) -> Item | None:
+        """It as it stands at this moment; None where it does not wait any more."""
+        known = self.items.get(item.request.action)
+        if known is not None and self.desk is not None and (known.change or known.request.log in self.desk.line.logs):
+            self._look_at(self.desk, known)
+        return self.items.get(item.request.action)
+
+    def show(self, item: Item, *, grant: bool) -> Showing:
+        """Its card. Raises where nothing can be decided now, or not by this member."""
+        desk = self._at_hand(item.request)
+        _ = (desk.controller.approvable if grant else desk.controller.answerable)(item.request)
+        return Showing.of(item.request, desk.outline(item.request.log))
+
+    def session(self, request: Request) -> Session:
+        """The session of a request as it stands. Raises where nothing can be decided now."""
+        return self._at_hand(request).controller.session(request.log)
+
+    def _at_hand(self, request: Request) -> Desk:
         if self.desk is None or self._bell is None or not self._bell.ready:
             raise Unreachable(f"The relay is away ({self.standing.word}); nothing was decided.")
-        if item.request.log not in self.desk.line.logs:
-            raise Refused(f"{item.request.code} is not at hand; nothing was decided.")
-        controller = self.desk.controller
-        action = (controller.approvable if grant else controller.answerable)(item.request)
-        if action.hold is None or action.hold.record.digest != item.hold:
-            raise Refused(
-                f"The endpoint holds {item.request.code} anew, so nothing was decided.", hint="Read its card again."
-            )
-        return self.desk, action
+        if request.log not in self.desk.line.logs:
+            raise Refused(f"{request.code} is not at hand; nothing was decided.")
+        return self.desk
 
     def decidable(self, item: Item, *, grant: bool) -> tuple[Desk, changes.Change]:
         """The same of a change of the workspace."""
@@ -393,15 +404,9 @@ class Watch:
         desk, change = self.decidable(item, grant=grant)
         return await seconding.decide(desk.line, change, said, shown, grant=grant)
 
-    async def decide(self, item: Item, said: str = "", *, grant: bool) -> str:
-        """Approves or denies it as `caisey approve` and `deny` do; what became of it, as a sentence."""
-        desk, action = self.ready(item, grant=grant)
-        after = action.hold.seq if action.hold else 0
-        if grant:
-            await desk.controller.approve(item.request, said)
-        else:
-            await desk.controller.deny(item.request, said)
-        sentence, _status = await approving.afterwards(desk, item.request, after, 10.0)
+    async def decide(self, shown: Showing, said: str = "", *, grant: bool) -> str:
+        """Approves or denies what was shown as `caisey approve` and `deny` do; what became of it, as a sentence."""
+        sentence, _status = await approving.decide(self._at_hand(shown.request), shown, said, grant=grant)
         return sentence
 
 
@@ -446,9 +451,11 @@ def _now(desk: Desk, item: Item, action: Action) -> Item:
         why_not = "You have approved it."
     missing = max(0, quorum.members - len(action.approvers)) if quorum else 0
     more = f"; {missing} more needed" if missing else "; the endpoint has not started it yet"
+    hold = action.hold.record.digest if action.hold else Digest("")
     return replace(
         item,
-        hold=action.hold.record.digest if action.hold else Digest(""),
+        hold=hold,
+        row=item.row if item.hold in {hold, ""} else approving.row(desk, item.request, action),
         until=desk.controller.window_end(action),
         why_not=why_not,
         said=f"approved by {wording.listed(names, 5)}{more}" if names else "",

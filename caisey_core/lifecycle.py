@@ -118,13 +118,18 @@ class Action:
     def answered(self) -> bool:
         """Whether as many have said yes as its hold wants; whether they may is for the gate to say."""
         if self.held is None or self.held.quorum is None:
-            return self.confirmation is not None
+            return any(map(self._answers, self.confirmations))
         return len(self.approvers) >= max(1, self.held.quorum.members)
 
     @property
     def approvers(self) -> list[Placed]:
-        """Its approvals, one a key, in order."""
-        return list({each.record.head.key: each for each in reversed(self.approvals)}.values())[::-1]
+        """Its approvals, one a key, in order; one of a hold that was made anew since counts for nothing."""
+        counts = [each for each in self.approvals if self._answers(each)]
+        return list({each.record.head.key: each for each in reversed(counts)}.values())[::-1]
+
+    def _answers(self, answer: Placed) -> bool:
+        """Whether it answers the hold that stands."""
+        return self.hold is not None and answer.record.head.re["hold"] == self.hold.record.digest
 
 
 @dataclass(slots=True)

@@ -19,14 +19,11 @@ if TYPE_CHECKING:
     from caisey_cli.happenings import Request
     from caisey_cli.home import Home
     from caisey_core.changes import Change
-    from caisey_core.lifecycle import Action
 
     Work = Callable[[Desk, Sequence[Request]], Awaitable[int]]
 
 COMMAND: Final = 60
 """Characters of a command in the list."""
-AFTERWARDS: Final = 10.0
-"""Seconds to wait for what becomes of a decision."""
 CodeArgument = Annotated[
     str,
     typer.Argument(
@@ -146,27 +143,43 @@ async def _decide(
     desk: Desk, found: Sequence[Request], code: str, said: str, grant: bool, yes: bool, json: bool
 ) -> int:
     from caisey_cli import output, seconding
-    from caisey_cli.approving import afterwards, meant, show, to_type
+    from caisey_cli.approving import meant
 
     if (change := seconding.meant(desk.line.roster, code)) is not None:
         return await _second(desk, change, said, grant=grant, yes=yes, json=json)
     request = await meant(desk, found, code)
     if not grant and desk.controller.runs_for_me(request):
         return await _stop(desk, request, said, json=json)
-    action = (desk.controller.approvable if grant else desk.controller.answerable)(request)
-    show(desk, request)
-    if not await _agreed(desk, request.code, grant=grant, yes=yes, name=to_type(desk, request) if grant else ""):
+    decided = await _answered(desk, request, said, grant=grant, yes=yes)
+    if decided is None:
         return 1
-    if grant:
-        await desk.controller.approve(request, said)
-    else:
-        await desk.controller.deny(request, said)
-    became, status = await afterwards(desk, request, _hold(action), AFTERWARDS)
+    became, status = decided
     if json:
         output.as_json("decision", {"request": request.code, "approved": grant, "became": became})
     else:
         desk.front.say(became)
     return status
+
+
+async def _answered(desk: Desk, request: Request, said: str, *, grant: bool, yes: bool) -> tuple[str, int] | None:
+    """Shows the card and takes the answer to it; what became of that and the exit status, None where it was no.
+
+    Where the endpoint holds it anew meanwhile, it is shown and asked about again. Raises `HeldAnew` instead where the
+    answer was given beforehand.
+    """
+    from caisey_cli.approving import decide, show
+    from caisey_cli.session import HeldAnew
+
+    shown = show(desk, request, grant=grant)
+    if yes:
+        return await decide(desk, shown, said, grant=grant)
+    while await _agreed(desk, request.code, grant=grant, yes=False, name=shown.name if grant else ""):
+        try:
+            return await decide(desk, shown, said, grant=grant)
+        except HeldAnew:
+            before, shown = shown, show(desk, request, grant=grant)
+            desk.front.say(before.anew(desk.controller.session(request.log)))
+    return None
 
 
 async def _second(desk: Desk, change: Change, said: str, *, grant: bool, yes: bool, json: bool) -> int:
@@ -215,6 +228,7 @@ async def _agreed(desk: Desk, code: str, *, grant: bool, yes: bool, name: str = 
 async def _stop(desk: Desk, request: Request, said: str, *, json: bool) -> int:
     """Stops an action of one's own that runs, its terminal gone: nobody else may."""
     from caisey_cli import output
+    from caisey_cli.approving import AFTERWARDS
 
     await desk.controller.cancel(request, said or "stopped by the technician")
     action = desk.controller.session(request.log).actions[request.action]
@@ -225,7 +239,3 @@ async def _stop(desk: Desk, request: Request, said: str, *, json: bool) -> int:
     else:
         desk.front.say(became)
     return 0 if over else 1
-
-
-def _hold(action: Action) -> int:
-    return action.hold.seq if action.hold else 0

@@ -239,23 +239,34 @@ class SessionApp(Going):
         code, _, said = rest.partition(" ")
         self._decide(code, said.strip(), grant=False)
 
-    def _decide(self, code: str, said: str, *, grant: bool) -> None:
+    def _decide(self, code: str, said: str, *, grant: bool, news: str = "") -> None:
+        """Its card, and the answer to it. `news`: why it is shown again."""
         word = "Approve" if grant else "Deny"
 
         async def work() -> str:
+            from caisey_cli.session import HeldAnew
             from caisey_cli.tui.cards import Sheet
 
             case = await self.bench.others.case(code, lambda: self.bench.now, grant=grant)
 
+            async def decided() -> str:
+                try:
+                    return await case.decide(said)
+                except HeldAnew:
+                    self._decide(code, said, grant=grant, news=case.anew())
+                    return ""
+
             def answered(answer: str | None) -> None:
-                if answer is None:
-                    self.say("Nothing was decided.")
+                if answer is not None:
+                    self._do("deciding", decided)
+                elif anew := case.anew():
+                    self._decide(code, said, grant=grant, news=anew)
                 else:
-                    self._do("deciding", lambda: case.decide(said))
+                    self.say("Nothing was decided.")
 
             ask = _deciding(word, case.name)
-            title = f"{word} {case.code}?"
-            await self.push_screen(Sheet(title, case.lines, ask=ask, name=case.name, over=case.over), answered)
+            sheet = Sheet(f"{word} {case.code}?", case.lines, ask=ask, name=case.name, over=case.over, news=news)
+            await self.push_screen(sheet, answered)
             return ""
 
         self._do(f"fetching {inert(code)}", work)

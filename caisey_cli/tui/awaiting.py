@@ -16,14 +16,15 @@ from textual.containers import VerticalScroll
 from textual.geometry import Region
 from textual.worker import Worker
 
-from caisey_cli import approving, seconding, wording
-from caisey_cli.card import card
+from caisey_cli import seconding, wording
 from caisey_cli.course import Pace
 from caisey_cli.home import Home
 from caisey_cli.hooks import Hooks
 from caisey_cli.peers import Connect, over_websocket
 from caisey_cli.ringing import ring
 from caisey_cli.sanitize import inert
+from caisey_cli.session import HeldAnew
+from caisey_cli.showing import Showing
 from caisey_cli.tui.blocks import countdown
 from caisey_cli.tui.cards import Sheet
 from caisey_cli.tui.deciding import Card, Question
@@ -33,7 +34,6 @@ from caisey_cli.tui.tone import Piece, Row, clipped, folded, plain, spread
 from caisey_cli.watching import FOREVER, Came, Change, Item, LeftOut, Over, Standing, Watch
 from caisey_core.errors import CaiseyError
 from caisey_core.ids import Digest
-from caisey_core.lifecycle import Action, Step
 
 COMMAND: Final = 4
 """Rows of a command in the list; the card has all of it, and the list says how much more there is."""
@@ -314,29 +314,34 @@ class WatchApp(App[None]):
         self._new.discard(item.request.action)
         if item.change is not None:
             self._open_change(item)
-            return
+        else:
+            self._open(item)
+
+    def _open(self, item: Item, news: str = "") -> None:
+        """The card of a command that waits, as it stands now. `news`: why it is shown again."""
         try:
-            desk, action = self.waiting.ready(item, grant=False)
+            shown = self.waiting.show(item, grant=False)
         except CaiseyError as error:
             self.say(inert(str(error)), "warn")
             return
-        transcript = desk.outline(item.request.log)
+        item = self.waiting.look(item) or item
 
         def answered(answer: str | None) -> None:
             if answer == "a":
-                self._approve(item)
+                self._approve(item, shown)
             elif answer == "d":
-                self._deny(item, lambda reason: self.waiting.decide(item, reason, grant=False))
-            elif item.request.action in self.waiting.items:
-                self.say("Nothing was decided.")
+                self._deny(item, lambda reason: self._decide(item, shown, reason, grant=False))
+            else:
+                self._back(item, shown, "Nothing was decided.")
 
         _ = self.push_screen(
             Card(
                 f"{item.row.code}: {item.row.risk}, asked by {item.row.requester}",
-                lambda width: card(transcript, item.request.action, self.waiting.now, width=width).lines,
+                lambda width: shown.card(self.waiting.now, width).lines,
                 why_not=item.why_not,
                 code=item.row.code,
-                over=lambda: self._void(item, action),
+                over=lambda: self._void(shown),
+                news=news,
             ),
             answered,
         )
@@ -370,40 +375,53 @@ class WatchApp(App[None]):
             answered,
         )
 
-    def _void(self, item: Item, action: Action) -> bool:
+    def _void(self, shown: Showing) -> bool:
         """Whether a card that is open does not show what waits any more."""
-        held = action.step is Step.HELD and action.hold is not None and action.hold.record.digest == item.hold
-        return not held or item.until < self.waiting.now
-
-    def _approve(self, item: Item) -> None:
         try:
-            desk, action = self.waiting.ready(item, grant=True)
-        except CaiseyError as error:
-            self.say(inert(str(error)), "warn")
-            return
-        name = approving.to_type(desk, item.request)
-        if not name:
-            self._do("approving", lambda: self.waiting.decide(item, grant=True))
+            return not shown.waits(self.waiting.session(shown.request)) or shown.until < self.waiting.now
+        except CaiseyError:  # the relay is away: it can be read on, and an answer says so
+            return shown.until < self.waiting.now
+
+    def _back(self, item: Item, shown: Showing, words: str) -> None:
+        """A card was put away, by somebody or because it is over: what is held anew is shown anew."""
+        try:
+            news = shown.anew(self.waiting.session(shown.request))
+        except CaiseyError:
+            news = ""
+        if news:
+            self._open(item, news)
+        elif item.request.action in self.waiting.items:
+            self.say(words)
+
+    async def _decide(self, item: Item, shown: Showing, said: str = "", *, grant: bool) -> str:
+        try:
+            return await self.waiting.decide(shown, said, grant=grant)
+        except HeldAnew:
+            self._back(item, shown, "")
+            return ""
+
+    def _approve(self, item: Item, shown: Showing) -> None:
+        if not shown.name:
+            self._do("approving", lambda: self._decide(item, shown, grant=True))
             return
 
         def typed(answer: str | None) -> None:
             if answer is None:
-                self.say("The endpoint's name was not typed; nothing was decided.")
+                self._back(item, shown, "The endpoint's name was not typed; nothing was decided.")
             else:
-                self._do("approving", lambda: self.waiting.decide(item, grant=True))
+                self._do("approving", lambda: self._decide(item, shown, grant=True))
 
-        transcript = desk.outline(item.request.log)
         _ = self.push_screen(
             Sheet(
-                f"Approve {item.row.code}? It is {item.row.risk}.",
-                lambda width: card(transcript, item.request.action, self.waiting.now, width=width).lines,
+                f"Approve {item.row.code}? It is {shown.held.verdict.risk}.",
+                lambda width: shown.card(self.waiting.now, width).lines,
                 ask=(
-                    (f"Type the endpoint's name ({inert(name)}) to approve it; ", ""),
+                    (f"Type the endpoint's name ({inert(shown.name)}) to approve it; ", ""),
                     ("Esc", "key"),
                     (" decides nothing", ""),
                 ),
-                name=name,
-                over=lambda: self._void(item, action),
+                name=shown.name,
+                over=lambda: self._void(shown),
             ),
             typed,
         )
@@ -429,7 +447,8 @@ class WatchApp(App[None]):
         async def doing() -> None:
             self._doing = (what, monotonic())
             try:
-                self.say(await work(), "good")
+                if said := await work():
+                    self.say(said, "good")
             except CaiseyError as error:
                 self.say(inert(f"{error} {error.hint}".strip()), "bad")
             finally:

@@ -42,6 +42,7 @@ from caisey_core.lifecycle import Action, Step
 from caisey_core.roster import Roster
 
 if TYPE_CHECKING:
+    from caisey_cli.showing import Showing
     from caisey_cli.tui.lists import Lists
 
 FOREVER: Final = Pace(patience=30 * 24 * 3600.0)
@@ -426,11 +427,9 @@ class Bench:
         await controller.answer(log, question, text, settles=settles)
         return "" if settles else f"{questions.code(question)} stays open; the note says why."
 
-    async def confirm(self, action: Action, typed: str = "") -> None:
-        """Says yes to one's own action."""
-        if action.hold is None:
-            raise Refused("It does not wait for an answer; nothing was confirmed.")
-        await self.controller.confirm(Request(self.session, action.digest), action.hold.record.digest, typed)
+    async def confirm(self, shown: Showing, typed: str = "") -> None:
+        """Says yes to one's own action, by the hold that was shown. Raises `HeldAnew`."""
+        await self.controller.confirm(Request(self.session, shown.request.action), shown.hold, typed)
 
     async def stop(self, action: Action, reason: str = STOPPED) -> str:
         """Cancels what runs, takes back what waits; a sentence."""

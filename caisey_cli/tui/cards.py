@@ -30,7 +30,7 @@ class Sheet(ModalScreen[str | None]):
     """A text with a question under it. Dismissed with `y`, with the word that was typed, or with None.
 
     `ask`: with `name` that has to be typed, else `y`; `also` is another key that answers. `over` says, each second,
-    whether the question is void.
+    whether the question is void. `news`, inert, stands above the text: why it is put again.
     """
 
     CSS = SHEETS
@@ -49,8 +49,10 @@ class Sheet(ModalScreen[str | None]):
         name: str = "",
         also: str = "",
         over: Callable[[], bool] = lambda: False,
+        news: str = "",
     ) -> None:
         super().__init__()
+        self._news = news
         self._heading = title
         self._text = make
         self._ask = ask
@@ -104,7 +106,8 @@ class Sheet(ModalScreen[str | None]):
         self.query_one("#sheet-ask", Rows).update()
 
     def _body(self, width: int) -> list[Row]:
-        return [((line or " ", ""),) for line in self._text(width)]
+        news: list[Row] = [*folded(((self._news, "warn"),), width), ((" ", ""),)] if self._news else []
+        return [*news, *(((line or " ", ""),) for line in self._text(width))]
 
     def _question(self, width: int) -> list[Row]:
         asked = folded(self._asked(), width)

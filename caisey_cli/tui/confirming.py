@@ -1,25 +1,26 @@
-"""The card of an action of one's own that waits for one's own yes."""
+"""The card of an action of one's own that waits for one's own yes: what is confirmed is the hold it shows."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from caisey_cli import resolve
-from caisey_cli.card import card
 from caisey_cli.sanitize import inert
 from caisey_cli.tui.cards import Sheet
 from caisey_cli.tui.tone import Row
-from caisey_core.ids import request_code
-from caisey_core.kinds import ActionHeld
-from caisey_core.lifecycle import Action, Step
 
 if TYPE_CHECKING:
+    from caisey_cli.showing import Showing
     from caisey_cli.tui.bench import Bench
-    from caisey_cli.tui.model import Model
+    from caisey_core.lifecycle import Session
 
 
-def confirm(bench: Bench, model: Model, action: Action, held: ActionHeld) -> Sheet:
-    """Dismissed with `y`, in a workspace of one with the endpoint's name that was typed, or with None."""
+def confirm(bench: Bench, shown: Showing, session: Session, news: str) -> Sheet:
+    """Dismissed with `y`, in a workspace of one with the endpoint's name that was typed, or with None.
+
+    `session` tells whether what is shown still waits; `news`: why it is put again.
+    """
+    held = shown.held
     name = resolve.short(bench.controller.endpoint(bench.log_id).name) if held.solo else ""
     ask: Row = (
         ("y", "key"),
@@ -36,9 +37,10 @@ def confirm(bench: Bench, model: Model, action: Action, held: ActionHeld) -> She
             (" takes it back", ""),
         )
     return Sheet(
-        f"Run {request_code(action.digest)}? It is {held.verdict.risk}.",
-        lambda width: card(model.transcript, action.digest, bench.now, width=width).lines,
+        f"Run {shown.request.code}? It is {held.verdict.risk}.",
+        lambda width: shown.card(bench.now, width).lines,
         ask=ask,
         name=name,
-        over=lambda: action.step is not Step.HELD,
+        over=lambda: not shown.waits(session),
+        news=news,
     )

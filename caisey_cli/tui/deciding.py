@@ -31,12 +31,13 @@ class Card(Sheet):
         why_not: str,
         code: str,
         over: Callable[[], bool],
+        news: str = "",
     ) -> None:
         answers: Row = (("a", "key"), (" approve   ", ""))
         if why_not:
             answers = ((f"{why_not} ", "warn"),)
         ask: Row = (*answers, ("d", "key"), (" deny   ", ""), ("c", "key"), (" copy the code   ", ""), ("Esc", "key"))
-        super().__init__(title, make, ask=(*ask, (" back", "")), over=over)
+        super().__init__(title, make, ask=(*ask, (" back", "")), over=over, news=news)
         self._may_approve = not why_not
         self._code = code
         self._read = False

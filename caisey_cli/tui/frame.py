@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from caisey_cli.course import Pace
     from caisey_cli.home import Home
     from caisey_cli.peers import Connect
+    from caisey_cli.showing import Showing
     from caisey_cli.tui.bench import Bench
     from caisey_cli.tui.completing import Known
     from caisey_cli.tui.sending import Sending
@@ -93,7 +94,7 @@ class Frame(App[None]):
         self._searching = False
         self._draft = ""
         self._typed = ""
-        self._cards: set[Digest] = set()
+        self._cards: dict[Digest, Showing] = {}
         self._remembered = False
         self._word = ""
         self._of_state = False
@@ -335,33 +336,43 @@ class Frame(App[None]):
 
         if isinstance(self.screen, Sheet):
             return
-        for work in self.bench.model.waiting() if self.bench.model else []:
-            held = work.action.held
-            if held is not None and held.quorum is None and work.action.digest not in self._cards:
+        model = self.bench.model
+        if model is None:
+            return
+        for work in model.waiting():
+            held, known = work.action.held, self._cards.get(work.action.digest)
+            fresh = known is None or not known.waits(model.transcript.session)
+            if held is not None and held.quorum is None and fresh:
                 self._card(work.action)
                 return
 
     def _card(self, action: Action) -> None:
+        """The card of an action of one's own; one that was shown for another hold says so."""
+        from caisey_cli.happenings import Request
+        from caisey_cli.showing import Showing
         from caisey_cli.tui.confirming import confirm
         from caisey_core.lifecycle import Step
 
-        self._cards.add(action.digest)
-        model, held, bench = self.bench.model, action.held, self.bench
-        if model is None or held is None or isinstance(bench, Opening):
+        model, bench = self.bench.model, self.bench
+        if model is None or action.held is None or isinstance(bench, Opening):
             return
+        session = model.transcript.session
+        shown = Showing.of(Request(bench.log_id, action.digest), model.transcript)
+        known = self._cards.get(action.digest)
+        self._cards[action.digest] = shown
 
         def answered(answer: str | None) -> None:
             if action.step is not Step.HELD:
                 self.say(f"{request_code(action.digest)} does not wait any more: it is {action.step}.")
+            elif anew := shown.anew(session):
+                self.say(anew, "warn")  # the card of that follows, if it is one's own to answer
             elif answer is None:
                 self._do("taking it back", lambda: self.bench.stop(action, "It was not confirmed."))
             else:
-                self._do(
-                    "confirming",
-                    lambda: _silently(self.bench.confirm(action, "" if answer == "y" and not held.solo else answer)),
-                )
+                typed = "" if answer == "y" and not shown.held.solo else answer
+                self._do("confirming", lambda: _silently(self.bench.confirm(shown, typed)))
 
-        _ = self.push_screen(confirm(bench, model, action, held), answered)
+        _ = self.push_screen(confirm(bench, shown, session, known.anew(session) if known else ""), answered)
 
     # -- what is typed ------------------------------------------------------------------------------------
 

@@ -11,26 +11,24 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
 from caisey_cli import approving, seconding
-from caisey_cli.card import card
 from caisey_cli.desk import Desk
 from caisey_cli.happenings import Request
+from caisey_cli.showing import Showing
 from caisey_core.ids import Digest, LogId, request_code
-from caisey_core.lifecycle import Step
 
 if TYPE_CHECKING:
     from caisey_cli.tui.lists import Lists
     from caisey_core.changes import Change
 
 T = TypeVar("T")
-AFTERWARDS = 10.0
-"""Seconds to wait for what becomes of a decision."""
 
 
 @dataclass(frozen=True, slots=True)
 class Case:
     """Something to decide: its card for a width, the name to be typed first, whether it is over, and how it is decided.
 
-    `decide` gets a comment or reason and returns what became of it, as a sentence.
+    `decide` gets a comment or reason and returns what became of it, as a sentence. `anew`: that something else waits
+    under that code by now than is shown, as a sentence; empty where nothing does.
     """
 
     code: str
@@ -38,6 +36,7 @@ class Case:
     name: str
     over: Callable[[], bool]
     decide: Callable[[str], Awaitable[str]]
+    anew: Callable[[], str] = lambda: ""
 
 
 class Others:
@@ -72,20 +71,20 @@ class Others:
 
     async def _of_request(self, desk: Desk, request: Request, now: Callable[[], int], *, grant: bool) -> Case:
         controller = desk.controller
-        action = (controller.approvable if grant else controller.answerable)(request)
-        transcript = await desk.read(request.log)
+        _ = (controller.approvable if grant else controller.answerable)(request)
+        shown = Showing.of(request, await desk.read(request.log))
 
         async def decide(said: str) -> str:
-            await (controller.approve if grant else controller.deny)(request, said)
-            became, _ = await approving.afterwards(desk, request, action.hold.seq if action.hold else 0, AFTERWARDS)
+            became, _ = await approving.decide(desk, shown, said, grant=grant)
             return became
 
         return Case(
             request.code,
-            lambda width: list(card(transcript, request.action, now(), width=width).lines),
-            approving.to_type(desk, request) if grant else "",
-            lambda: controller.session(request.log).actions[request.action].step is not Step.HELD,
+            lambda width: list(shown.card(now(), width).lines),
+            shown.name if grant else "",
+            lambda: not shown.waits(controller.session(request.log)),
             decide,
+            lambda: shown.anew(controller.session(request.log)),
         )
 
 

@@ -345,13 +345,17 @@ class Agent:
         proposed = self._proposals[action].says(ActionProposed)
         return (proposed.argv or proposed.script.split())[0]
 
-    def _hold(self, record: Record, risk: Class, decision: Decision) -> None:
+    def hold_anew(self, action: str, risk: Class, *, policy: str, decision: Decision = Decision.QUORUM) -> Record:
+        """Another hold of what waits already, judged otherwise."""
+        return self._hold(self._proposals[action], risk, decision, policy)
+
+    def _hold(self, record: Record, risk: Class, decision: Decision, policy: str = "p1") -> Record:
         by_others = decision is Decision.QUORUM and not self.solo
         held = ActionHeld(
             verdict=verdict(record, risk, decision),
             quorum=Quorum(members=self.members, roles=(Role.ADMIN, Role.APPROVER)) if by_others else None,
             solo=decision is Decision.QUORUM and self.solo,
-            policy="p1",
+            policy=policy,
             roster=1,
             boot="b0" * 16,
             instance=INSTANCE,
@@ -361,6 +365,8 @@ class Agent:
         hold = self.write(record.log, "action.held", held, {"action": str(record.digest)})
         self._holds[hold.digest] = record.digest
         self._held[record.digest] = held
+        self._approvals.pop(record.digest, None)
+        return hold
 
     def _confirm(self, record: Record) -> None:
         record.says(ActionConfirmed)

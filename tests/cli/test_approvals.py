@@ -11,7 +11,7 @@ import httpx
 import pytest
 from msgspec import structs
 
-from caisey_cli.approving import Waiting, afterwards, meant, show, waiting
+from caisey_cli.approving import Waiting, decide, meant, show, waiting
 from caisey_cli.attend import Answers
 from caisey_cli.desk import Desk
 from caisey_cli.happenings import Request
@@ -43,10 +43,8 @@ def deciding(request: Request, typed: str, *, grant: bool, said: str = "") -> Wo
 
     async def work(desk: Desk) -> int:
         found = await meant(desk, [request], typed)
-        action = (desk.controller.approvable if grant else desk.controller.answerable)(found)
-        show(desk, found)
-        await (desk.controller.approve if grant else desk.controller.deny)(found, said)
-        became, status = await afterwards(desk, found, action.hold.seq if action.hold else 0, 0.5)
+        shown = show(desk, found, grant=grant)
+        became, status = await decide(desk, shown, said, grant=grant, seconds=0.5)
         desk.front.say(became)
         return status
 

@@ -209,7 +209,7 @@ async def test_it_waits_for_another_member_and_says_for_whom(office: Office) -> 
 
     async def approve(desk: Desk) -> int:
         request = await meant(desk, [Request(held.log, Digest(held.head.re["action"]))], held.head.re["action"])
-        await desk.controller.approve(request, "go ahead")
+        await desk.controller.approve(request, held.digest, "go ahead")
         return 0
 
     await office.at("sam", approve)

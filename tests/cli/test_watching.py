@@ -18,11 +18,12 @@ from caisey_cli.desk import Desk
 from caisey_cli.happenings import Request
 from caisey_cli.hooks import AT_ONCE, QUEUE, Hooks, facts
 from caisey_cli.ringing import LIMIT, body, ring
+from caisey_cli.session import HeldAnew
 from caisey_cli.watching import Came, Change, Item, LeftOut, Moved, Over, Watch
 from caisey_core.errors import Refused, Unreachable
 from caisey_core.frames import Hold
 from caisey_core.ids import Digest, LogId, request_code
-from caisey_core.kinds import ActionRefused
+from caisey_core.kinds import ActionRefused, Class
 from caisey_core.link import Broken
 from tests.cli.conftest import Office
 from tests.cli.memory import Front, now
@@ -107,7 +108,7 @@ async def test_two_are_needed_and_the_second_ends_it(office: Office) -> None:
         moved = await seat.change(Moved, request.code)
         assert isinstance(moved, Moved)
         assert moved.item.said == "approved by lee; 1 more needed"
-        assert "was started" in await seat.watch.decide(moved.item, grant=True)
+        assert "was started" in await seat.watch.decide(seat.watch.show(moved.item, grant=True), grant=True)
         over = await seat.change(Over, request.code)
         assert isinstance(over, Over)
         assert over.word.startswith("approved by lee, you;")
@@ -131,29 +132,39 @@ async def test_an_item_is_decided_as_it_was_shown(office: Office) -> None:
     """A hold that was made anew may be judged otherwise: what was read before does not count for it."""
     async with seated(office) as seat:
         request = await asked(office)
-        came = await seat.change(Came, request.code)
-        assert isinstance(came, Came)
-        old = Item(request, Digest("ab" * 32), came.item.row, came.item.until, "", True)
-        with pytest.raises(Refused, match="anew"):
-            await seat.watch.decide(old, grant=True)
+        await seat.change(Came, request.code)
+        shown = seat.watch.show(seat.watch.items[request.action], grant=True)
+        anew = office.agent.hold_anew(request.action, Class.DESTRUCTIVE, policy="p2")
+        await seat.until(lambda: seat.watch.items[request.action].hold == anew.digest)
+        assert seat.watch.items[request.action].row.risk == "destructive"
+        for grant in (True, False):
+            with pytest.raises(HeldAnew, match="nothing was signed"):
+                await seat.watch.decide(shown, grant=grant)
+        assert {"approval.granted", "approval.denied"}.isdisjoint(office.kinds)
+        assert shown.anew(seat.watch.session(request)) == (
+            f"The endpoint holds {request.code} anew (persistent before, destructive now, by policy p2); "
+            "to what was shown before, nothing was signed."
+        )
+        shown = seat.watch.show(seat.watch.items[request.action], grant=True)
+        assert "was started" in await seat.watch.decide(shown, grant=True)
         own = await asked(office)
         async with seated(office, "ana") as ana:
             await ana.until(lambda: own.action in ana.watch.items)
             mine = ana.watch.items[own.action]
             assert "Your own request" in mine.why_not
             with pytest.raises(Refused, match="your own"):
-                await ana.watch.decide(mine, grant=True)
+                ana.watch.show(mine, grant=True)
 
 
 async def test_nothing_is_decided_while_the_relay_is_away(office: Office) -> None:
     async with seated(office) as seat:
         request = await asked(office)
         await seat.change(Came, request.code)
-        item = seat.watch.items[request.action]
+        shown = seat.watch.show(seat.watch.items[request.action], grant=True)
         office.relay.drop()
         assert seat.watch.standing.word == "reconnecting"
         with pytest.raises(Unreachable, match="nothing was decided"):
-            await seat.watch.decide(item, grant=True)
+            await seat.watch.decide(shown, grant=True)
     assert "approval.granted" not in office.kinds
 
 

@@ -24,6 +24,7 @@ BIN = Path(sys.executable).parent
 OTHER_MACHINE = Path(__file__).with_name("other_machine.py")
 LITTLE_ROOM = Path(__file__).with_name("little_room.py")
 OFF_CLOCK = Path(__file__).with_name("off_clock.py")
+HOLDS_ANEW = Path(__file__).with_name("holds_anew.py")
 
 
 def until(what: Callable[[], T | None], *, seconds: float = PATIENCE, why: str = "", every: float = 0.01) -> T:
@@ -110,10 +111,18 @@ class World:
         return self.relay
 
     def start_agent(
-        self, name: str = "agent", *, clock_off: int = 0, machine: str = "", room: Path | None = None, wait: bool = True
+        self,
+        name: str = "agent",
+        *,
+        clock_off: int = 0,
+        machine: str = "",
+        room: Path | None = None,
+        anew: Path | None = None,
+        wait: bool = True,
     ) -> Program:
         """Starts an agent and waits until it has reached the relay. `clock_off`: seconds its clock is wrong; `machine`:
-        another one than this, by name; `room`: a file, while which is there its disk is full.
+        another one than this, by name; `room`: a file, while which is there its disk is full; `anew`: one with which it
+        holds anew what waits.
         """
         ready = self.path / f"{name}.ready"
         ready.unlink(missing_ok=True)
@@ -124,6 +133,8 @@ class World:
             program = [sys.executable, str(OFF_CLOCK), "caisey-agent", str(clock_off)]
         if room is not None:
             program = [sys.executable, str(LITTLE_ROOM), "caisey-agent", str(room)]
+        if anew is not None:
+            program = [sys.executable, str(HOLDS_ANEW), str(anew)]
         started = self._start(name, [*program, "run", "-v", "--home", self.home(name), "--ready-file", str(ready)])
         if wait:
             until(lambda: ready.exists() or self._dead(started), why="the agent is not ready")
@@ -182,13 +193,13 @@ class World:
         shutil.copytree(self.path, path, dirs_exist_ok=True)
         return World(path, solo=self.solo)
 
-    def start(self) -> None:
-        """Relay and agent; the homes of a copy learn where its relay is."""
+    def start(self, *, anew: Path | None = None) -> None:
+        """Relay and agent (`start_agent`); the homes of a copy learn where its relay is."""
         self.start_relay()
         for membership in self.path.glob("*/membership.json"):
             text = re.sub(r"http://127\.0\.0\.1:\d+", self.origin, membership.read_text())
             membership.write_text(text)
-        self.start_agent()
+        self.start_agent(anew=anew)
 
     def add_endpoint(self, home: str, client: str, name: str) -> None:
         """Invites a machine and lets it join; its agent is still to be started."""

@@ -238,13 +238,15 @@ async def approver(world: World) -> str:
                     if log not in line.logs:
                         await line.follow(log)
                     for action in list(controller.session(log).active):
-                        if action.step is not Step.HELD or action.held is None or action.held.quorum is None:
+                        if action.step is not Step.HELD or action.hold is None or action.held is None:
+                            continue
+                        if action.held.quorum is None:
                             continue
                         request = Request(log, action.digest)
                         if world.plan.answer in {"yes", "both"} and not action.approvals:
-                            await controller.approve(request)
+                            await controller.approve(request, action.hold.record.digest)
                         if world.plan.answer in {"no", "both"}:
-                            await controller.deny(request, "no")
+                            await controller.deny(request, action.hold.record.digest, "no")
                 await line.until(lambda: _undecided(world, line, controller), 5.0)
     return "done"
 
