@@ -345,16 +345,17 @@ class Room:
         elif self._looking:
             self._look_again = True
         else:
-            self._looking = True
+            self._looking, self._look_again = True, False
             self._spawn("observe", asyncio.create_task(self._observe()))
 
     async def _observe(self) -> None:
-        while True:
-            self._look_again = False
+        try:
             facts = await observe()
-            if not self._look_again:
-                break
-        self._looking = False
+            while self._look_again:
+                self._look_again = False
+                facts = await observe()
+        finally:
+            self._looking = False
         if self.session.closing is not None:
             return
         body = EndpointObserved(

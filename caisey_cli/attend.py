@@ -93,6 +93,11 @@ class Interrupts:
         self.unread = False
         self._armed = False
 
+    @property
+    def proposing(self) -> bool:
+        """Whether an action is at hand: about to be proposed, or not over."""
+        return self._armed
+
     def strike(self) -> None:
         """It was pressed."""
         if self._armed and not self.first.is_set():

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from caisey_cli.tui.sending import Sending
 
 
+_UNDER_WAY: Final = "It is on its way, and is stopped as soon as it is there."
 HELP: Final = 20
 """Columns of keys and commands in the help."""
 
@@ -127,6 +128,8 @@ class SessionApp(Going):
             self.say("You are watching: nothing is stopped from here. ^Q leaves.")
         elif sending is not None and sending.under_way(self.bench.model):
             self._stop_sending(sending)
+        elif self.bench.interrupt():
+            self.say(_UNDER_WAY, "warn")
         elif active:
             self._do("stopping", lambda: self.bench.stop(active[-1]))
         elif self.line.value and len(self.screen_stack) == 1:
@@ -137,7 +140,7 @@ class SessionApp(Going):
     def _stop_sending(self, sending: Sending) -> None:
         if self.bench.written > sending.written:
             sending.stopped = True
-            self.say("It is on its way, and is stopped as soon as it is there.", "warn")
+            self.say(_UNDER_WAY, "warn")
             return
         self._sending = None
         sending.worker.cancel()

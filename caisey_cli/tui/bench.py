@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from time import monotonic
 from typing import TYPE_CHECKING, Final, TypeVar
 
@@ -77,6 +77,7 @@ class Bench:
         self._journal: Journal | None = None
         self.others = Others(lambda: self.desk, self._ask)
         self._controller: SessionController | None = None
+        self._checking: list[Interrupts] = []
         self._membership = home.membership()
         self._key = home.key()
 
@@ -407,12 +408,12 @@ class Bench:
 
     async def check(self, script: str, expect: str | None) -> Verified:
         """Runs a check to its end and puts the result on record."""
-        log, desk, expectation = self._workplace, self.desk, Expectation(text=expect, exit=None)
-        command = Command(script=script)
-        request, end = await desk.act(log, command, Answers(), check=expectation)
-        if end is None:
-            raise Refused(f"The check {request.code} has no end; nothing was verified.")
-        return await desk.verify(request, end, expectation)
+        log, expectation = self._workplace, Expectation(text=expect, exit=None)
+        with self._at_check() as desk:
+            request, end = await desk.act(log, Command(script=script), Answers(), check=expectation)
+            if end is None:
+                raise Refused(f"The check {request.code} has no end; nothing was verified.")
+            return await desk.verify(request, end, expectation)
 
     async def answer(self, code: str, text: str, *, settles: bool) -> str:
         """Answers a question by its code, the only open one without; a sentence."""
@@ -433,16 +434,54 @@ class Bench:
 
     async def stop(self, action: Action, reason: str = STOPPED) -> str:
         """Cancels what runs, takes back what waits; a sentence."""
-        request = Request(self.session, action.digest)
+        request, controller = Request(self.session, action.digest), self.controller
         if action.step is Step.RUNNING:
-            await self.controller.cancel(request, reason)
+            await controller.cancel(request, reason)
             return f"Asked for {request.code} to be stopped."
-        await self.controller.withdraw(request, reason)
+        await controller.withdraw(request, reason)
+        found = await self._settled(controller, request)
+        if found.step is Step.RUNNING:
+            await controller.cancel(request, reason)
+            return f"{request.code} had started before it could be taken back; asked for it to be stopped."
+        if found.unsettled:
+            return f"{request.code} is taken back; its endpoint has not said yet whether it had started before."
+        if found.start is not None or found.step is Step.UNKNOWN:
+            return f"{request.code} could not be taken back any more: it is {found.step}."
         return f"{request.code} was taken back; it did not run."
+
+    async def _settled(self, controller: SessionController, request: Request) -> Action:
+        """What was taken back, once its endpoint has said whether a start had crossed that; it may not say it."""
+
+        def found() -> Action:
+            return controller.session(request.log).actions[request.action]
+
+        await controller.line.until(lambda: not found().unsettled, self._pace.crossing)
+        return found()
+
+    def interrupt(self) -> bool:
+        """Ctrl-C for a check that is on its way: it is stopped as soon as it is there. Whether there is one."""
+        known = self.model.transcript.session.actions if self.model is not None else {}
+        for each in reversed(self._checking):
+            now = known.get(each.attended.action) if each.attended is not None else None
+            if each.proposing and (now is None or now.step.over):
+                each.strike()
+                return True
+        return False
+
+    @contextlib.contextmanager
+    def _at_check(self) -> Iterator[Desk]:
+        """A desk whose Ctrl-C is this view's, for as long as checks run there."""
+        desk = self.desk
+        self._checking.append(desk.interrupts)
+        try:
+            yield desk
+        finally:
+            self._checking.remove(desk.interrupts)
 
     async def repeat_checks(self) -> list[Verified]:
         """Checks that have not passed since the last change run again."""
-        return await self.desk.repeat_checks(self.session, Answers())
+        with self._at_check() as desk:
+            return await desk.repeat_checks(self.session, Answers())
 
     async def close(self, outcome: Outcome | None, unverified: str) -> str:
         """Closes the session as `caisey close` does; a sentence."""

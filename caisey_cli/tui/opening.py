@@ -66,6 +66,10 @@ class Opening:
         """Nor run."""
         return self.why_not()
 
+    def interrupt(self) -> bool:
+        """No check is on its way."""
+        return False
+
     def earlier(self) -> list[str]:
         """Nothing has been read yet."""
         return []

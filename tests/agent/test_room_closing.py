@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from caisey_core.kinds import ActionRefused
+from caisey_core.kinds import ActionRefused, Facts
 from caisey_core.lifecycle import Step
 from caisey_core.record import parse
 from tests.agent.rooms import ASKS, READS, Desk
@@ -59,3 +59,19 @@ async def test_a_restarted_agent_ends_what_was_open_in_a_closed_session(desk: De
     assert not room.over
     desk.story.place(desk.said[0])
     assert desk.story.action(action).step is Step.REFUSED
+
+
+async def test_a_look_that_fails_holds_nothing_up(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine that starts no thread any more, say: the room is over when its session is, and looks again if asked."""
+
+    async def fails() -> Facts:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr("caisey_agent.room.observe", fails)
+    desk.comes()
+    (look,) = desk.tasks
+    with pytest.raises(RuntimeError):
+        await look
+    desk.close()
+    desk.comes()
+    assert desk.room.over

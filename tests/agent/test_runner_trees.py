@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from caisey_agent import reaper, runner
-from caisey_agent.runner import PIPE_BYTES, Chunk, Run, start
+from caisey_agent.runner import PIPE_BYTES, Chunk, Ended, Run, start
 from tests.agent.commands import (
     PYTHON,
     ROOT,
@@ -43,14 +43,22 @@ TREE_SIZE = 3
 # -- the command ends, or is ended
 
 
+async def tree(place: Path, last: str, seconds: float) -> tuple[Ended, list[int]]:
+    """How a tree of processes ended, and which they were; none where it had not come to stand."""
+    await asyncio.to_thread(place.mkdir)
+    ended, _, _ = await outcome(sh(TREE, str(place), last, seconds=seconds))
+    return ended, written_pids(place, TREE_SIZE)
+
+
 @pytest.mark.parametrize(
-    ("last", "seconds", "how"),
-    [("sleep 1000", 4, "timed_out"), ("exit 3", 30, "exited"), ("kill -9 $$", 30, "signalled")],
+    ("last", "how"), [("sleep 1000", "timed_out"), ("exit 3", "exited"), ("kill -9 $$", "signalled")]
 )
-async def test_the_whole_tree_goes_with_the_command(tmp_path: Path, last: str, seconds: float, how: str) -> None:
+async def test_the_whole_tree_goes_with_the_command(tmp_path: Path, last: str, how: str) -> None:
     wait = 'while [ "$(ls "$1" | grep -c "pid$")" != 3 ]; do sleep 0.01; done; '
-    ended, _, _ = await outcome(sh(TREE, str(tmp_path), wait + last, seconds=seconds))
-    pids = written_pids(tmp_path, TREE_SIZE)
+    # Its time is up when the tree stands; a machine that is too slow for that is given more.
+    ended, pids = await tree(tmp_path / "1", wait + last, 3 if how == "timed_out" else 60)
+    if not pids:
+        ended, pids = await tree(tmp_path / "2", wait + last, 60)
     assert len(pids) == TREE_SIZE
     assert (ended.how, ended.error) == (how, None)
     assert [pid for pid in pids if alive(pid)] == []
