@@ -31,7 +31,8 @@ from caisey_cli.tui.closing import CloseOut
 from caisey_cli.tui.opening import Asked
 from caisey_core.record import parse
 from tests.cli.memory import Agent, Relay, home
-from tests.cli.story import Story, Workspace
+from tests.cli.story import Story
+from tests.cli.workspace import Workspace
 from tests.e2e.world import World
 
 CAISEY = str(Path(sys.executable).parent / "caisey")

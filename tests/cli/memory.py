@@ -37,7 +37,8 @@ from caisey_core.lifecycle import Step, fold
 from caisey_core.link import Event, Link
 from caisey_core.record import JSON, Record, Writer, canonical, digest, parse
 from caisey_core.signing import SigningKey
-from tests.cli.story import Log, Workspace, facts, key, verdict
+from tests.cli.tape import verdict
+from tests.cli.workspace import Log, Workspace, facts, key
 
 ORIGIN = "http://127.0.0.1:9"
 """The discard service's port: nobody listens there, and no test elsewhere is given it."""

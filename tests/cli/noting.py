@@ -9,7 +9,8 @@ from caisey_cli.rows import Row, rows
 from caisey_cli.transcript import Transcript
 from caisey_cli.wording import Clock
 from caisey_core.kinds import Class, Disk, How, Outcome
-from tests.cli.story import Story, moment
+from tests.cli.story import Story
+from tests.cli.workspace import moment
 
 
 def full(mount: str = "/var", percent: int = 100, fstype: str = "ext4") -> Disk:

@@ -26,7 +26,7 @@ from caisey_core.signing import verify
 from tests.cli.conftest import Office
 from tests.cli.memory import ORIGIN, Front, now
 from tests.cli.sitting import running
-from tests.cli.story import key
+from tests.cli.workspace import key
 
 Work = Callable[[Desk], Awaitable[int]]
 

@@ -16,7 +16,8 @@ from caisey_core.environment import fixed_environment
 from caisey_core.kinds import ActionProposed, Class, Expectation, Limits
 from caisey_core.policy import judge_argv, judge_script
 from caisey_core.record import Record, parse
-from tests.cli.story import INSTANCE, Story
+from tests.cli.story import Story
+from tests.cli.workspace import INSTANCE
 
 
 def shown(story: Story, action: Record, *, width: int = WIDTH) -> list[str]:

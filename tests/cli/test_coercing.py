@@ -13,8 +13,8 @@ from typer.core import _TyperParameter
 from caisey_cli.app import rows
 from caisey_cli.coercing import Light
 from tests.cli.memory import home
-from tests.cli.story import Workspace
 from tests.cli.test_app import _command, imported
+from tests.cli.workspace import Workspace
 
 WORDS = (
     "",

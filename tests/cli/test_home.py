@@ -14,7 +14,7 @@ from caisey_core import keys
 from caisey_core.errors import JournalError, NotJoined, RecordError, UsageError
 from caisey_core.journal import Journal
 from caisey_core.record import parse
-from tests.cli.story import Workspace, key
+from tests.cli.workspace import Workspace, key
 
 
 def membership(workspace: Workspace, who: str = "ana") -> Membership:

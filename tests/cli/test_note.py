@@ -16,7 +16,8 @@ from caisey_core.frames import Entry
 from caisey_core.kinds import ActionProposed, Class, Memory
 from caisey_core.record import Sealed
 from tests.cli.noting import full, line, mishaps, printer
-from tests.cli.story import Story, Workspace, moment
+from tests.cli.story import Story
+from tests.cli.workspace import Workspace, moment
 
 GOLDEN = Path(__file__).parent / "golden"
 

@@ -8,7 +8,7 @@ import pytest
 
 from caisey_cli.observing import Fact, Mark, compare, told
 from caisey_core.kinds import Disk, Memory
-from tests.cli.story import facts
+from tests.cli.workspace import facts
 
 
 def disk(mount: str, percent: int) -> Disk:

@@ -23,9 +23,10 @@ from caisey_core.record import Record
 from tests.cli.conftest import Office
 from tests.cli.memory import Front
 from tests.cli.sitting import checking, fails, running
-from tests.cli.story import Story, Workspace, moment
+from tests.cli.story import Story
 from tests.cli.test_home import settled
 from tests.cli.test_reading import Caisey, caisey, keep
+from tests.cli.workspace import Workspace, moment
 
 __all__ = ["caisey"]
 

@@ -21,8 +21,9 @@ from caisey_core.journal import Journal
 from caisey_core.kinds import Outcome
 from caisey_core.record import parse
 from caisey_core.roster import Endpoint, Member, Roster
-from tests.cli.story import Story, Workspace, key
+from tests.cli.story import Story
 from tests.cli.test_home import settled
+from tests.cli.workspace import Workspace, key
 
 CODE = "s7f3kqa"
 

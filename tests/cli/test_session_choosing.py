@@ -26,7 +26,7 @@ from caisey_core.record import Writer
 from tests.cli.conftest import Office
 from tests.cli.memory import Front, finished, now
 from tests.cli.sitting import checking, command, fails, running
-from tests.cli.story import key
+from tests.cli.workspace import key
 
 # -- which session -----------------------------------------------------------------------------------------
 

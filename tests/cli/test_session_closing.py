@@ -22,7 +22,7 @@ from caisey_core.kinds import (
 )
 from tests.cli.conftest import Office
 from tests.cli.sitting import HASTE, checking, closing, fails, running
-from tests.cli.story import key
+from tests.cli.workspace import key
 
 
 async def test_a_check_is_on_record_with_what_was_observed(office: Office) -> None:

@@ -29,7 +29,7 @@ from caisey_core.record import Record, Writer
 from tests.cli.conftest import Office
 from tests.cli.memory import Front, now
 from tests.cli.sitting import HASTE, checking, command, fails, running, until
-from tests.cli.story import key
+from tests.cli.workspace import key
 
 # -- Ctrl-C ------------------------------------------------------------------------------------------------
 

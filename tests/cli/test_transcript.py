@@ -18,7 +18,8 @@ from caisey_core.ids import PublicKey
 from caisey_core.kinds import ActionFinished, EndpointRef, Expectation, How, NoteAdded, SessionOpened
 from caisey_core.lifecycle import Step
 from tests.cli.noting import mishaps, printer
-from tests.cli.story import Story, Workspace, key, moment, public
+from tests.cli.story import Story
+from tests.cli.workspace import Workspace, key, moment, public
 
 CUT = "not in the 1 bytes kept of 2"
 UTC_CLOCK = Clock(moment("10:02"), UTC)

@@ -30,7 +30,8 @@ from caisey_core.link import Link
 from caisey_core.policy import judge
 from caisey_core.record import Record, parse
 from tests.cli.memory import Agent, Peer, Relay, home
-from tests.cli.story import Story, Workspace
+from tests.cli.story import Story
+from tests.cli.workspace import Workspace
 from tests.tui.conftest import PACE
 
 GB = 1 << 30

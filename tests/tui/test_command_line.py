@@ -11,7 +11,7 @@ from caisey_cli.tui.recalling import Recall, matching
 from caisey_core.journal import Journal
 from caisey_core.kinds import Outcome
 from tests.cli.conftest import Office
-from tests.cli.story import key
+from tests.cli.workspace import key
 from tests.tui.conftest import rows, seated
 
 KNOWN = Known(

@@ -20,8 +20,8 @@ from caisey_cli.tui.opening import Asked, Opening
 from caisey_core.errors import Exit, NotJoined, Unreachable
 from tests.cli.conftest import Office
 from tests.cli.memory import home
-from tests.cli.story import Workspace
 from tests.cli.test_app import BIN, HEAVY
+from tests.cli.workspace import Workspace
 from tests.tui.conftest import PACE
 
 LIGHT = {"textual"}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from caisey_core.kinds import Disk
 from tests.cli.conftest import Office
-from tests.cli.story import facts
+from tests.cli.workspace import facts
 from tests.tui.conftest import rows, seated
 
 
