@@ -15,8 +15,8 @@ from collections.abc import Callable
 from typing import Final, Self
 
 from caisey_cli import wording
+from caisey_cli.pending import Item, ends
 from caisey_cli.sanitize import decode, inert
-from caisey_cli.watching import Item, ends
 
 SECONDS: Final = 10.0
 AT_ONCE: Final = 4

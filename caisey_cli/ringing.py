@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from caisey_cli.watching import Item, ends
+from caisey_cli.pending import Item, ends
 
 BELL: Final = "\x07"
 LIMIT: Final = 160

@@ -10,20 +10,20 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable
 from time import monotonic
 from typing import Final
 
-from caisey_cli import approving, seconding, wording
-from caisey_cli.approving import Waiting
+from caisey_cli import approving, pending, seconding
 from caisey_cli.attend import Front, Interrupts
+from caisey_cli.bell import Bell, Standing, beating
 from caisey_cli.connecting import Line
 from caisey_cli.course import Pace
 from caisey_cli.desk import Desk
 from caisey_cli.happenings import Request
 from caisey_cli.home import Home
-from caisey_cli.peers import Connect, Peer, over_websocket
+from caisey_cli.peers import Connect, over_websocket
+from caisey_cli.pending import Came, Change, Item, LeftOut, Moved, Over
 from caisey_cli.sanitize import inert
 from caisey_cli.session import SessionController
 from caisey_cli.showing import Showing
@@ -32,147 +32,14 @@ from caisey_core import changes
 from caisey_core.errors import CaiseyError, Refused, Unreachable
 from caisey_core.frames import Hold
 from caisey_core.ids import Digest, LogId
-from caisey_core.kinds import ActionRefused, ApprovalDenied
-from caisey_core.lifecycle import Action, Placed, Session, Step
-from caisey_core.link import Event, Link, Waits
-from caisey_core.roster import beyond
+from caisey_core.lifecycle import Action, Session, Step
 
 FOREVER: Final = Pace(patience=30 * 24 * 3600.0)
 AGAIN: Final = 5.0
 """Seconds between two tries to reach a relay that has not been there yet."""
-BEAT: Final = 10.0
-"""Seconds between two signs of life that the relay is asked for."""
-STALE: Final = 25.0
-"""Seconds without one until what is shown is called stale."""
 TAKING: Final = 20.0
 """Seconds a session may take to come before the next request is looked at."""
 _LOOK: Final = 1.0
-_KEPT: Final = 50
-
-
-@dataclass(frozen=True, slots=True)
-class Item:
-    """A request that waits. `why_not`: why this member's yes would not count; empty where it would.
-
-    `until` is the end of its window (ms, the relay's clock), `fresh` whether it came while somebody watched, `said`
-    who has approved so far, in words. Texts are inert. `change`: it is one of the workspace, not a command.
-    """
-
-    request: Request
-    hold: Digest
-    row: Waiting
-    until: int
-    why_not: str
-    fresh: bool
-    said: str = ""
-    change: changes.Change | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Came:
-    """A request waits; a `fresh` one has just come."""
-
-    item: Item
-
-
-@dataclass(frozen=True, slots=True)
-class Moved:
-    """Something has changed about it, and it still waits."""
-
-    item: Item
-
-
-@dataclass(frozen=True, slots=True)
-class Over:
-    """It does not wait any more; `word` says what became of it and by whom."""
-
-    item: Item
-    word: str
-    at: float
-
-
-@dataclass(frozen=True, slots=True)
-class LeftOut:
-    """What the relay says waits does not hold; `why` is a sentence."""
-
-    code: str
-    why: str
-
-
-Change = Came | Moved | Over | LeftOut
-
-
-@dataclass(frozen=True, slots=True)
-class Standing:
-    """How things stand with the relay, in a word; `since` in seconds, None where there is none to tell."""
-
-    word: str
-    since: float | None = None
-
-
-class _Bell:
-    """Between a line and its connection: hears what waits, and when the relay was heard last. One for each line."""
-
-    def __init__(self, connect: Connect) -> None:
-        self._connect = connect
-        self._peer: Peer | None = None
-        self._link: Link | None = None
-        self.began = monotonic()
-        self.heard: float | None = None
-        self.lost: float | None = None
-        self.holds: tuple[Hold, ...] = ()
-        self.count = 0
-
-    def connect(self, link: Link, plain_text_on: str) -> Peer:
-        """The connection, with this in between."""
-        link.follow_holds()
-        self._link, self._peer = link, self._connect(link, plain_text_on)
-        return self
-
-    async def __aenter__(self) -> object:
-        return await self._inner.__aenter__()
-
-    async def __aexit__(self, *exception: object) -> None:
-        await self._inner.__aexit__(*exception)
-
-    async def events(self) -> AsyncIterator[Event]:
-        """What the connection gives."""
-        async for event in self._inner.events():
-            self.heard, self.lost = monotonic(), None
-            if isinstance(event, Waits):
-                self.holds, self.count = event.holds, self.count + 1
-            yield event
-
-    def flush(self) -> None:
-        """The owner has something to say."""
-        self._inner.flush()
-
-    def ask(self) -> None:
-        """Asks for a sign of life."""
-        if self._link is not None:
-            self._link.follow_holds()
-            self.flush()
-
-    @property
-    def ready(self) -> bool:
-        """Whether the relay is there."""
-        return self._link is not None and self._link.ready
-
-    @property
-    def _inner(self) -> Peer:
-        assert self._peer is not None  # noqa: S101  (a line connects before it does anything else)
-        return self._peer
-
-    def standing(self) -> Standing:
-        """How things stand now."""
-        now = monotonic()
-        if self.ready and self.heard is not None:
-            age = now - self.heard
-            return Standing("live" if age < STALE else "stale", age)
-        if self.heard is None:
-            return Standing("connecting", now - self.began)
-        self.lost = self.lost or now
-        return Standing("reconnecting", now - self.lost)
 
 
 class Watch:
@@ -198,7 +65,7 @@ class Watch:
         self._notice = notice
         self._connect = connect
         self._pace = pace
-        self._bell: _Bell | None = None
+        self._bell: Bell | None = None
         self._dealt: dict[str, None] = {}
         self._slow: set[str] = set()
         self._clock = RelayClock()
@@ -222,7 +89,7 @@ class Watch:
         membership, key = self.home.membership(), self.home.key()
         with self.home.journal() as journal:
             while True:
-                bell = self._bell = _Bell(self._connect)
+                bell = self._bell = Bell(self._connect)
                 line = Line(
                     membership,
                     key,
@@ -252,9 +119,9 @@ class Watch:
             self._notice(inert(f"{error} It is tried again every {AGAIN:.0f} s."))
         self._bell, self._began = None, monotonic()
 
-    async def _online(self, line: Line, bell: _Bell) -> None:
+    async def _online(self, line: Line, bell: Bell) -> None:
         desk = self.desk = Desk(line, SessionController(line, self._pace), self._front, Interrupts())
-        beat = asyncio.create_task(_beating(bell))
+        beat = asyncio.create_task(beating(bell))
         try:
             await line.until(lambda: bell.count)
             while True:
@@ -271,7 +138,7 @@ class Watch:
         finally:
             beat.cancel()
 
-    def _mark(self, line: Line, bell: _Bell) -> tuple[int, ...]:
+    def _mark(self, line: Line, bell: Bell) -> tuple[int, ...]:
         """Another one when there may be something new."""
         logs = {item.request.log for item in self.items.values()}
         lengths = (line.logs[log].length for log in logs if log in line.logs)
@@ -279,7 +146,7 @@ class Watch:
 
     # -- what comes ---------------------------------------------------------------------------------------
 
-    async def _take_in(self, desk: Desk, bell: _Bell) -> None:
+    async def _take_in(self, desk: Desk, bell: Bell) -> None:
         """Looks at every hint that has not been dealt with; a session that is slow to come holds nobody else up."""
         hints = [each for each in bell.holds if each.hold not in self._dealt]
         for hint in sorted(hints, key=lambda each: each.hold in self._slow):
@@ -296,7 +163,7 @@ class Watch:
         line = desk.line
         for each in seconding.waiting(line.roster, line.member, line.now()):
             if each.change.digest not in self.items:
-                item = _of_change(desk, each, fresh=self.settled)
+                item = pending.of_change(desk, each, fresh=self.settled)
                 self.items[each.change.digest] = item
                 self._tell(Came(item))
 
@@ -336,7 +203,7 @@ class Watch:
             self._came(desk, request, action)
 
     def _came(self, desk: Desk, request: Request, action: Action) -> None:
-        item = _item(desk, request, action, fresh=self.settled)
+        item = pending.item(desk, request, action, fresh=self.settled)
         if item.until > desk.line.now():
             self.items[request.action] = item
             self._tell(Came(item))
@@ -354,13 +221,13 @@ class Watch:
         if action is None:
             return
         if action.step is Step.HELD and action.hold and desk.line.now() <= desk.controller.window_end(action):
-            now = _now(desk, item, action)
+            now = pending.now(desk, item, action)
             if now != item:
                 self.items[item.request.action] = now
                 self._tell(Moved(now))
             return
         del self.items[item.request.action]
-        self._tell(Over(item, became(desk, action), time.time()))
+        self._tell(Over(item, pending.became(desk, action), time.time()))
 
     # -- what is decided here -----------------------------------------------------------------------------
 
@@ -408,100 +275,3 @@ class Watch:
         """Approves or denies what was shown as `caisey approve` and `deny` do; what became of it, as a sentence."""
         sentence, _status = await approving.decide(self._at_hand(shown.request), shown, said, grant=grant)
         return sentence
-
-
-def _item(desk: Desk, request: Request, action: Action, *, fresh: bool) -> Item:
-    row = approving.row(desk, request, action)
-    return _now(desk, Item(request, Digest(""), row, 0, "", fresh), action)
-
-
-def _of_change(desk: Desk, each: seconding.Waiting, *, fresh: bool) -> Item:
-    log, member = LogId(desk.line.roster.log or ""), desk.line.member
-    why_not = beyond(member, each.change.record.body)
-    if each.own:
-        why_not = "Your own change: another admin has to approve it."
-    row = Waiting(
-        code=each.code,
-        log=log,
-        session="",
-        endpoint="workspace",
-        risk="govern",
-        command=each.does,
-        requester=each.requester,
-        reason="",
-        own=each.own,
-        since=each.change.received,
-        waited=max(0, each.now - each.change.received),
-        left=max(0, each.change.until - each.now),
-    )
-    request = Request(log, each.change.digest)
-    return Item(request, Digest(""), row, each.change.until, why_not, fresh, change=each.change)
-
-
-def _now(desk: Desk, item: Item, action: Action) -> Item:
-    """The item as it stands: who has approved, whether this member may, until when it is held."""
-    names = _names(desk, action.approvers)
-    quorum = action.held.quorum if action.held else None
-    why_not = ""
-    if item.row.own:
-        why_not = "Your own request: another member has to approve it."
-    elif quorum is not None and desk.line.member.role not in quorum.roles:
-        why_not = f"Your role may not approve it; it wants {wording.others(quorum)}."
-    elif "you" in names:
-        why_not = "You have approved it."
-    missing = max(0, quorum.members - len(action.approvers)) if quorum else 0
-    more = f"; {missing} more needed" if missing else "; the endpoint has not started it yet"
-    hold = action.hold.record.digest if action.hold else Digest("")
-    return replace(
-        item,
-        hold=hold,
-        row=item.row if item.hold in {hold, ""} else approving.row(desk, item.request, action),
-        until=desk.controller.window_end(action),
-        why_not=why_not,
-        said=f"approved by {wording.listed(names, 5)}{more}" if names else "",
-    )
-
-
-def _names(desk: Desk, placed: list[Placed]) -> list[str]:
-    return list(dict.fromkeys(_who(desk, each) for each in placed))
-
-
-def _who(desk: Desk, placed: Placed | None) -> str:
-    member = desk.line.roster.member(placed.record.head.key, placed.received) if placed else None
-    if member is None:
-        return "somebody"
-    return "you" if member.id == desk.line.member.id else wording.member(member.name)
-
-
-def became(desk: Desk, action: Action) -> str:
-    """What became of an action that does not wait any more, and by whom; inert."""
-    match action.step:
-        case Step.DENIED:
-            body = action.denial.record.body if action.denial else None
-            why = f": {wording.quoted(body.reason)}" if isinstance(body, ApprovalDenied) and body.reason else ""
-            return f"denied by {_who(desk, action.denial)}{why}"
-        case Step.RUNNING | Step.FINISHED | Step.UNKNOWN:
-            names = wording.listed(_names(desk, action.approvers), 5) or "nobody"
-            return f"approved by {names}; {'it runs' if action.step is Step.RUNNING else 'it has run'}"
-        case Step.WITHDRAWN:
-            return f"taken back by {_who(desk, action.proposal)}"
-        case Step.REFUSED:
-            body = action.end.record.body if action.end else None
-            why = f": {wording.quoted(body.why)}" if isinstance(body, ActionRefused) else ""
-            return f"refused by the endpoint{why}"
-        case _:
-            return "expired, nobody answered"
-
-
-async def _beating(bell: _Bell) -> None:
-    while True:
-        await asyncio.sleep(BEAT)
-        bell.ask()
-
-
-def ends(shown: str, limit: int) -> str:
-    """Text that is inert already on one line; of a long one both ends, since what matters may stand at its end."""
-    if len(shown) <= limit:
-        return shown
-    tail = limit // 3
-    return f"{shown[: limit - tail]} ... {shown[-tail:]} ({len(shown)} characters)"

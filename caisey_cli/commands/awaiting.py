@@ -15,7 +15,8 @@ from caisey_cli.output import as_json, data, say
 
 if TYPE_CHECKING:
     from caisey_cli.hooks import Hooks
-    from caisey_cli.watching import Change, Item, Watch
+    from caisey_cli.pending import Change, Item
+    from caisey_cli.watching import Watch
 
 STOPPED: Final = 130
 LINE: Final = 400
@@ -69,9 +70,6 @@ async def _until_stopped(work: Callable[[], Awaitable[int]]) -> int:
 class _Lines:
     """The watch without a screen. Each change is written out at once."""
 
-    attended = False
-    width = 100
-
     def __init__(self, *, json: bool, quiet: bool, execute: str) -> None:
         self._json = json
         self._rings = not (quiet or json) and os.isatty(1)
@@ -82,10 +80,11 @@ class _Lines:
 
     async def run(self, home: Any) -> int:
         """Until it is cancelled, or nobody reads."""
+        from caisey_cli.fronts import Beside
         from caisey_cli.hooks import Hooks
         from caisey_cli.watching import Watch
 
-        watch = Watch(home, self, self.tell, notice=say)
+        watch = Watch(home, Beside(say), self.tell, notice=say)
         self._now = lambda: watch.now
         self._hooks = Hooks(self._execute, say) if self._execute else None
         tasks = [asyncio.ensure_future(each) for each in (watch.run(), self._look(watch))]
@@ -103,8 +102,8 @@ class _Lines:
 
     def tell(self, change: Change) -> None:
         """A change on stdout; what was only claimed is talk."""
+        from caisey_cli.pending import Came, LeftOut, Over
         from caisey_cli.ringing import ring
-        from caisey_cli.watching import Came, LeftOut, Over
 
         if isinstance(change, LeftOut):
             say(f"{change.code} is left out: {change.why}")
@@ -142,26 +141,6 @@ class _Lines:
             self._standing = word if self._json or word == "live" else self._standing
             await asyncio.sleep(_LOOK)
 
-    def say(self, text: str) -> None:
-        """A sentence of the desk's."""
-        say(text)
-
-    def waiting(self, text: str) -> None:
-        """Nothing to show it on."""
-
-    async def out(self, stream: str, data: bytes) -> bool:
-        """Output is in the journal."""
-        del stream, data
-        return True
-
-    async def end(self) -> None:
-        """Nothing is held back."""
-
-    async def ask(self, prompt: str) -> str:
-        """Nobody is asked."""
-        del prompt
-        return ""
-
 
 def shape(item: Item, now: int) -> dict[str, Any]:
     """A request for programs: as `caisey approvals --json` has it, and what this member may do."""
@@ -175,7 +154,7 @@ def _short(item: Item) -> str:
 
 def _text(item: Item) -> str:
     from caisey_cli.card import about
-    from caisey_cli.watching import ends
+    from caisey_cli.pending import ends
 
     row = item.row
     who = "you" if row.own else row.requester

@@ -17,10 +17,13 @@ from textual.geometry import Region
 from textual.worker import Worker
 
 from caisey_cli import seconding, wording
+from caisey_cli.bell import Standing
 from caisey_cli.course import Pace
+from caisey_cli.fronts import Beside
 from caisey_cli.home import Home
 from caisey_cli.hooks import Hooks
 from caisey_cli.peers import Connect, over_websocket
+from caisey_cli.pending import Came, Change, Item, LeftOut, Over
 from caisey_cli.ringing import ring
 from caisey_cli.sanitize import inert
 from caisey_cli.session import HeldAnew
@@ -31,7 +34,7 @@ from caisey_cli.tui.deciding import Card, Question
 from caisey_cli.tui.lines import Rows
 from caisey_cli.tui.style import BODIES, CSS
 from caisey_cli.tui.tone import Piece, Row, clipped, folded, plain, spread
-from caisey_cli.watching import FOREVER, Came, Change, Item, LeftOut, Over, Standing, Watch
+from caisey_cli.watching import FOREVER, Watch
 from caisey_core.errors import CaiseyError
 from caisey_core.ids import Digest
 
@@ -41,37 +44,6 @@ PAST: Final = 6
 """Requests that are over stay in sight."""
 _SOON: Final = 60_000
 _TONES: Final = {"live": "good", "stale": "warn", "connecting": "busy", "reconnecting": "warn"}
-
-
-class _Front:
-    """The screen as the desk knows it: it asks nothing, cards do."""
-
-    attended = False
-    width = 100
-
-    def __init__(self, say: Callable[[str], None]) -> None:
-        self._say = say
-
-    def say(self, text: str) -> None:
-        """A sentence."""
-        if "\n" not in text:
-            self._say(text)
-
-    def waiting(self, text: str) -> None:
-        """The list counts down."""
-
-    async def out(self, stream: str, data: bytes) -> bool:
-        """Output is in the journal."""
-        del stream, data
-        return True
-
-    async def end(self) -> None:
-        """Nothing is held back."""
-
-    async def ask(self, prompt: str) -> str:
-        """Nobody is asked."""
-        del prompt
-        return ""
 
 
 class WatchApp(App[None]):
@@ -106,7 +78,7 @@ class WatchApp(App[None]):
     ) -> None:
         super().__init__()
         membership = home.membership()
-        self.waiting = Watch(home, _Front(self.say), self._tell, notice=self._notice, connect=connect, pace=pace)
+        self.waiting = Watch(home, Beside(self.say), self._tell, notice=self._notice, connect=connect, pace=pace)
         self.failure: BaseException | None = None
         self.last = ""
         self.marked: Digest | None = None

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from typing import Protocol
 
+from caisey_cli.fronts import Beside
+
 
 class Shown(Protocol):
     """What the bench tells the view."""
@@ -19,30 +21,10 @@ class Shown(Protocol):
         """Records come one upon the other: so many of those that are known have been taken."""
 
 
-class Front:
+class Front(Beside):
     """The view at the desk: questions are answered on cards, which the records call for."""
 
     attended = True
-    width = 100
-
-    def __init__(self, shown: Shown) -> None:
-        self._shown = shown
-
-    def say(self, text: str) -> None:
-        """A sentence; a card is on the screen already."""
-        if "\n" not in text:
-            self._shown.say(text)
-
-    def waiting(self, text: str) -> None:
-        """The block counts down."""
-
-    async def out(self, stream: str, data: bytes) -> bool:
-        """The block has it."""
-        del stream, data
-        return True
-
-    async def end(self) -> None:
-        """The block has it."""
 
     async def ask(self, prompt: str) -> str:
         """Never answers: what is answered is the card, by a record."""

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 from caisey_cli.sanitize import inert
-from caisey_cli.tui.frame import Frame
+from caisey_cli.tui.acting import Acting
 from caisey_core.errors import UsageError
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ QUESTIONS: Final = (
 )
 
 
-class Going(Frame):
+class Going(Acting):
     """See the module."""
 
     # -- searching ----------------------------------------------------------------------------------------

@@ -17,9 +17,10 @@ from caisey_cli.course import Pace
 from caisey_cli.desk import Desk
 from caisey_cli.happenings import Request
 from caisey_cli.hooks import AT_ONCE, QUEUE, Hooks, facts
+from caisey_cli.pending import Came, Change, Item, LeftOut, Moved, Over
 from caisey_cli.ringing import LIMIT, body, ring
 from caisey_cli.session import HeldAnew
-from caisey_cli.watching import Came, Change, Item, LeftOut, Moved, Over, Watch
+from caisey_cli.watching import Watch
 from caisey_core.errors import Refused, Unreachable
 from caisey_core.frames import Hold
 from caisey_core.ids import Digest, LogId, request_code

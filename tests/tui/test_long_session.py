@@ -76,8 +76,8 @@ def bench_of(story: Story, path: Path, shown: Looking) -> Bench:
 
 
 async def test_it_is_read_in_turns(story: Story, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("caisey_cli.tui.bench.NEWS", 0.0)  # told after each turn, and each record is one
-    monkeypatch.setattr("caisey_cli.tui.bench.Turns", lambda: Turns(0.0))
+    monkeypatch.setattr("caisey_cli.tui.live.NEWS", 0.0)  # told after each turn, and each record is one
+    monkeypatch.setattr("caisey_cli.tui.live.Turns", lambda: Turns(0.0))
     shown = Looking()
     bench = shown.bench = bench_of(story, tmp_path, shown)
     tasks = [asyncio.ensure_future(bench.run()), asyncio.ensure_future(shown.work())]
