@@ -30,8 +30,10 @@ from caisey_core.kinds import (
     Expectation,
 )
 from caisey_core.record import Record
-from tests.cli.tape import Tape
-from tests.cli.workspace import key
+from tests.cli.tape import Tape, verdict
+from tests.cli.workspace import INSTANCE, Log, Workspace, facts, key, moment, public
+
+__all__ = ["INSTANCE", "Log", "Story", "Workspace", "facts", "key", "moment", "public", "verdict"]
 
 
 class Story(Tape):
