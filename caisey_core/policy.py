@@ -135,6 +135,7 @@ def _script(script: str, shell: str, here: tuple[str, ...]) -> Judgement:
 def _judgement(
     found: list[Found], doubt: Finding | None = None, *, plain: bool = True, windows: bool = False
 ) -> Judgement:
+    found = [one.settled for one in found]
     whole = [doubt] if doubt else []
     complete = doubt is None or doubt.risk is not Class.UNJUDGED
     if any(one.sends and _fed(found, at) for at, one in enumerate(found)):

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, NamedTuple
 
 from caisey_core.absent import on_purpose
@@ -40,8 +40,15 @@ class Found:
     """It sends its standard input to another machine."""
     amid: bool = False
     """Its words are not all there is to it: files are redirected, or variables set for it."""
+    pager: Finding | None = None
+    """What it is besides where its output does not go on in a pipe."""
     split: bool = False
     """It comes out of a line for cmd in which a sign means something to cmd."""
+
+    @property
+    def settled(self) -> Found:
+        """With what it is besides, because nothing more is known of where its output goes."""
+        return replace(self, finding=heaviest([self.finding, self.pager]), pager=None) if self.pager else self
 
 
 def heaviest(findings: Sequence[Finding]) -> Finding:
@@ -94,7 +101,14 @@ def by_row(
     finding, opens = by_use(parts, name, use, here, opened)
     if finding.risk is Class.UNJUDGED and (why := on_purpose(name)):
         finding = Finding(finding.risk, finding.rule, why)
-    return Found(words, finding, opens, any(part.sends for part in parts))
+    pages = parts[-1].pages
+    pager = _pager(name, pages.instead) if pages and pages.by(use) else None
+    return Found(words, finding, opens, any(part.sends for part in parts), pager=pager)
+
+
+def _pager(name: str, instead: str) -> Finding:
+    why = f"On a terminal {name} starts a pager here, a known way to a shell. Type {instead}, or pipe it into cat."
+    return Finding(Class.UNJUDGED, "pager", why)
 
 
 def _together(leading: Use, use: Use) -> Use:

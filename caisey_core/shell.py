@@ -49,6 +49,8 @@ class Program:
     appends: tuple[str | None, ...] = ()
     reads: tuple[str | None, ...] = ()
     patterns: tuple[str | None, ...] = ()
+    piped: bool = False
+    """What it shows goes into a pipe, and to no terminal."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +94,8 @@ class _Reader:
     bound: dict[bytes, ShellWord] = field(default_factory=dict)
     """What the variable of a loop stands for while the loop is read for one of its words."""
     turned: int = 0
+    piped: bool = False
+    """Whether what is read now feeds a pipe."""
 
     def doubt(self, why: str) -> None:
         self.why = self.why or why
@@ -120,7 +124,10 @@ class _Reader:
                 if not separated:
                     self.doubt("Two commands stand side by side.")
                 separated = child.type in grammar.CLAUSES
+                outer, following = self.piped, child.next_sibling
+                self.piped = outer or (following is not None and following.type in {"|", "|&"})
                 self.statement(child, depth + 1)
+                self.piped = outer
         if not grammar.SPACE.fullmatch(self.source[at : node.end_byte]):
             self.doubt("A part of it belongs to no command.")
 
@@ -188,7 +195,8 @@ class _Reader:
                 words.append(self.word(part, depth))
             else:
                 self.outside(part, depth)
-        self.programs.append(replace(made, argv=tuple(w.text for w in words), patterns=tuple(w.pattern for w in words)))
+        argv, patterns = tuple(w.text for w in words), tuple(w.pattern for w in words)
+        self.programs.append(replace(made, argv=argv, patterns=patterns, piped=self.into_pipe(parts)))
 
     def redirected(self, node: Node, depth: int) -> None:
         """Read a statement with redirections after it. tree-sitter hangs those of a pipeline's end on the whole."""
@@ -201,8 +209,9 @@ class _Reader:
             return
         at = node.start_byte
         if body is not None:
+            outer, self.piped = self.piped, self.into_pipe(redirects)
             self.statement(body, depth + 1)
-            at = body.end_byte
+            self.piped, at = outer, body.end_byte
         made, words = Program(), list[ShellWord]()
         for child in redirects:
             gap = self.source[at : child.start_byte]
@@ -214,6 +223,11 @@ class _Reader:
         if words:
             self.doubt("Words follow a redirection of several commands.")
         self.programs.append(made)
+
+    def into_pipe(self, parts: Iterable[Node]) -> bool:
+        """Whether what these redirections are for feeds a pipe: any but those of errors may undo it."""
+        redirects = [self.raw(part) for part in parts if part.type.endswith("_redirect")]
+        return self.piped and all(each.startswith(b"2>") for each in redirects)
 
     def redirect(self, node: Node, made: Program, depth: int) -> tuple[Program, list[ShellWord]]:
         """Read one redirection. tree-sitter counts the words after it among its targets; they are arguments."""

@@ -75,6 +75,23 @@ class Wrapper(_Data, frozen=True):
     bare: Class = Class.UNJUDGED
 
 
+class Pages(_Data, frozen=True):
+    """With one of `options` (empty: with any or none) it gives what it shows to a pager where there is a terminal.
+
+    It does not with an option of `unless`, which leaves the pager out or says what to show, nor with an operand, nor in
+    a pipe. `instead`: what to type in its place.
+    """
+
+    instead: str
+    options: str = ""
+    unless: str = ""
+
+    def by(self, use: Use) -> bool:
+        """Whether a command that was read so does."""
+        meant = not self.options or use.given(self.options)
+        return meant and not use.given(self.unless) and not any(use.operands)
+
+
 class Row(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="kebab", dict=True):
     """One program, or one of its subcommands (`words`: alternatives by `|`, empty for none at all)."""
 
@@ -94,6 +111,8 @@ class Row(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename=
     raises: tuple[Raise, ...] = ()
     needs: str = ""
     """Options of which one has to be there."""
+    pages: Pages | None = None
+    """It asks where it would start a pager."""
     idle: str = ""
     """Options with which it only says what it would do, and is an observation."""
     operands: str = "none"

@@ -59,6 +59,8 @@ def _of_script(program: Program, here: tuple[str, ...], depth: int) -> list[Foun
     if not words:
         return [Found((), heaviest(around), opens=bool(program.reads))] if around else []
     first, *inner = command(words, here, depth)
+    if program.piped:
+        first, *inner = (replace(one, pager=None) for one in (first, *inner))
     opens = first.opens or any(target != "/dev/null" for target in program.reads)
     amid = bool(program.reads) or any(one.risk is not Class.OBSERVE for one in around)
     return [replace(first, finding=heaviest([first.finding, *around]), opens=opens, amid=amid), *inner]
@@ -156,7 +158,8 @@ def _wrapped(row: Row, name: str, words: tuple[Word, ...], here: tuple[str, ...]
     if depth >= UNWRAP_LIMIT:
         return [Found(words, Finding(Class.UNJUDGED, "nesting", "It starts programs through too many others."))]
     inner, doubt = taken_apart(script, wrapper.shell, here, depth + 1)
-    return [Found(words, heaviest([finding, doubt]) if doubt else finding), *inner]
+    # What feeds a pipe outside of the script may lead elsewhere inside.
+    return [Found(words, heaviest([finding, doubt]) if doubt else finding), *(one.settled for one in inner)]
 
 
 def _joined(words: tuple[Word, ...]) -> str | None:

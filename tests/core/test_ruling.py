@@ -348,6 +348,8 @@ def test_all_at_once_is_the_same_as_one_by_one(own: Policy, commands: list[str],
         ("make check", "/bin/sh", "its file is a program"),
         ("git status", "cmd", "a repository's own settings start programs"),
         ("git status", "powershell", "own settings start programs"),
+        ("query user", "cmd", "quser, qwinsta, qprocess and qappsrv run"),
+        ("query session", "powershell", "it starts another program of its folder"),
     ],
 )
 def test_what_asks_on_purpose_names_the_rule_that_loosens_it(typed: str, language: str, why: str) -> None:
