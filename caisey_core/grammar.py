@@ -99,10 +99,31 @@ SINGLE_TEST: Final = re.compile(
 )
 """Tests of which every operand stays one word, so that their number alone says what is tested (POSIX `test`)."""
 USED: Final = re.compile(rb'(")?\$\{?((?<=\{)[a-z_][a-z0-9_]*(?=\})|(?<=\$)[a-z_][a-z0-9_]*)\}?(?(1)")')
+PLAIN_WORD: Final = re.compile(rb"(?!-)[A-Za-z0-9_./:@%+,=-]+")
 PLAIN_TEXT: Final = re.compile(r"[A-Za-z0-9_./:@%+,=-]+", re.ASCII)
 PLAIN_PATTERN: Final = re.compile(r"[A-Za-z0-9_./:@%+,=*?-]+", re.ASCII)
 KERNEL_NAMES: Final = re.compile(r"/(?:dev|proc)/[a-z0-9?*\[\]-]+|/sys/(?!.*\.\.)[a-z0-9_./?*-]+")
 """Patterns for files that nobody but the system names, so that none has a blank or begins like an option."""
+_PROCESS: Final = rb"(?:%b|'%b'|\"%b\")" % (
+    rb"[A-Za-z0-9_][A-Za-z0-9_./@-]*",
+    *(rb"[A-Za-z0-9_][A-Za-z0-9_./@ -]*",) * 2,
+)
+ONE_NUMBER: Final = re.compile(rb"\$\$")
+SOME_NUMBERS: Final = re.compile(
+    rb"\$\((?:(?:pgrep(?: -[cfinoxv]+)*|pidof(?: -s)?) %b(?: 2>/dev/null)?(?: \| (?:head|tail) -(?:n ?)?1)?"
+    rb"|nproc|id -u(?: %b)?|seq(?: -w)?(?: [0-9]{1,9}){1,3})\)" % (_PROCESS, _PROCESS)
+)
+"""Substitutions that become numbers, or nothing."""
+_AGO: Final = rb"(?:-?[0-9]{1,4} (?:minute|hour|day|week|month)s?(?: ago)?|yesterday|today|tomorrow)"
+_TIME: Final = rb"(?:%%[YmdHMSybBjseFT]|[A-Za-z0-9:/_.%b-])*"
+_TIMES: Final = (_TIME % b"", *(_TIME % b" ",) * 4)
+A_DATE: Final = re.compile(
+    rb"\$\(date(?: -u)?(?: (?:-d|--date)[ =]?(?:'%b'|\"%b\"|yesterday|today|tomorrow))?"
+    rb" (?:\+(%b)|'\+(%b)'|\"\+(%b)\"|\+'(%b)'|\+\"(%b)\")\)" % (_AGO, _AGO, *_TIMES)
+)
+"""Substitutions that become a date in a form whose every sign is known."""
+A_RANGE: Final = re.compile(rb"((?!-)[A-Za-z0-9_./:-]*)\{[0-9]{1,9}\.\.[0-9]{1,9}\}([A-Za-z0-9_./:-]*)")
+"""A word that becomes one for each number, to bash."""
 LOWER_NAME: Final = re.compile(rb"[a-z_][a-z0-9_]*")
 BACKTICK_UNSAFE: Final = re.compile(rb"""[\\"']""")
 RESERVED: Final = re.compile(

@@ -16,6 +16,7 @@ from caisey_core.reading import awk_only_prints, plain_url, sed_only_prints, sen
 from caisey_core.slashes import read_slashes
 from caisey_core.table import Glob, Row, Use, Word
 from caisey_core.table import read as read_dashes
+from caisey_core.words import Absent, Like
 
 ORDER: Final = tuple(Class)
 
@@ -58,7 +59,7 @@ def heaviest(findings: Sequence[Finding]) -> Finding:
 
 def shown_word(word: Word) -> str | None:
     """A word as a verdict shows it: None where it is not literal."""
-    if not isinstance(word, str):
+    if not isinstance(word, str) or isinstance(word, Like):
         return None
     return word if word.isascii() else word.encode(errors="replace").decode()
 
@@ -127,7 +128,7 @@ def _subcommand(row: Row, words: tuple[Word, ...]) -> tuple[Row | None, int]:
 
 
 def _fits(word: Word, spellings: re.Pattern[str]) -> bool:
-    return isinstance(word, str) and bool(spellings.fullmatch(word))
+    return isinstance(word, str) and not isinstance(word, Absent) and bool(spellings.fullmatch(word))
 
 
 def by_use(

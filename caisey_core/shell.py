@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
 from caisey_core import grammar
-from caisey_core.words import ShellWord, strange_text, unquote, word_end
+from caisey_core.words import Absent, Like, ShellWord, strange_text, unquote, word_end
 
 if TYPE_CHECKING:
     from tree_sitter import Node
@@ -81,6 +81,9 @@ def take_apart(script: str, shell: str) -> TakenApart:
     return TakenApart(tuple(reader.programs[:PROGRAM_LIMIT]), reader.why)
 
 
+_SOME: Final = b"\1"
+"""Stands in a word for numbers that are known only when it runs, or none. Scripts have no such sign of their own."""
+_NUMBERS: Final = ((), ("1", "1"))
 _FROM_SUBSTITUTION: Final = ShellWord("/dev/fd/63")
 """What `<(...)` becomes: a pipe to read from. What is written into it is read on its own."""
 
@@ -96,6 +99,8 @@ class _Reader:
     turned: int = 0
     piped: bool = False
     """Whether what is read now feeds a pipe."""
+    likely: bool = False
+    """Whether the word that is being read has something in it that stands for others like it."""
 
     def doubt(self, why: str) -> None:
         self.why = self.why or why
@@ -195,8 +200,10 @@ class _Reader:
                 words.append(self.word(part, depth))
             else:
                 self.outside(part, depth)
-        argv, patterns = tuple(w.text for w in words), tuple(w.pattern for w in words)
-        self.programs.append(replace(made, argv=argv, patterns=patterns, piped=self.into_pipe(parts)))
+        piped = self.into_pipe(parts)
+        for some in _variants(words):
+            argv, patterns = tuple(w.text for w in some), tuple(w.pattern for w in some)
+            self.programs.append(replace(made, argv=argv, patterns=patterns, piped=piped))
 
     def redirected(self, node: Node, depth: int) -> None:
         """Read a statement with redirections after it. tree-sitter hangs those of a pipeline's end on the whole."""
@@ -263,13 +270,13 @@ class _Reader:
             self.doubt("A redirection names no plain descriptor.")
         if not words:
             return made, []
-        return _redirected(made, sign, words[0].text), words[1:]
+        return _redirected(made, sign, None if words[0].instead else words[0].text), words[1:]
 
     # -- other statements
 
     def test(self, node: Node, depth: int) -> None:
         """Read `[ ... ]`, which is a command like any other; tree-sitter gives its expression instead of words."""
-        raw = self.skeleton(node, depth)
+        raw = self.skeleton(node, depth).replace(_SOME, b"\0")
         words = raw.split()
         if grammar.SINGLE_TEST.fullmatch(raw) or (self.bash and grammar.DOUBLE_TEST.fullmatch(raw)):
             self.programs.append(Program(argv=("[[",), patterns=(None,)))
@@ -303,7 +310,7 @@ class _Reader:
                 if not grammar.LOWER_NAME.fullmatch(self.raw(child)):
                     self.doubt("A loop sets a variable that may steer the shell or a program.")
             elif word:
-                values.append(self.word(child, depth))
+                values.append(self.value(child, depth))
             elif child.type == "do_group":
                 for turn in self.turns(name, values, self.raw(child)):
                     self.bound, outer = turn or self.bound, self.bound
@@ -336,19 +343,36 @@ class _Reader:
         self.skeleton(node, depth)
         return self.raw(node).decode(errors="replace")
 
+    def value(self, node: Node, depth: int) -> ShellWord:
+        """Read one of the words a loop goes over: one for each number is read as one of them."""
+        ranged = grammar.A_RANGE.fullmatch(self.raw(node)) if self.bash else None
+        word = self.word(node, depth)
+        if ranged:
+            return ShellWord(Like((ranged[1] + b"1" + ranged[2]).decode()))
+        return word if word.instead in {(), _NUMBERS} else ShellWord(None)
+
     # -- words
 
     def word(self, node: Node, depth: int) -> ShellWord:
         """Read one word: its text, or None where the shell decides what it becomes."""
+        outer, self.likely = self.likely, False
+        word = self.read(node, depth)
+        if self.likely and word.text is not None:
+            word = replace(word, text=Like(word.text))
+        self.likely = outer
+        return word
+
+    def read(self, node: Node, depth: int) -> ShellWord:
         used = grammar.USED.fullmatch(self.raw(node)) if self.bound else None
         value = self.bound.get(used[2]) if used else None
         whole = used and (used[1] or (value and grammar.KERNEL_NAMES.fullmatch(value.pattern or "")))
         if used and value and (value.text is not None or whole):
             return value
-        text = self.decode(self.skeleton(node, depth))
+        raw = self.skeleton(node, depth)
+        text = self.decode(raw.replace(_SOME, b"1"))
         if node.type == "process_substitution" and self.raw(node).startswith(b"<("):
             return _FROM_SUBSTITUTION
-        return text
+        return text if _SOME not in raw else _several(raw, text)
 
     def skeleton(self, node: Node, depth: int) -> bytes:
         """The node's own text with a NUL in the place of each expansion, which is read on its own."""
@@ -363,7 +387,12 @@ class _Reader:
         """What an expansion becomes, or a NUL."""
         used = grammar.USED.fullmatch(expansion) if self.bound else None
         value = self.bound.get(used[2]) if used else None
-        return value.text.encode() if value and value.text is not None else b"\0"
+        if value and value.text is not None:
+            self.likely = self.likely or isinstance(value.text, Like)
+            return value.text.encode()
+        like = _like(_modern(expansion))
+        self.likely = self.likely or bool(like)
+        return like or b"\0"
 
     def holes(self, node: Node, depth: int) -> list[tuple[int, int]]:
         if depth > DEPTH_LIMIT:
@@ -402,6 +431,52 @@ class _Reader:
         if word is None:
             self.doubt("A word is written in a way that is not judged.")
         return word or ShellWord(None)
+
+
+def _modern(expansion: bytes) -> bytes:
+    """A substitution in backticks, which has no signs of its own in it, as one in brackets."""
+    return b"$(" + expansion[1:-1] + b")" if expansion[:1] == b"`" else expansion
+
+
+def _like(expansion: bytes) -> bytes:
+    """One of the texts an expansion becomes, where all of them are judged alike; else nothing."""
+    if grammar.ONE_NUMBER.fullmatch(expansion):
+        return b"1"
+    if grammar.SOME_NUMBERS.fullmatch(expansion):
+        return _SOME
+    date = grammar.A_DATE.fullmatch(expansion)
+    text = next(filter(None, date.groups()), b"") if date else b""
+    return re.sub(rb"%[bB]", b"May", re.sub(rb"%[^bB]", b"1", text)) if text[:1] == b"%" else b""
+
+
+def _several(raw: bytes, word: ShellWord) -> ShellWord:
+    """A word in which numbers stand, which may be none at all, or many with blanks between."""
+    if raw == _SOME:
+        return replace(word, instead=_NUMBERS)
+    quoted = re.fullmatch(rb'"[^"\\]*"', raw)
+    if word.text is None or not (quoted or grammar.PLAIN_WORD.fullmatch(raw.replace(_SOME, b"1"))):
+        return ShellWord(None)
+    bare = raw.strip(b'"')
+    none, many = bare.replace(_SOME, b"").decode(), bare.replace(_SOME, b"1 1").decode()
+    return replace(word, instead=((none,), (many,) if quoted else tuple(many.split(" "))))
+
+
+def _variants(words: list[ShellWord]) -> list[list[ShellWord]]:
+    """The words of a command, and what they are where numbers are none, or many."""
+    if not any(word.instead for word in words):
+        return [words]
+    made = [words]
+    for turn in range(2):
+        pairs = [(word, word.instead[turn] if word.instead else None) for word in words]
+        made.append([one for word, other in pairs for one in ([word] if other is None else map(_liked, other))])
+    if not words[-1].instead or words[-1].instead[0]:
+        return made
+    made[1].append(ShellWord(Absent("1")))
+    return made
+
+
+def _liked(text: str) -> ShellWord:
+    return ShellWord(Like(text))
 
 
 def _redirected(made: Program, sign: str, target: str | None) -> Program:

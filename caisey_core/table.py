@@ -19,6 +19,7 @@ from typing import Final, Literal
 from msgspec import Struct, convert
 
 from caisey_core.kinds import Class
+from caisey_core.words import Absent
 
 FOLDER: Final = Path(__file__).parent / "policy"
 
@@ -274,6 +275,8 @@ def read(known: dict[str, str], row: Row, words: tuple[Word, ...], *, stop: bool
         at += 1
         if row.never and isinstance(word, str) and re.fullmatch(row.never, word):
             use.odd = use.odd or f"the word {word}"
+        if isinstance(word, Absent):
+            continue
         if isinstance(word, Glob) and word.text.startswith("-"):
             use.loose, word = True, word.text
         if word is None or isinstance(word, Glob) or word == "-" or not word.startswith(row.signs):

@@ -15,6 +15,7 @@ from caisey_core.reading import ANYWHERE, homes, sensitive
 from caisey_core.rules import SECRET, Finding, Found, by_row, by_use, heaviest, shown_word, unknown
 from caisey_core.shell import Program, take_apart
 from caisey_core.table import Glob, Row, Use, Word, read, table
+from caisey_core.words import Absent, Like
 
 UNWRAP_LIMIT: Final = 8
 PLACE_LIMIT: Final = 16
@@ -38,7 +39,7 @@ def _places(programs: Iterable[Program], here: tuple[str, ...]) -> tuple[str, ..
         if "cd" not in program.argv:
             continue
         target = program.argv[-1]
-        if target is None or program.patterns[-1] is not None:
+        if target is None or isinstance(target, Absent) or program.patterns[-1] is not None:
             return (ANYWHERE,)
         if target in {"cd", "-", "--"} or target.startswith("-"):  # home, where it was, or an option of it
             target = "~"
@@ -95,7 +96,7 @@ _PLACES: Final = frozenset(
 
 def _program_name(word: Word) -> str | None:
     """The name a row may have, or None where the program cannot be named for certain."""
-    if not isinstance(word, str) or not word:
+    if not isinstance(word, str) or isinstance(word, Like) or not word:
         return None
     if "/" not in word:
         return word
@@ -153,7 +154,7 @@ def _wrapped(row: Row, name: str, words: tuple[Word, ...], here: tuple[str, ...]
     if wrapper.how == "argv":
         return [Found(words, finding), *command(_fed(rest, use) if wrapper.feeds else rest, here, depth + 1)]
     script = rest[0] if wrapper.how == "script" else _joined(rest)
-    if not isinstance(script, str):
+    if not isinstance(script, str) or isinstance(script, Like):
         return [Found(words, unknown(name, "unknown-word", "a script that is known only when it runs"))]
     if depth >= UNWRAP_LIMIT:
         return [Found(words, Finding(Class.UNJUDGED, "nesting", "It starts programs through too many others."))]
@@ -163,7 +164,7 @@ def _wrapped(row: Row, name: str, words: tuple[Word, ...], here: tuple[str, ...]
 
 
 def _joined(words: tuple[Word, ...]) -> str | None:
-    literal = [word for word in words if isinstance(word, str)]
+    literal = [word for word in words if isinstance(word, str) and not isinstance(word, Like)]
     return " ".join(literal) if len(literal) == len(words) else None
 
 

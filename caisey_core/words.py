@@ -22,12 +22,31 @@ _WORD_PART: Final = re.compile(
 _IN_DOUBLE: Final = re.compile(rb'\\([\\"$`])')
 
 
+class Like(str):
+    """One of the texts a word may become, all of which are judged as this one is: a number, a date.
+
+    To a policy's rules and to whoever reads a verdict it is a word that is known only when it runs.
+    """
+
+    __slots__ = ()
+
+
+class Absent(Like):
+    """The last word of a command where it turns out to be none: an option before it lacks its value, and fails."""
+
+    __slots__ = ()
+
+
 @dataclass(frozen=True, slots=True)
 class ShellWord:
-    """A word after its quotes are removed. `text` is None where it is not literal, `pattern` the text of a glob."""
+    """A word after its quotes are removed. `text` is None where it is not literal, `pattern` the text of a glob.
+
+    `instead`: the words it may be as well.
+    """
 
     text: str | None
     pattern: str | None = None
+    instead: tuple[tuple[str, ...], ...] = ()
 
 
 def word_end(raw: bytes, at: int) -> int:
