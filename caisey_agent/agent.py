@@ -1,7 +1,8 @@
 """The agent: follows what concerns its endpoint, keeps it, and lets each session's room act on it.
 
 One loop takes the link's events in order; whatever answers a probe is this loop, so an answer means that the worker
-lives, not only its socket. If the journal cannot be written the agent ends, and with it everything it has started.
+lives, not only its socket. If the journal cannot be written the agent ends, and with it everything it has started; but
+where the policy has it so, that runs on and is handed to the next one (`going`).
 
 After a start nothing is acted on until everything has come that the relay has: a disk that was put back from a backup
 does not know what it had said and spent since, and learns it from there first. Whoever else speaks with this
@@ -12,17 +13,18 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from caisey_agent import gate, machine, runner
 from caisey_agent.gate import Standing
 from caisey_agent.home import POLICY_KNOWN, AgentHome
 from caisey_agent.machine import Machine
 from caisey_agent.room import Room
+from caisey_agent.work import Work
 from caisey_core import disks
 from caisey_core.chain import Chain
 from caisey_core.connection import Connection
-from caisey_core.errors import BadRecord, RecordError
+from caisey_core.errors import BadRecord, JournalError, RecordError
 from caisey_core.frames import Alive, Checkpoint, Receipt, read_checkpoint
 from caisey_core.ids import Digest, LogId
 from caisey_core.journal import Journal
@@ -48,7 +50,7 @@ from caisey_core.outbox import AGAIN, Outbox
 from caisey_core.policyfile import in_force
 from caisey_core.record import Record, parse
 from caisey_core.roster import Roster
-from caisey_core.ruling import Policy
+from caisey_core.ruling import Policy, Unrecorded
 from caisey_core.signing import verify
 
 _say = Teller(__name__)
@@ -73,17 +75,21 @@ class Agent:
         on_alive: Callable[[], None] = lambda: None,
         every: float | None = None,
         relay: str = "",
+        own: Machine | None = None,
+        going: Iterable[tuple[LogId, Work]] = (),
     ) -> None:
         """`on_ready`: the relay has accepted a login. `on_alive`: called by the worker `every` so many seconds.
 
         `relay`: its address where that is not the one it had when this endpoint joined. It is judged all the same: it
-        has to show the pinned workspace's roster.
+        has to show the pinned workspace's roster. `own`, `going`: the instance that goes on, and what it has running
+        in which sessions.
         """
         self._membership = home.membership()
         self._relay = relay or self._membership.relay
         self._key = home.key()
         self._journal = journal
-        self._own = Machine()
+        self._own = own or Machine()
+        self._going = list(going)
         self._roster_log = LogId(self._membership.roster)
         self._roster = Roster()
         self._rooms: dict[LogId, Room] = {}
@@ -111,7 +117,11 @@ class Agent:
         """Serves until it is cancelled. Raises `JournalError` when nothing can be recorded any more."""
         self._failed = asyncio.get_running_loop().create_future()
         runner.prepare()
-        self._restore()
+        try:
+            self._restore()
+        except JournalError:
+            self._hand_over()
+            raise
         self._link.follow_all(self._journal.setting(_CURSOR))
         async with self._connection:
             events = asyncio.create_task(self._serve())
@@ -122,10 +132,35 @@ class Agent:
                 if self._failed.done():
                     self._failed.result()
                 await events
+            except JournalError:
+                self._hand_over()
+                raise
             finally:
                 for task in (events, *self._tasks):
                     task.cancel()
                 await asyncio.gather(events, *self._tasks, return_exceptions=True)
+
+    @property
+    def own(self) -> Machine:
+        """The machine, and this instance on it."""
+        return self._own
+
+    @property
+    def going(self) -> list[tuple[LogId, Work]]:
+        """What runs, by session; after `run` has raised `JournalError`, what runs on."""
+        return [(log, work) for log, work in self._going if work.runs]
+
+    def _hand_over(self) -> None:
+        """What runs is not ended with this agent, if the policy has it so, or had when it began to run on."""
+        try:
+            runs_on = bool(self.going) or self._policy().unrecorded is Unrecorded.RUN_ON
+        except JournalError:
+            runs_on = False
+        here = [(log, work) for log, room in self._rooms.items() for work in room.works]
+        self._going = list({work: (log, work) for log, work in (*self.going, *here) if runs_on}.values())
+        self._tasks -= {work.task for _, work in self.going}
+        for room in self._rooms.values():
+            room.leave()
 
     # -- starting again -----------------------------------------------------------------------------------
 
@@ -147,6 +182,8 @@ class Agent:
         self._govern()
         # What an earlier process has said comes before what this one says of it.
         self._offer()
+        for log, work in self.going:
+            self._room(log).adopt(work)
         for log in reversed(self._journal.logs("session.opened", without="session.closed")):
             self._room(log)
         for late in (*self._journal.proposed_late(), *self._closing):
@@ -390,6 +427,7 @@ class Agent:
             wake=self._connection.flush,
             spawn=self._spawn,
             previous=lambda: self._previous(log),
+            unwritable=self._fail,
         )
         self._rooms[log] = room
         room.restore(self._kept(log), [parse(sealed) for _, sealed in self._journal.unsent(log)])
@@ -410,15 +448,21 @@ class Agent:
         self._tasks.add(task)
 
         def over(task: asyncio.Task[None]) -> None:
+            if task not in self._tasks:
+                return  # it was handed over
             self._tasks.discard(task)
             error = None if task.cancelled() else task.exception()
             if error is None:
                 return
             _say.error("task.failed", what, fault=error)
-            if isinstance(error, RecordError) and self._failed is not None and not self._failed.done():
-                self._failed.set_exception(error)
+            if isinstance(error, RecordError):
+                self._fail(error)
 
         task.add_done_callback(over)
+
+    def _fail(self, error: RecordError) -> None:
+        if self._failed is not None and not self._failed.done():
+            self._failed.set_exception(error)
 
     # -- what the agent says of itself --------------------------------------------------------------------
 

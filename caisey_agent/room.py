@@ -19,7 +19,7 @@ from caisey_agent.observe import observe
 from caisey_agent.tally import Chunk
 from caisey_agent.work import AHEAD, End, Work
 from caisey_core import __version__
-from caisey_core.errors import RecordError
+from caisey_core.errors import JournalError, RecordError
 from caisey_core.frames import Checkpoint, CheckpointStatement, Receipt
 from caisey_core.ids import Digest, LogId
 from caisey_core.journal import Journal
@@ -41,7 +41,7 @@ from caisey_core.logs import Teller
 from caisey_core.policy import judgement
 from caisey_core.record import Record, Seen, Writer, canonical
 from caisey_core.roster import Roster
-from caisey_core.ruling import Policy, Ruled, Subject, rule
+from caisey_core.ruling import Policy, Ruled, Subject, Unrecorded, rule
 from caisey_core.signing import SigningKey
 
 _say = Teller(__name__)
@@ -74,6 +74,7 @@ class Room:
         wake: Callable[[], None],
         spawn: Callable[[str, asyncio.Task[None]], None],
         previous: Callable[[], Previous | None],
+        unwritable: Callable[[JournalError], None],
     ) -> None:
         self.session = Session()
         self.log = log
@@ -87,12 +88,13 @@ class Room:
         self._wake = wake
         self._spawn = spawn
         self._previous = previous
+        self._unwritable = unwritable
         self._writer = Writer(key, log)
         self._chain: dict[int, tuple[str, str]] = {}
         self._work: dict[Digest, Work] = {}
         self._held: dict[Digest, int] = {}
         self._ended: set[Digest] = set()
-        self._looking = self._look_again = False
+        self._looking = self._look_again = self._left = False
         self._less = asyncio.Event()
 
     # -- records in ---------------------------------------------------------------------------------------
@@ -113,7 +115,13 @@ class Room:
         `restored`: this endpoint had said things that its journal did not know any more.
         """
         for action in self.session.active:
-            if action.proposed is not None and action.proposed.instance == self._own.instance and not action.hold:
+            if (work := self._work.get(action.digest)) is not None:
+                # It runs on; what was said meanwhile was not acted on.
+                if action.cancellation is not None:
+                    self._spawn("cancel", asyncio.create_task(work.cancel()))
+            elif action.step is Step.PROPOSED and (
+                action.proposed is not None and action.proposed.instance == self._own.instance
+            ):
                 self._propose(action)
             else:
                 self._give_up(action, restored=restored)
@@ -317,10 +325,39 @@ class Room:
         if action.proposed is None:
             return
         work = Work(action.digest, action.proposed, self)
-        self._work[action.digest] = work
-        task = asyncio.create_task(self._do(action, work, run))
-        task.add_done_callback(lambda _task: self._work.pop(action.digest, None))
-        self._spawn("work", task)
+        work.begin(asyncio.create_task(self._do(action, work, run)))
+        self._watch(work)
+
+    def adopt(self, work: Work) -> None:
+        """Takes over what runs on since before the journal took no writes."""
+        self._watch(work)
+        work.resume(self)
+
+    def _watch(self, work: Work) -> None:
+        self._work[work.action] = work
+        work.task.add_done_callback(lambda _task: self._work.pop(work.action, None))
+        self._spawn("work", work.task)
+
+    @property
+    def works(self) -> list[Work]:
+        """What runs, or is about to."""
+        return list(self._work.values())
+
+    def leave(self) -> None:
+        """Nothing can be written here any more; whatever runs on waits for another room."""
+        self._left = True
+        self._less.set()
+
+    def runs_on(self, error: JournalError) -> bool:
+        """Whether what runs waits until it can be recorded; the agent is told of it then."""
+        if not self._left:
+            try:
+                if self._policy().unrecorded is not Unrecorded.RUN_ON:
+                    return False
+            except JournalError:
+                return False
+            self._unwritable(error)
+        return True
 
     async def _do(self, action: Action, work: Work, run: gate.Run) -> None:
         """Runs it, unless it was taken back behind the answer that allowed it and that is known here by now."""
@@ -442,7 +479,7 @@ class Room:
 
     async def room(self) -> None:
         """Returns when less than `AHEAD` bytes wait for their receipts."""
-        while self._link.unacknowledged > AHEAD:
+        while not self._left and self._link.unacknowledged > AHEAD:
             self._less.clear()
             await self._less.wait()
 

@@ -3,17 +3,21 @@
 Output is kept in the journal before it is offered to the relay. When more than `AHEAD` bytes have no receipt yet the
 pipe is no longer read, so a link that is slower than the command slows the command, not the memory. What came just
 before the end is written with it: a short command costs each journal one commit less.
+
+Where the journal takes nothing, what runs is ended; or, if the policy in force has it so, what is to be written waits
+for another pen, and what the command writes waits in its pipe.
 """
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Final, Protocol
 
 from caisey_agent.machine import Machine
 from caisey_agent.runner import Chunk, Command, Ended, Run, start
-from caisey_core.errors import RecordError
+from caisey_core.errors import JournalError, RecordError
 from caisey_core.ids import Digest
 from caisey_core.kinds import (
     CHUNK_LIMIT,
@@ -52,6 +56,9 @@ class Pen(Protocol):
     async def room(self) -> None:
         """Returns when less than `AHEAD` bytes wait for their receipts."""
 
+    def runs_on(self, error: JournalError) -> bool:
+        """Whether what could not be written waits for another pen (`Work.resume`); else it ends."""
+
 
 class Work:
     """An action that was allowed."""
@@ -62,6 +69,30 @@ class Work:
         self._pen = pen
         self._run: Run | None = None
         self._cancelled = False
+        self._resumed = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+        self.spent = False
+
+    def begin(self, task: asyncio.Task[None]) -> None:
+        """What does it, from now on."""
+        self._task = task
+
+    @property
+    def task(self) -> asyncio.Task[None]:
+        """What does it. Raises RuntimeError before it has begun."""
+        if self._task is None:
+            raise RuntimeError("The work has not begun.")
+        return self._task
+
+    @property
+    def runs(self) -> bool:
+        """Whether it was started, or is about to be, and its end is not on record."""
+        return self.spent and self._task is not None and not self._task.done()
+
+    def resume(self, pen: Pen) -> None:
+        """Another pen, which writes what the last one could not."""
+        self._pen = pen
+        self._resumed.set()
 
     async def cancel(self) -> None:
         """Ends the whole process tree; the end is recorded as for any other."""
@@ -72,8 +103,8 @@ class Work:
     async def do(self, verdict: Verdict, decisions: tuple[str, ...], policy: str, roster: int, own: Machine) -> None:
         """Runs it, once; `policy` and `roster` are those it was allowed under.
 
-        Raises `JournalError` before anything was started, or with the process tree ended. After any other fault that
-        ends it, the record says that nobody knows how it ended.
+        Raises `JournalError` before anything was started, or with the process tree ended (see the module). After any
+        other fault that ends it, the record says that nobody knows how it ended.
         """
         re = {"action": str(self.action)}
         body = ActionStarted(
@@ -87,6 +118,7 @@ class Work:
         if not self._pen.spend(self.action, "action.started", body):
             self._pen.write("action.refused", ActionRefused(code="spent", why="It was used up before."), re)
             return
+        self.spent = True
         try:
             async with await start(_command(self._proposed)) as run:
                 self._run = run
@@ -101,9 +133,24 @@ class Work:
             raise
         kind, end = _end(run.ended)
         if rest:
-            self._pen.write_output(self.action, rest, (kind, end))
+            await self._keep(lambda pen: pen.write_output(self.action, rest, (kind, end)))
         else:
-            self._pen.write(kind, end, re)
+            await self._keep(lambda pen: pen.write(kind, end, re))
+
+    async def _keep(self, write: Callable[[Pen], None]) -> None:
+        """Has it written, by the next pen where this one cannot. Raises `JournalError` where that is not waited for."""
+        while True:
+            pen = self._pen
+            try:
+                write(pen)
+            except JournalError as error:
+                if not pen.runs_on(error):
+                    raise
+            else:
+                return
+            while self._pen is pen:
+                self._resumed.clear()
+                await self._resumed.wait()
 
     async def _stream(self, run: Run) -> list[Chunk]:
         """Writes what comes; what came just before the end is given back."""
@@ -115,7 +162,8 @@ class Work:
                 if not more:
                     await reader
                     return merged(batch)
-                self._pen.write_output(self.action, merged(batch))
+                pieces = merged(batch)
+                await self._keep(lambda pen, pieces=pieces: pen.write_output(self.action, pieces))  # type: ignore[misc]
                 await self._pen.room()
         finally:
             reader.cancel()

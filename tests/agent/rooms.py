@@ -45,6 +45,7 @@ class Desk:
             wake=lambda: None,
             spawn=lambda _what, task: self.tasks.append(task),
             previous=lambda: None,
+            unwritable=lambda _error: None,
         )
         entries = self.journal.entries(self.log)
         room.restore(((parse(each.sealed), each.receipt) for each in entries), self.said)

@@ -18,7 +18,7 @@ from caisey_core.ids import Digest, LogId
 from caisey_core.kinds import NoteAdded, Outcome, SessionClosed
 from caisey_core.link import Acknowledged, Received
 from caisey_core.record import Writer, parse
-from tests.agent.test_work import ACTION, Paper
+from tests.agent.test_work import ACTION, Paper, Torn
 from tests.core.world import proposed
 from tests.hostile.stage import Log, Stage, now
 
@@ -69,6 +69,24 @@ async def test_pieces_that_cannot_be_written_are_not_read() -> None:
     before = run.taken
     await turns()
     assert run.taken == before
+    streaming.cancel()
+    await asyncio.gather(streaming, return_exceptions=True)
+
+
+async def test_what_waits_until_it_can_be_recorded_is_not_read_on() -> None:
+    """Bounded where the policy lets it run on: a batch, sixteen that wait, and the one in hand. Nothing is dropped."""
+    paper, run, last = Torn(0, pauses=True), Endless(), Narrow()
+    work = Work(ACTION, proposed(argv=("x",), shell="", script=""), paper)
+    streaming = asyncio.create_task(work._stream(cast("Any", run)))
+    await paper.waits.wait()
+    await turns()
+    before = run.taken
+    assert before <= 2 * 16 + 1
+    await turns()
+    assert run.taken == before
+    work.resume(last)
+    await last.waits.wait()
+    assert sum(len(chunk.data) for chunk in last.output) == 16 * CHUNK_BYTES
     streaming.cancel()
     await asyncio.gather(streaming, return_exceptions=True)
 

@@ -51,6 +51,10 @@ class Paper:
     async def room(self) -> None:
         """There is."""
 
+    def runs_on(self, error: JournalError) -> bool:
+        """As without a policy of one's own."""
+        return False
+
     @property
     def kinds(self) -> list[str]:
         return [kind for kind, _ in self.written]
@@ -112,3 +116,73 @@ async def test_what_is_there_with_the_end_is_gathered_with_it_and_the_rest_befor
     for _ in range(_BATCH + 1):
         chunks.put_nowait(first)
     assert await _gather(chunks) == ([first] * _BATCH, True)
+
+
+class Torn(Paper):
+    """Takes nothing from its `after`th writing on; `pauses`: what runs may wait for another one."""
+
+    def __init__(self, after: int, *, pauses: bool) -> None:
+        super().__init__()
+        self.after, self.pauses = after, pauses
+        self.waits = asyncio.Event()
+
+    def _page(self) -> None:
+        self.after -= 1
+        if self.after < 0:
+            raise JournalError("no room")
+
+    def write(self, kind: str, body: Body, re: dict[str, str]) -> None:
+        self._page()
+        super().write(kind, body, re)
+
+    def write_output(self, action: Digest, chunks: list[Chunk], end: End | None = None) -> None:
+        self._page()
+        self.output += chunks
+        if end is not None:
+            super().write(*end, {"action": action})
+
+    def runs_on(self, error: JournalError) -> bool:
+        self.waits.set()
+        return self.pauses
+
+
+@pytest.mark.parametrize("after", [1, 2])
+async def test_what_could_not_be_written_is_written_once_by_the_next_pen(after: int) -> None:
+    first, second, third = Torn(after, pauses=True), Torn(0, pauses=True), Paper()
+    script = "seq 1000; sleep 0.3; seq 1001 20000; exit 7"
+    work = Work(ACTION, proposed(argv=("/bin/sh", "-c", script), shell="", script=""), first)
+    work.begin(asyncio.create_task(work.do(verdict(), (), "builtin-1", 1, Machine())))
+    await first.waits.wait()
+    assert work.runs
+    work.resume(second)
+    await second.waits.wait()
+    assert work.runs
+    work.resume(third)
+    await work.task
+    assert b"".join(chunk.data for chunk in (*first.output, *third.output)) == b"".join(
+        b"%d\n" % number for number in range(1, 20001)
+    )
+    assert [*first.kinds, *second.kinds, *third.kinds] == ["action.started", "action.finished"]
+    ((_, end),) = third.written
+    assert isinstance(end, ActionFinished)
+    assert (end.exit, end.kept_bytes, end.truncated) == (7, end.stdout_bytes, False)
+
+
+async def test_a_pen_that_waits_for_nobody_ends_what_runs() -> None:
+    paper = Torn(1, pauses=False)
+    work = Work(ACTION, proposed(argv=("/bin/sh", "-c", "echo x; sleep 600"), shell="", script=""), paper)
+    work.begin(asyncio.create_task(work.do(verdict(), (), "builtin-1", 1, Machine())))
+    with pytest.raises(JournalError):
+        await work.task
+    assert work._run is not None
+    assert not psutil.pid_exists(work._run.pid or 0)
+
+
+async def test_nothing_is_begun_that_could_not_be_written_down() -> None:
+    """Also where what runs already may run on."""
+    paper = Torn(0, pauses=True)
+    work = Work(ACTION, proposed(argv=("/bin/true",), shell="", script=""), paper)
+    work.begin(asyncio.create_task(work.do(verdict(), (), "builtin-1", 1, Machine())))
+    with pytest.raises(JournalError):
+        await work.task
+    assert work._run is None

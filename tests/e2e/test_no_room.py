@@ -13,10 +13,10 @@ import sys
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from caisey_core.kinds import ActionCancelled, ActionFinished, How
+from caisey_core.kinds import ActionCancelled, ActionFinished, ActionStarted, How
 from tests.e2e import journals
 from tests.e2e.running import Running
 from tests.e2e.world import LITTLE_ROOM, World, until
@@ -32,7 +32,8 @@ def full(pid: int) -> Iterator[None]:
     try:
         yield
     finally:
-        resource.prlimit(pid, resource.RLIMIT_FSIZE, before)
+        with suppress(ProcessLookupError):
+            resource.prlimit(pid, resource.RLIMIT_FSIZE, before)
 
 
 def health(world: World) -> tuple[int, str]:
@@ -66,6 +67,77 @@ def test_an_endpoint_that_cannot_record_stops_what_runs_and_says_so(world: World
     assert canary.read_text() == "once\n"
     until(lambda: world.caisey("ana", "run", "box", "--", "uname").returncode == 0, why=world.agent.said)
     until(lambda: journals.heads(world, log, "agent") == journals.heads(world, log, "relay"))
+
+
+def run_on(world: World) -> None:
+    """From now on the policy has it that what runs is not ended over a journal."""
+    policy = world.path / "policy.toml"
+    policy.write_text(world.ok("sam", "policy", "show", "--default") + '\n[journal]\nunrecorded = "run-on"\n')
+    world.ok("sam", "policy", "publish", "--yes", str(policy))
+    agent = world.agent
+    assert agent is not None
+    until(lambda: "published-1" in agent.said)
+
+
+def test_where_the_policy_has_it_so_what_runs_goes_on_unrecorded_and_is_recorded_later(world: World) -> None:
+    run_on(world)
+    canary, pid, gate = world.path / "canary", world.path / "pid", world.path / "gate"
+    world.ok("ana", "run", "box", "--", "seq", "5000")
+    counts = f"i=0; while [ ! -e {gate} ]; do i=$((i+1)); echo line $i; sleep 0.01; done"
+    talks = f"echo $$ > {pid}; echo once >> {canary}; {counts}"
+    running = Running(world, "run", "box", "-c", f"{talks}; echo the end; exit 7")
+    waiting = Running(world, "run", "box", "-c", f"echo waits >> {world.path}/waits; sleep 600")
+    world.approve("sam", running.code)
+    world.approve("sam", waiting.code)
+    child = until(lambda: pid.exists() and pid.read_text().strip())
+    (log, *_) = journals.sessions(world)
+    until(lambda: journals.kinds(world, log).count("action.started") == 2)
+    agent = world.agent
+    assert agent is not None
+    with full(agent.process.pid):
+        until(lambda: "it is recorded when there is room" in agent.said)
+        refused = world.caisey("ana", "run", "box", "--", "touch", str(canary))
+        assert refused.returncode == 252, refused.stderr
+        assert "ACME/box runs nothing, for it cannot record." in refused.stderr
+        # A word to stop is heard all the same; how it ended is known, and not on record yet.
+        waiting.interrupt()
+        until(lambda: "action.cancelled" in agent.said)
+        assert Path(f"/proc/{child}").exists()
+        gate.touch()
+        assert journals.kinds(world, log, "relay").count("action.finished") == 0
+    assert running.wait() == 7, running.said
+    assert waiting.wait() == 130, waiting.said
+    assert b"".join(running.stdout).endswith(b"the end\n")
+    lines = b"".join(running.stdout).splitlines()[:-1]
+    assert lines == [b"line %d" % number for number in range(1, len(lines) + 1)]
+    kinds = journals.kinds(world, log)
+    assert (kinds.count("action.finished"), kinds.count("action.unknown")) == (2, 0)
+    assert canary.read_text() == "once\n"
+    instances = {each.body.instance for each in journals.records(world, log) if isinstance(each.body, ActionStarted)}
+    assert len(instances) == 1, "it is the same instance that goes on"
+    world.ok("ana", "close", "--outcome", "resolved", "--unverified", "a test")
+    until(lambda: journals.agree(world, log))
+    assert "intact" in world.ok("ana", "verify", "last")
+
+
+def test_what_runs_on_ends_with_its_agent_and_is_unknown(world: World) -> None:
+    run_on(world)
+    pid = world.path / "pid"
+    world.ok("ana", "run", "box", "--", "seq", "5000")
+    running = Running(world, "run", "box", "-c", f"echo $$ > {pid}; while :; do echo more; sleep 0.05; done")
+    world.approve("sam", running.code)
+    child = until(lambda: pid.exists() and pid.read_text().strip())
+    (log, *_) = journals.sessions(world)
+    agent = world.agent
+    assert agent is not None
+    with full(agent.process.pid):
+        until(lambda: "it is recorded when there is room" in agent.said)
+        assert Path(f"/proc/{child}").exists()
+        agent.stop()
+    until(lambda: not Path(f"/proc/{child}").exists(), why="it outlives its agent")
+    world.start_agent()
+    assert running.wait() == 253, running.said
+    assert journals.kinds(world, log).count("action.unknown") == 1
 
 
 def test_a_relay_that_cannot_write_gives_no_receipt_reads_on_and_goes_on(world: World) -> None:
@@ -137,7 +209,7 @@ def test_started_on_a_full_disk_it_says_so_and_goes_on_by_itself(world: World) -
     world.agent.stop()
     full["agent"].touch()
     agent = world.start_agent(room=full["agent"], wait=False)
-    until(lambda: "its disk is full. Nothing was started. Make room on that disk" in agent.said, why=agent.said)
+    until(lambda: "its disk is full. Nothing was started. Make room on that disk" in agent.said)
     until(lambda: world.caisey("ana", "run", "box", "--", "uname").returncode == 252, why="it is not there to say so")
     refused = world.caisey("ana", "run", "box", "--", "uname")
     assert "ACME/box runs nothing, for it cannot record. The journal" in refused.stderr
