@@ -8,6 +8,7 @@ from datetime import UTC
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from msgspec import Struct, structs
 
@@ -15,9 +16,11 @@ from caisey_cli import note
 from caisey_cli.card import card
 from caisey_cli.clocks import disagreement
 from caisey_cli.evidence import Examination, verdict
+from caisey_cli.relay import Relay
 from caisey_cli.rows import rows
 from caisey_cli.tui.blocks import _took, size
 from caisey_cli.wording import Clock, tenths
+from caisey_core.errors import CaiseyError
 from caisey_core.kinds import Body
 from caisey_core.record import LAST_TIME, Record
 from tests.cli import story as stories
@@ -26,7 +29,7 @@ from tests.cli.story import Story, Workspace, moment
 from tests.cli.test_home import settled
 from tests.cli.test_reading import Caisey, keep
 
-NUMBERS = [-(10**400), -1, 2**63, 10**400]
+NUMBERS = [-(10**400), 2**63, 10**400]
 
 
 def with_all(value: Any, number: int) -> Any:
@@ -51,7 +54,7 @@ class Extreme(Story):
         return super().write(kind, body, by, *args, **options)
 
 
-@pytest.mark.parametrize("number", NUMBERS, ids=["far below", "below", "a column's", "far above"])
+@pytest.mark.parametrize("number", NUMBERS, ids=["far below", "a column's", "far above"])
 @pytest.mark.parametrize(
     "kind",
     [
@@ -86,10 +89,10 @@ def test_of_whatever_numbers_a_log_is_told(kind: str, number: int, monkeypatch: 
     disagreement(transcript, clock)
 
 
-@pytest.mark.parametrize("number", [*NUMBERS, 0, 999, 1000, 1049, 1050, 119_999, 10**6])
-def test_sizes_and_times_of_the_view(number: int) -> None:
-    assert size(number)[-1] == "B"
-    assert _took(number)
+def test_sizes_and_times_of_the_view() -> None:
+    for number in (*NUMBERS, -1, 0, 999, 1000, 1049, 1050, 119_999, 10**6):
+        assert size(number)[-1] == "B"
+        assert _took(number)
 
 
 @pytest.mark.parametrize(
@@ -133,3 +136,17 @@ def test_a_relay_s_clock_at_either_end_of_the_calendar(
     keep(ana, story)
     for words in ((), ("sessions",), ("endpoints",), ("show",), ("export",), ("verify",), ("show", "--json")):
         assert Caisey(capsys)(*words, "--home", str(ana.path)), words
+
+
+# -- what answers instead of a relay --------------------------------------------------------------------------
+
+DEEP = b'{"x":' + b"[" * 200_000
+
+
+@pytest.mark.parametrize("status", [200, 403, 500])
+@pytest.mark.parametrize("answer", [DEEP, b"\xff\xfe", b"", b"[]", b'{"sessions":' + b"9" * 5000 + b"}"])
+def test_an_answer_that_is_none_is_said_to_be_none(answer: bytes, status: int) -> None:
+    transport = httpx.MockTransport(lambda _: httpx.Response(status, content=answer))
+    with Relay("http://127.0.0.1:9", transport=transport) as relay, pytest.raises(CaiseyError) as told:
+        relay.sessions()
+    assert "is no relay of this version" in str(told.value)
