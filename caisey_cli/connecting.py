@@ -145,7 +145,7 @@ class Line:
         except BaseException:
             await self.__aexit__()
             raise
-        if self.member.governs and due(self.roster, self.now()):
+        if self.member.governs and due(self.roster, wall()):
             self._renewing = asyncio.create_task(self._renew())
         return self
 
@@ -368,9 +368,12 @@ class Line:
         return True
 
     async def _renew(self) -> None:
-        """Makes a roster that is due count for longer, beside what the command is for, which never fails for that."""
+        """Makes a roster that is due count for longer, beside what the command is for, which never fails for that.
+
+        By this machine's clock: how long a roster counts is not for a relay to say that may be hiding a removal.
+        """
         try:
-            await self.amend(lambda roster: renewal(roster, self.key, self.now()))
+            await self.amend(lambda roster: renewal(roster, self.key, wall()))
         except Exception:  # noqa: BLE001, S110  (whoever waits for the relay hears of it; the next command tries again)
             pass
 

@@ -213,6 +213,6 @@ def _misnamed(opened: SessionOpened | None, roster: Roster) -> str:
     if opened.workspace != roster.fingerprint:
         return "it was opened in another workspace"
     known: dict[str, PublicKey] = {each.id: each.key for each in roster.endpoints.values()}
-    if known.get(opened.endpoint.id) != opened.endpoint.key:
+    if opened.endpoint.id not in roster.withheld and known.get(opened.endpoint.id) != opened.endpoint.key:
         return "it names an endpoint that the roster does not have"
     return ""

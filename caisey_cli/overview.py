@@ -8,7 +8,6 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Final
 
 from caisey_cli import questions, wording
@@ -56,8 +55,7 @@ def left(action: Action, now: int) -> int:
 
 def opened(known: Known, transcript: Transcript, place: str, now: int) -> list[str]:
     """An open session of mine and what it owes, a line each."""
-    since = datetime.fromtimestamp(known.opened / 1000).astimezone()
-    today = datetime.fromtimestamp(now / 1000).astimezone().date()
+    since, today = wording.local(known.opened), wording.local(now).date()
     day = since.strftime("%H:%M") if since.date() == today else since.strftime("%a %Y-%m-%d %H:%M")
     owed = list(_owed(known, transcript, now)) or [f"nothing is owed: caisey close -s {known.code}"]
     return [f"{'open':<{LABEL}}{known.code}  {place}, since {day}", *(f"{'':<{LABEL}}{each}" for each in owed)]

@@ -117,7 +117,7 @@ class Relay:
             raise _problem(self.origin, status, data)
         try:
             return msgspec.json.decode(data, type=shape)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise _no_relay(self.origin) from error
 
 
@@ -138,7 +138,7 @@ def _problem(origin: str, status: int, data: bytes) -> CaiseyError:
     """What an answer of 400 and above means."""
     try:
         problem = msgspec.json.decode(data, type=api.Problem)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return _no_relay(origin)
     meaning = DENIALS.get(problem.code, "the request was refused")
     why = problem.why.rstrip(".")

@@ -23,6 +23,7 @@ from caisey_core.ruling import ANYBODY, Judgement, Need, Part, Policy, Subject, 
 from caisey_core.ruling import Action as Judged
 
 _ORDER: Final = tuple(Decision)
+UNKNOWN: Final = "this journal's roster does not show the endpoint, so whose its key is stands on this record alone"
 LABEL: Final = 40
 """Characters that are repeated of what an endpoint calls a policy."""
 
@@ -39,8 +40,9 @@ class Asked(NamedTuple):
 def remarks(session: Session, roster: Roster) -> tuple[tuple[int, str], ...]:
     """Numbers of records and what there is to say of them, in the log's order."""
     answers: dict[Asked, Need | None] = {}
+    first = [(1, UNKNOWN)] if session.endpoint is not None and session.endpoint.id in roster.withheld else []
     found = [each for action in session.actions.values() for each in _of_action(action, session, roster, answers)]
-    return tuple(sorted(found))
+    return tuple(sorted(first + found))
 
 
 def _of_action(

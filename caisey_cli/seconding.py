@@ -16,6 +16,7 @@ from caisey_cli.card import about, folded, strange
 from caisey_cli.founding import second
 from caisey_cli.publishing import differences, doubts, readable, shown
 from caisey_cli.sanitize import inert
+from caisey_cli.timing import wall
 from caisey_core.changes import Change, State
 from caisey_core.errors import Ambiguous, Refused
 from caisey_core.ids import request_code, spoken
@@ -135,7 +136,8 @@ async def decide(line: Line, change: Change, said: str, shown: Shown, *, grant: 
                 hint=f"Type again: caisey {'approve' if grant else 'deny'} {request_code(change.digest)}",
             )
         answer = ChangeApproved(card=CARD, comment=said) if grant else ChangeDenied(card=CARD, reason=said)
-        return second(roster, line.key, change.digest, answer, line.now())
+        # It renews a roster that is due besides, which the relay's clock is not asked about.
+        return second(roster, line.key, change.digest, answer, wall())
 
     await line.amend(make)
     code = request_code(change.digest)

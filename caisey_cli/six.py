@@ -144,7 +144,11 @@ def _returned(transcript: Transcript, work: Work) -> Sentence:
     words = f"{wording.command(work)}: {wording.ended(transcript, work) or work.action.step.value}"
     if finished is not None:
         size = finished.stdout_bytes + finished.stderr_bytes
-        words += f", {count(size, 'byte')} of output in {finished.duration_ms / 1000:.1f} s" if size else ", no output"
+        words += (
+            f", {count(size, 'byte')} of output in {wording.tenths(finished.duration_ms, 1000)} s"
+            if size
+            else ", no output"
+        )
         words += f", {wording.quoted(line, 120)}" if (line := work.first_line) else ""
     return Sentence(words, tuple(work.seqs))
 

@@ -94,7 +94,15 @@ class Clock:
 
 def zone_at(ms: int) -> tzinfo:
     """This machine's zone as it was at a time (ms), so that what is told of it does not change with the season."""
-    return datetime.fromtimestamp(ms / 1000).astimezone().tzinfo or UTC
+    return local(ms).tzinfo or UTC
+
+
+def local(ms: int) -> datetime:
+    """A time on this machine; of one that its calendar does not hold here (a relay may say it), the last one."""
+    try:
+        return datetime.fromtimestamp(ms / 1000).astimezone()
+    except (ValueError, OverflowError, OSError):
+        return datetime.max.replace(tzinfo=UTC)
 
 
 def _date(ms: int, zone: tzinfo) -> datetime | None:
@@ -111,6 +119,13 @@ def span(ms: int) -> str:
         return f"{seconds} s"
     minutes = seconds // 60
     return f"{minutes} min" if minutes < 120 else f"{minutes // 60} h {minutes % 60} min"
+
+
+def tenths(number: int, unit: int) -> str:
+    """`2.4` units. Whole numbers all the way: an endpoint may say one that no fraction is made of."""
+    whole, rest = divmod(abs(number) * 10, unit)
+    whole += 2 * rest > unit or (2 * rest == unit and whole % 2)
+    return f"{'-' if number < 0 else ''}{whole // 10}.{whole % 10}"
 
 
 def moment(ms: int) -> str:

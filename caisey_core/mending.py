@@ -183,7 +183,9 @@ class Mender:
 
     def _bodies(self, log: LogId, answer: Repaired) -> _Talk:
         """Bodies that the relay lacks, because who gave the records back was not shown them."""
-        found = [each for seq in answer.lacking[:_BODIES] for each in self._journal.entries(log, seq - 1, 1)]
+        length = self._journal.length(log)
+        lacking = [seq for seq in answer.lacking[:_BODIES] if 0 < seq <= length]  # others fit into no journal's column
+        found = [each for seq in lacking for each in self._journal.entries(log, seq - 1, 1)]
         for entry in found:
             if entry.sealed.body is not None:
                 yield _Ask(answer.seq, answer.chain, [entry])

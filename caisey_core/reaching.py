@@ -149,9 +149,12 @@ class _Http:
         self._http.request(method, api.PREFIX + path, content, {"Content-Type": "application/json"})
         with self._http.getresponse() as answer:
             data = answer.read(_LIMIT)
-        if answer.status >= 400:
-            raise _No(msgspec.json.decode(data, type=api.Problem).why)
-        return msgspec.json.decode(data, type=shape)
+        try:
+            if answer.status >= 400:
+                raise _No(msgspec.json.decode(data, type=api.Problem).why)
+            return msgspec.json.decode(data, type=shape)
+        except (UnicodeDecodeError, RecursionError) as error:
+            raise _No(str(error)) from error
 
     def log_in(self, workspace: str, key_: SigningKey) -> None:
         challenge = self.ask("POST", "/login/challenge", None, api.ChallengeIssued)

@@ -121,6 +121,8 @@ class Roster:
     """Every policy there was: from which version of the roster on, what it is called, and its text if published."""
     removed: set[str] = field(default_factory=set)
     """Endpoints that belong no more, by id; also those whose names are withheld here."""
+    withheld: set[Digest] = field(default_factory=set)
+    """Endpoints whose admissions, or invitations, are not shown here: nothing is known of them but their ids."""
     about: dict[Digest, str] = field(default_factory=dict)
     """Records that speak of one client, by digest: its id. Who does not serve it need not have their bodies."""
     keyed: dict[str, Digest] = field(default_factory=dict, repr=False)
@@ -139,6 +141,7 @@ class Roster:
             changes=dict(self.changes),
             policies=list(self.policies),
             removed=set(self.removed),
+            withheld=set(self.withheld),
             about=dict(self.about),
             keyed=dict(self.keyed),
             called=dict(self.called),
@@ -378,6 +381,7 @@ class Roster:
         if grant is None:
             raise BadRecord("An admission refers to an invitation that is not in the roster.")
         if grant.key is None or record.body is None:
+            self.withheld.add(record.digest)
             return
         if record.head.key != grant.key:
             raise BadRecord("An admission is not signed by its invitation's key.")

@@ -236,7 +236,10 @@ def _known_shape(known: Known) -> dict[str, Any]:
 def _when(ms: Any) -> str:
     from datetime import datetime
 
-    return datetime.fromtimestamp(int(ms) / 1000).astimezone().strftime("%Y-%m-%d %H:%M")
+    try:
+        return datetime.fromtimestamp(int(ms) / 1000).astimezone().strftime("%Y-%m-%d %H:%M")
+    except (ValueError, OverflowError, OSError):  # what no calendar holds here: a relay may say it
+        return f"{ms} ms"
 
 
 def _now() -> int:

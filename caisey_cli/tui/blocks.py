@@ -17,7 +17,7 @@ from caisey_cli.sanitize import inert, inert_lines_of
 from caisey_cli.transcript import Transcript, Work
 from caisey_cli.tui.stream import STDERR, Lines
 from caisey_cli.tui.tone import Row, folded, spread
-from caisey_cli.wording import Clock
+from caisey_cli.wording import Clock, tenths
 from caisey_core.ids import Digest, request_code
 from caisey_core.kinds import ActionProposed, Class, How, OutcomeVerified, QuestionAnswered
 from caisey_core.lifecycle import Placed, Question, Step
@@ -302,11 +302,11 @@ def size(total: int) -> str:
     """`812 B`, `3.2 kB`, `1.4 MB`."""
     if total < 1000:
         return f"{total} B"
-    return f"{total / 1000:.1f} kB" if total < 1_000_000 else f"{total / 1_000_000:.1f} MB"
+    return f"{tenths(total, 1000)} kB" if total < 1_000_000 else f"{tenths(total, 1_000_000)} MB"
 
 
 def _took(ms: int) -> str:
-    return f"{ms / 1000:.1f} s" if ms < 120_000 else wording.span(ms)
+    return f"{tenths(ms, 1000)} s" if ms < 120_000 else wording.span(ms)
 
 
 def _since(now: int, then: int) -> str:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+from msgspec import structs
 
 from caisey_core import frames
 from caisey_core.frames import Entry
@@ -186,6 +187,20 @@ def test_a_relay_that_only_says_so_takes_nothing_from_the_journal(journal: Journ
     assert placed + [sealed for _, sealed in journal.displaced(log)] == [entry.sealed for entry in book.entries]
     rows = journal.connection.execute("SELECT count(*) FROM displaced").fetchone()
     assert rows == (len(book.entries) - len(placed),)
+
+
+@pytest.mark.parametrize("same", [True, False])
+@pytest.mark.parametrize("number", [0, -1, -(2**63), 2**31, 2**63 - 1, 2**63, 2**64 - 1])
+def test_numbers_that_no_journal_holds_are_not_looked_up(journal: Journal, number: int, same: bool) -> None:
+    """The journal would say that it cannot be used, and whoever reads that looks for the fault in their disk."""
+    book = session()
+    log = keep(journal, book.entries)
+    relay = relay_for(journal)
+    relay.logs[log] = book.entries
+    relay.lie = lambda said: structs.replace(said, seq=number, same=same, lacking=(number, 1, number))
+    relay.connect()
+    assert relay.mender.done
+    assert len(journal.entries(log)) + len(journal.displaced(log)) == len(book.entries)
 
 
 def test_two_histories_in_one_incarnation_are_not_mended(journal: Journal) -> None:

@@ -288,11 +288,13 @@ def test_dns_tcp_and_what_is_no_relay_are_told_apart(shared: World) -> None:
         _at(copy, shared.origin.replace("http:", "https:"))
         _, found = doctor(shared, copy.name)
         assert found["tls"][:2] == ("failed", "it does not speak TLS there")
-        with answering(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi") as port:
-            _at(copy, f"http://127.0.0.1:{port}")
-            _, found = doctor(shared, copy.name)
-        assert found["relay"][0] == "failed"
-        assert "is no relay of this version" in found["relay"][1]
+        deep = b'{"x":' + b"[" * 100_000
+        for said in (b"hi", b"\xff", deep):
+            with answering(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(said), said)) as port:
+                _at(copy, f"http://127.0.0.1:{port}")
+                _, found = doctor(shared, copy.name)
+            assert found["relay"][0] == "failed"
+            assert "is no relay of this version" in found["relay"][1]
 
 
 def test_a_relay_that_takes_the_connection_and_says_nothing_does_not_hang_it(shared: World) -> None:

@@ -75,10 +75,10 @@ def test_the_same_note_is_the_same_bytes(shared: World, closed: str) -> None:
 # -- acceptance 6 -----------------------------------------------------------------------------------------
 
 
-def copy(world: World, to: Path) -> Path:
-    """The technician's journal as a file of its own."""
+def copy(world: World, to: Path, whose: str = "ana") -> Path:
+    """The technician's journal, or somebody's, as a file of its own."""
     with (
-        closing(sqlite3.connect(Path(world.home("ana")) / "journal.db")) as journal,
+        closing(sqlite3.connect(Path(world.home(whose)) / "journal.db")) as journal,
         closing(sqlite3.connect(to)) as target,
     ):
         journal.backup(target)
@@ -180,6 +180,17 @@ def test_the_missing_newest_record_is_named_by_the_checkpoint(shared: World, clo
         drop(db, closed, last)
     status, said = verify(shared, closed, journal)
     assert (status, f"bad at {last}:" in said) == (254, True), said
+
+
+@pytest.mark.parametrize("whose", ["ana", "relay", "agent"])
+def test_every_journal_proves_the_same_by_itself(shared: World, closed: str, tmp_path: Path, whose: str) -> None:
+    """Offline, to somebody without an account; the endpoint's own knows itself by its admission's digest alone."""
+    journal, nobody = copy(shared, tmp_path / "copy.db", whose), str(tmp_path / "nobody")
+    done = shared.run("caisey", "verify", closed, "--home", nobody, "--journal", str(journal))
+    last = seqs(shared, closed)["session.closed"]
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert f"intact: complete to {last}, attested by relay and agent" in done.stdout
+    assert ("roster does not show the endpoint" in done.stdout) == (whose == "agent")
 
 
 def test_an_edited_journal_is_not_sold_as_a_note(shared: World, closed: str, tmp_path: Path) -> None:

@@ -47,8 +47,10 @@ class Secured(World):
         kept = {name: value for name, value in super().environment.items() if name != "SSL_CERT_DIR"}
         return kept | {"SSL_CERT_FILE": str(self.trusted)}
 
-    def start_relay(self, *options: str) -> Program:
-        return super().start_relay("--tls-cert", str(self.cert), "--tls-key", str(self.key), *options)
+    def start_relay(self, *options: str, clock_off: int = 0) -> Program:
+        return super().start_relay(
+            "--tls-cert", str(self.cert), "--tls-key", str(self.key), *options, clock_off=clock_off
+        )
 
     def shown(self) -> int:
         """The serial number of the certificate a new connection gets to see."""

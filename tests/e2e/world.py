@@ -88,14 +88,20 @@ class World:
         """The relay's address, the same after a restart."""
         return f"http://127.0.0.1:{self.port}"
 
-    def start_relay(self, *options: str) -> Program:
-        """Starts the relay, on the port it had before, and waits until it accepts connections."""
+    def start_relay(self, *options: str, clock_off: int = 0) -> Program:
+        """Starts the relay, on the port it had before, and waits until it accepts connections. `clock_off`: seconds its
+        clock is wrong.
+        """
         ready = self.path / "relay.ready"
         ready.unlink(missing_ok=True)
         self.relay = self._start(
             "relay",
             [
-                "caisey-server",
+                *(
+                    [sys.executable, str(OFF_CLOCK), "caisey-server", str(clock_off)]
+                    if clock_off
+                    else ["caisey-server"]
+                ),
                 "run",
                 "--home",
                 self.home("relay"),
