@@ -4,9 +4,9 @@ One loop takes the link's events in order; whatever answers a probe is this loop
 lives, not only its socket. If the journal cannot be written the agent ends, and with it everything it has started; but
 where the policy has it so, that runs on and is handed to the next one (`going`).
 
-After a start nothing is acted on until everything has come that the relay has: a disk that was put back from a backup
-does not know what it had said and spent since, and learns it from there first. Whoever else speaks with this
-endpoint's key later on, on a cloned disk, ends all acting.
+On each connection nothing is acted on until everything has come that the relay has: a disk that was put back from a
+backup does not know what it had said and spent since, and learns it from there first; nor does a process that was put
+back with its memory, which ends then. Whoever else speaks with this endpoint's key, on a cloned disk, ends all acting.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ from caisey_agent.home import POLICY_KNOWN, AgentHome
 from caisey_agent.machine import Machine
 from caisey_agent.room import Room
 from caisey_agent.work import Work
-from caisey_core import disks
+from caisey_core import disks, forks
 from caisey_core.chain import Chain
 from caisey_core.connection import Connection
 from caisey_core.errors import BadRecord, JournalError, RecordError
 from caisey_core.frames import Alive, Checkpoint, Receipt, read_checkpoint
 from caisey_core.ids import Digest, LogId
 from caisey_core.journal import Journal
-from caisey_core.kinds import Namespace, Previous
+from caisey_core.kinds import BATCHED, Namespace, Previous
 from caisey_core.link import (
     Acknowledged,
     Attested,
@@ -61,6 +61,7 @@ _PAGE = 64
 """Records read at once; one of output has up to 64 KiB."""
 _TRY_AGAIN_SECONDS = 1.0
 _MEND_AGAIN_SECONDS = 10.0
+_ROLLED_BACK = "Somebody goes on where this process was: it was rolled back or copied while it ran. It has ended."
 
 
 class Agent:
@@ -97,6 +98,8 @@ class Agent:
         self._failed: asyncio.Future[None] | None = None
         self._offering = self._settled = self._doubled = False
         self._missed = 0
+        self._caught_up = self._governed = False
+        self._behind: dict[LogId, list[tuple[Record, Receipt]]] = {}
         self._put_off = ""
         self._offered: set[int] = set()
         self._on_ready, self._on_alive, self._every = on_ready, on_alive, every
@@ -234,14 +237,18 @@ class Agent:
             case Nudged():
                 self._on_alive()
             case Ready(restored=restored):
+                self._caught_up = False
                 if restored:
                     self._relay_restored()
                 _say.info("relay.reached", relay=self._relay)
                 self._on_ready()
             case Received():
                 self._received(event)
-            case CaughtUp(log="") if not self._settled:
-                self._settle()
+            case CaughtUp(log=""):
+                self._caught_up = True
+                if not self._settled:
+                    self._settle()
+                self._catch_up()
             case Probed(id=id_):
                 self._link.answer(self._alive(id_))
             case Acknowledged():
@@ -251,9 +258,7 @@ class Agent:
             case Rejected(id=0, code="cloned", why=why):
                 self._are_two(why)
             case Rejected(id=id_, code="equivocation") if id_ not in self._offered:
-                raise RecordError(
-                    "Somebody goes on where this process was: it was rolled back or copied while it ran. It has ended."
-                )
+                raise RecordError(_ROLLED_BACK)
             case Rejected(code=code, why=why) if code in AGAIN:
                 if not self._put_off:
                     self._put_off = code
@@ -287,16 +292,33 @@ class Agent:
             # What is decided on the strength of these is written durably, and they with it.
             new = self._journal.place(event.records, settings, sync=False)
         except BadRecord as bad:
+            own = [record for record, _ in event.records if record.head.key == self._key.public]
+            if dropped := sum(forks.drop(self._journal, record) for record in own):
+                _say.error("records.forked", "what was said twice under one number is dropped", records=dropped)
+                raise RecordError(_ROLLED_BACK) from bad
             # Only a relay that makes records up comes here; the next connection starts from what is kept.
             _say.error("session.contradicted", str(bad), session=event.log)
             self._link.distrust(event.log)
             return
-        self._look_for_own(new)
-        if not self._settled:
-            room.take(event.records)
+        self._look_for_own(room, new)
+        if self._caught_up:
+            room.received(event.records)
+            self._leave(room)
             return
-        room.received(event.records)
-        self._leave(room)
+        taken = room.take(event.records)
+        if self._settled:
+            self._behind.setdefault(event.log, []).extend(each for each in taken if each[0].head.kind not in BATCHED)
+
+    def _catch_up(self) -> None:
+        """Acts on what has come since the connection began, all of which is known by now."""
+        behind, self._behind = self._behind, {}
+        for log, records in behind.items():
+            room = self._room(log)
+            room.act(records)
+            self._leave(room)
+        if self._governed:
+            self._governed = False
+            self._roster_changed()
 
     def _leave(self, room: Room) -> None:
         """Forgets a session that is over; what is still said in it, a note perhaps, is read from the journal again."""
@@ -312,12 +334,14 @@ class Agent:
 
     # -- a disk that was restored or cloned ---------------------------------------------------------------
 
-    def _look_for_own(self, new: list[tuple[Record, Receipt]]) -> None:
+    def _look_for_own(self, room: Room, new: list[tuple[Record, Receipt]]) -> None:
         """What this endpoint has said without its journal's knowing. What it has started can never start again."""
         own = [(record, receipt) for record, receipt in new if record.head.key == self._key.public]
         for record, _ in own:
             if record.head.kind == "action.started":
                 self._journal.spend(Digest(record.head.re["action"]), record.head.time)
+        if any(room.is_own(each) or getattr(each.body, "instance", "") == self._own.instance for each, _ in own):
+            raise RecordError(_ROLLED_BACK)
         if not self._settled:
             self._missed += len(own)
         elif any(receipt.incarnation == self._link.incarnation for _, receipt in own):
@@ -398,9 +422,15 @@ class Agent:
                 break
             held.append((record, receipt))
         self._remember_policy()
+        if self._caught_up:
+            self._roster_changed()
+        else:
+            self._governed = True
+        return held
+
+    def _roster_changed(self) -> None:
         for room in self._rooms.values():
             room.roster_changed()
-        return held
 
     def _remember_policy(self) -> None:
         version = self._roster.policy_version

@@ -146,13 +146,22 @@ class Room:
 
     def received(self, records: Iterable[tuple[Record, Receipt]]) -> None:
         """Takes records that have just come, then acts on each; on one that a restored relay was given back, never."""
-        for record, receipt in self.take(records):
+        self.act(self.take(records))
+
+    def act(self, records: Iterable[tuple[Record, Receipt]]) -> None:
+        """Acts on records that were taken; by now the session may know what came behind them."""
+        for record, receipt in records:
             if record.head.kind == "action.proposed":
-                self._propose(self.session.actions[record.digest])
+                if (action := self.session.actions.get(record.digest)) is not None:
+                    self._propose(action)
             elif record.head.kind not in _PERMITS or self._is_new(record, receipt.incarnation):
                 self._act(record)
         if self.session.closing is not None:
             self._attest()
+
+    def is_own(self, record: Record) -> bool:
+        """Whether a record stands in this process's own series."""
+        return record.head.series == self._writer.series
 
     def _propose(self, action: Action) -> None:
         """An action that was proposed and of which nothing more is known."""

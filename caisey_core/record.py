@@ -260,6 +260,11 @@ class Writer:
         self._n = 0
         self._prev = ""
 
+    @property
+    def series(self) -> str:
+        """What tells it from its key's other writers."""
+        return self._series
+
     def write(
         self,
         kind: str,

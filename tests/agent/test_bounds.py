@@ -139,7 +139,7 @@ async def test_a_session_that_is_over_takes_no_room(agent: Agent, stage: Stage) 
     closing, later = SessionClosed(outcome=Outcome.RESOLVED, unverified=""), NoteAdded(text="later")
     sessions = [opened(agent, stage) for _ in range(3)]
     assert len(agent._rooms) == 3
-    agent._settled = True
+    agent._settled = agent._caught_up = True
     for log, shown, writer in sessions:
         for kind, body in (("session.closed", closing), ("note.added", later)):
             # What is said in it after it was closed is read again, and forgotten again.

@@ -26,7 +26,8 @@ class HostileRelay:
     """Accepts every login, keeps what the agent says, shows it what the scenario wants.
 
     `first`: shown to an agent before it is told that there is nothing more; `hidden`: what is left out there. `denies`:
-    kinds that are not taken, each once, and by what code.
+    kinds that are not taken, each once, and by what code. `slowly`: what an agent is shown that comes back is the
+    scenario's (`comes_back`).
     """
 
     def __init__(self) -> None:
@@ -38,6 +39,8 @@ class HostileRelay:
         self.first: list[Log] = []
         self.hidden: list[Entry] = []
         self.denies: dict[str, str] = {}
+        self.slowly = False
+        self._asks = 0
         self._dropped = 0
         self._logs: dict[str, Log] = {}
 
@@ -64,6 +67,9 @@ class HostileRelay:
                     await socket.send(frames.encode(welcome))
                 case frames.FollowAll():
                     self._socket = socket
+                    if self.slowly:
+                        await self._tell(lambda: setattr(self, "_asks", self._asks + 1))
+                        continue
                     await self.show(self.stage.roster_log, self.stage.roster.entries)
                     for log in self.first:
                         await self.show(self.keep(log), log.entries)
@@ -86,6 +92,7 @@ class HostileRelay:
         records = [parse(sealed) for sealed in append.records]
         if code := self.denies.pop(records[0].head.kind, ""):
             await self.send(frames.Denied(id=append.id, code=code, why=""))
+            await self._tell(lambda: None)
             return
         log = self._logs.get(append.log)
         if log is not None:
@@ -136,6 +143,19 @@ class HostileRelay:
             await self._news.wait_for(lambda: self._dropped > 0)
             await self._news.wait_for(lambda: self.alive is not None)
             self._dropped = 0
+
+    async def comes_back(self) -> None:
+        """Ends the connection; the agent comes back and asks for what there is, and has been told nothing yet."""
+        assert self._socket is not None
+        self.slowly, asked = True, self._asks
+        await self._socket.close()
+        async with self._news, asyncio.timeout(PATIENCE):
+            await self._news.wait_for(lambda: self._asks > asked)
+
+    async def put_off(self, kind: str) -> None:
+        """What it was to deny it has denied."""
+        async with self._news, asyncio.timeout(PATIENCE):
+            await self._news.wait_for(lambda: kind not in self.denies)
 
     async def hang_up(self) -> None:
         """Ends the connection; the agent comes back and is shown whatever the roster is by then."""

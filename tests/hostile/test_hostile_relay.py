@@ -18,7 +18,14 @@ from tests.e2e.world import until
 from tests.hostile.twins import LINES, SAYS, STARTED
 
 SECONDS = 240
-ENDS = frozenset({"forgery_claimed_of_its_own"})
+ENDS = frozenset(
+    {
+        "forgery_claimed_of_its_own",
+        "rolled_back_in_the_midst_of_a_command",
+        "rolled_back_to_before_the_session",
+        "rolled_back_with_its_memory",
+    }
+)
 """Scenarios in which the agent ends, and is started again as a service manager would."""
 
 

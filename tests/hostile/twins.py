@@ -10,11 +10,12 @@ from __future__ import annotations
 from typing import Final
 
 from caisey_core import frames
+from caisey_core.frames import Entry
 from caisey_core.ids import LogId
 from caisey_core.kinds import ActionHeld, ActionStarted, Class, Decision, Quorum, Role, Verdict
 from caisey_core.record import Record, Writer, parse
 from tests.hostile.relay import HostileRelay
-from tests.hostile.scenarios import LINES, PREPARED, SAYS, SCENARIOS, STARTED, held_by, opened, scenario
+from tests.hostile.scenarios import LINES, PREPARED, SAYS, SCENARIOS, STARTED, Held, held_by, opened, scenario
 from tests.hostile.stage import Log, Stage, now
 
 __all__ = ["LINES", "PREPARED", "SAYS", "SCENARIOS", "STARTED"]
@@ -111,7 +112,19 @@ def _earlier(relay: HostileRelay, stage: Stage, canary: str, *, started: bool) -
     id_ = LogId(parse(log.entries[0].sealed).log)
     proposal = stage.propose(writer, log, f"echo ran >> {canary}", None, instance=EARLIER, beat=0)
     log.add(proposal)
+    hold = _held_by(stage, id_, proposal, log, EARLIER)
+    log.add(hold)
+    log.add(stage.approve(stage.sam, log, hold))
+    body = ActionStarted(
+        verdict=_verdict(), decisions=(), account="root", policy="builtin-1", roster=stage.version, instance=EARLIER
+    )
     own = Writer(stage.endpoint, id_)
+    log.add(own.write("action.started", body, time=now(), re={"action": proposal.digest}, seen=log.seen))
+    relay.first = [log if started else Log(entries=log.entries[:-1], tip=log.entries[-2].receipt.chain)]
+    relay.hidden = [] if started else log.entries[-1:]
+
+
+def _held_by(stage: Stage, log: LogId, proposal: Record, known: Log, instance: str) -> Record:
     held = ActionHeld(
         verdict=_verdict(),
         quorum=Quorum(members=1, roles=(Role.APPROVER, Role.ADMIN)),
@@ -121,17 +134,10 @@ def _earlier(relay: HostileRelay, stage: Stage, canary: str, *, started: bool) -
         roster=stage.version,
         nonce="n" * 32,
         window_ms=600_000,
-        instance=EARLIER,
+        instance=instance,
     )
-    hold = own.write("action.held", held, time=now(), re={"action": proposal.digest}, seen=log.seen)
-    log.add(hold)
-    log.add(stage.approve(stage.sam, log, hold))
-    body = ActionStarted(
-        verdict=_verdict(), decisions=(), account="root", policy="builtin-1", roster=stage.version, instance=EARLIER
-    )
-    log.add(own.write("action.started", body, time=now(), re={"action": proposal.digest}, seen=log.seen))
-    relay.first = [log if started else Log(entries=log.entries[:-1], tip=log.entries[-2].receipt.chain)]
-    relay.hidden = [] if started else log.entries[-1:]
+    own = Writer(stage.endpoint, log)
+    return own.write("action.held", held, time=now(), re={"action": proposal.digest}, seen=known.seen)
 
 
 def _verdict() -> Verdict:
@@ -179,3 +185,96 @@ async def forgery_claimed_of_its_own(relay: HostileRelay, stage: Stage, canary: 
     await relay.says("action.unknown", proposal)
     await relay.says("action.started", proposal)
     assert (await relay.fresh_sign_of_life()).instance != before.instance
+
+
+# -- put back with its memory, while it ran (a snapshot of a virtual machine) ------------------------------------------
+
+
+def _went_on(held: Held, stage: Stage, instance: str) -> tuple[Entry, Entry]:
+    """What came after the snapshot and was lost by it: somebody's yes, and this very process's start."""
+    approval = stage.approve(stage.sam, held.log, held.hold)
+    yes = held.log.add(approval)
+    lost = Writer(stage.endpoint, held.id, series=held.hold.head.series)
+    lost._n, lost._prev = held.hold.head.n, held.hold.digest
+    body = ActionStarted(
+        verdict=held.hold.says(ActionHeld).verdict,
+        decisions=(approval.digest,),
+        account="root",
+        policy="builtin-1",
+        roster=stage.version,
+        instance=instance,
+    )
+    started = lost.write("action.started", body, time=now(), re={"action": held.proposal.digest}, seen=held.log.seen)
+    return yes, held.log.add(started)
+
+
+async def _shows_slowly(relay: HostileRelay, log: LogId, *entries: Entry) -> None:
+    """One after the other, each dealt with before the next comes."""
+    for entry in entries:
+        await relay.show(log, [entry])
+        for _ in range(2):
+            await relay.fresh_sign_of_life()
+
+
+@scenario(says="it was rolled back")
+async def rolled_back_with_its_memory(relay: HostileRelay, stage: Stage, canary: str) -> None:
+    """An honest relay gives it back what it has said since, the yes in one piece and its own start in the next."""
+    held = await held_by(relay, stage, canary)
+    before = await relay.fresh_sign_of_life()
+    yes, started = _went_on(held, stage, before.instance)
+    await relay.comes_back()
+    await _shows_slowly(relay, held.id, yes)
+    relay.slowly, relay.first = False, [held.log]
+    await relay.show(held.id, [started])
+    await relay.says("action.unknown", held.proposal)
+    assert (await relay.fresh_sign_of_life()).instance != before.instance
+
+
+@scenario(says="it was rolled back")
+async def rolled_back_to_before_the_session(relay: HostileRelay, stage: Stage, canary: str) -> None:
+    """The same, of a session of which its memory knows nothing: that it names its own instance is enough."""
+    before = await relay.agent_is_there()
+    writer, log = stage.open()
+    id_ = LogId(parse(log.entries[0].sealed).log)
+    proposal = stage.propose(writer, log, "uptime", before)
+    log.add(proposal)
+    verdict = Verdict(decision=Decision.RUN, risk=Class.OBSERVE, rule="x", why="x", commands=())
+    body = ActionStarted(
+        verdict=verdict, decisions=(), account="root", policy="x", roster=stage.version, instance=before.instance
+    )
+    lost = Writer(stage.endpoint, id_)
+    started = log.add(lost.write("action.started", body, time=now(), re={"action": proposal.digest}, seen=log.seen))
+    await relay.comes_back()
+    await _shows_slowly(relay, id_, *log.entries[:2])
+    relay.slowly, relay.first = False, [log]
+    relay.keep(log)
+    await relay.show(id_, [started])
+    await relay.says("action.unknown", proposal)
+    assert (await relay.fresh_sign_of_life()).instance != before.instance
+
+
+@scenario(lines=1, says="it was rolled back")
+async def rolled_back_in_the_midst_of_a_command(relay: HostileRelay, stage: Stage, canary: str) -> None:
+    """It has said something else under a number that it had used before: that gets no place, and keeps nobody away."""
+    writer, log, id_ = await opened(relay, stage)
+    script = f"until [ -e {canary}.go ]; do sleep 0.05; done; echo ran >> {canary}"
+    before = await relay.fresh_sign_of_life()
+    proposal = stage.propose(writer, log, script, before)
+    await relay.show(id_, [log.add(proposal)])
+    hold = await relay.says("action.held", proposal)
+    await relay.show(id_, [log.add(stage.approve(stage.sam, log, hold))])
+    started = await relay.says("action.started", proposal)
+    lost = Writer(stage.endpoint, id_, series=started.head.series)
+    lost._n, lost._prev = started.head.n, started.digest
+    re = {"action": str(proposal.digest)}
+    output = log.add(lost.write("action.output", b"so far\n", time=now(), re=re, seen=log.seen, type="stdout"))
+    await relay.comes_back()
+    relay.denies = {"action.finished": "store"}
+    with open(f"{canary}.go", "w"):  # noqa: ASYNC230, PTH123  (one small file)
+        pass
+    await relay.put_off("action.finished")
+    relay.slowly, relay.first = False, [log]
+    await relay.show(id_, [output])
+    await relay.says("action.unknown", proposal)
+    assert (await relay.fresh_sign_of_life()).instance != before.instance
+    assert parse(log.entries[-1].sealed).head.kind == "action.unknown"
