@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable
 from time import monotonic, strftime
 from typing import ClassVar, Final
 
-from textual.app import App, ComposeResult
+from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
 from textual.geometry import Region
@@ -32,6 +32,7 @@ from caisey_cli.tui.blocks import countdown
 from caisey_cli.tui.cards import Sheet
 from caisey_cli.tui.deciding import Card, Question
 from caisey_cli.tui.lines import Rows
+from caisey_cli.tui.steady import Steady
 from caisey_cli.tui.style import BODIES, CSS
 from caisey_cli.tui.tone import Piece, Row, clipped, folded, plain, spread
 from caisey_cli.watching import FOREVER, Watch
@@ -46,7 +47,7 @@ _SOON: Final = 60_000
 _TONES: Final = {"live": "good", "stale": "warn", "connecting": "busy", "reconnecting": "warn"}
 
 
-class WatchApp(App[None]):
+class WatchApp(Steady):
     """See the module."""
 
     TITLE = "caisey"
@@ -79,7 +80,6 @@ class WatchApp(App[None]):
         super().__init__()
         membership = home.membership()
         self.waiting = Watch(home, Beside(self.say), self._tell, notice=self._notice, connect=connect, pace=pace)
-        self.failure: BaseException | None = None
         self.last = ""
         self.marked: Digest | None = None
         self._who = f"{inert(membership.name)}, {inert(membership.member_name)}"
@@ -115,10 +115,6 @@ class WatchApp(App[None]):
         finally:
             if self._hooks is not None:
                 await self._hooks.end()
-
-    def _print_error_renderables(self) -> None:
-        """Nothing: a trace would show what others wrote; `watching` raises the error instead."""
-        self._exit_renderables.clear()
 
     # -- what happens -------------------------------------------------------------------------------------
 

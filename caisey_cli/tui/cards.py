@@ -138,6 +138,10 @@ class Sheet(ModalScreen[str | None]):
             event.stop()
             self.end(None)
 
+    def on_paste(self) -> None:
+        """What a terminal lets get out of a paste is no answer."""
+        self.calm_from_now()
+
     def on_input_submitted(self, event: Input.Submitted) -> None:
         """The name was typed, or something else, which the endpoint judges."""
         event.stop()

@@ -12,7 +12,7 @@ from contextlib import suppress
 from time import monotonic
 from typing import TYPE_CHECKING, ClassVar, Final
 
-from textual.app import App, ComposeResult, ScreenStackError
+from textual.app import ComposeResult, ScreenStackError
 from textual.binding import Binding, BindingType
 from textual.command import Provider
 from textual.containers import Horizontal
@@ -25,6 +25,7 @@ from caisey_cli.tui.deeds import TABLE, WATCHING, Deed
 from caisey_cli.tui.lines import Rows
 from caisey_cli.tui.opening import Asked, Opening
 from caisey_cli.tui.scroll import TranscriptView
+from caisey_cli.tui.steady import Steady
 from caisey_cli.tui.style import CSS
 from caisey_cli.tui.tone import Piece, Row, clipped, folded, footed, width_of
 
@@ -54,7 +55,7 @@ def _palette() -> type[Provider]:
     return Palette
 
 
-class Frame(App[None]):
+class Frame(Steady):
     """See the module."""
 
     COMMANDS: ClassVar[set[type[Provider] | Callable[[], type[Provider]]]] = {_palette}
@@ -83,7 +84,6 @@ class Frame(App[None]):
         known = WATCHING if asked.watching else TABLE
         self.deeds: tuple[Deed, ...] = tuple(each for each in known if each.name != "guide" or asked.guide)
         self.guiding = bool(asked.guide)
-        self.failure: BaseException | None = None
         self.last = ""
         self._message: Row = ()
         self._doing: dict[str, float] = {}
@@ -136,10 +136,6 @@ class Frame(App[None]):
         from caisey_cli.tui import loading
 
         return loading.bench(self._home, self.asked, self, self._connect, self._pace)
-
-    def _print_error_renderables(self) -> None:
-        """Nothing: a trace would show what others wrote; `view` raises the error instead."""
-        self._exit_renderables.clear()
 
     # -- parts --------------------------------------------------------------------------------------------
 

@@ -137,6 +137,40 @@ def test_ten_thousand_characters_pasted_keep_nobody_waiting(world: World) -> Non
         assert view.wait() == 0
 
 
+@needs_tmux
+def test_no_byte_ends_the_view_and_nothing_pasted_is_a_key(world: World, tmp_path: Path) -> None:
+    """Another encoding's bytes; escape sequences, an end of the paste among them, that the terminal lets through."""
+    canary = tmp_path / "canary"
+    window = Window(world, tmp_path / "tmux", "ana", "connect", "box", columns=200)
+    try:
+        window.shows(r"live \d")
+        window.paste(b"\xe4\xff\x80")
+        window.shows("\ufffd\ufffd\ufffd")
+        window.press("C-u")
+        window.paste(f"echo \x1b\rtouch {canary}\r\x11".encode())
+        window.shows("Pasted: 3 lines")
+        window.escape("Pasted: 3 lines")
+        window.shows("thrown away")
+        window.paste(f"echo \x1b[201~touch {canary}\r".encode())
+        window.shows(f"\\$ echo touch {canary}")
+        window.press("C-u")
+        window.shows(r"\$ *\n")
+        window.press("l", "s")
+        until(lambda: _entered(window, "✓ ls"), every=0.5)
+        log = journals.sessions(world)[-1]
+        until(lambda: finished(world, log) == 1)
+        assert journals.kinds(world, log).count("action.proposed") == 1
+        assert not canary.exists()
+    finally:
+        window.end()
+
+
+def _entered(window: Window, words: str) -> bool:
+    """Enter, which counts as pasted where it follows a paste too closely; whether these words have come."""
+    window.press("Enter")
+    return words in window.screen
+
+
 def test_a_burst_of_keys_is_taken_in_its_order(world: World) -> None:
     with console(world, "ana", "connect", "box") as view:
         log = opened(view, world)

@@ -66,9 +66,10 @@ class Window:
         self._tmux("send-keys", "-t", "a", "-l", text)
         self.press("Enter")
 
-    def paste(self, text: str) -> None:
+    def paste(self, text: str | bytes) -> None:
         """As one paste."""
-        subprocess.run(["tmux", "-S", str(self._socket), "load-buffer", "-"], input=text.encode(), check=True)
+        data = text.encode() if isinstance(text, str) else text
+        subprocess.run(["tmux", "-S", str(self._socket), "load-buffer", "-"], input=data, check=True)
         self._tmux("paste-buffer", "-p", "-t", "a")
 
     def resize(self, columns: int, lines: int) -> None:

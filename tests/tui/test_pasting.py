@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 from rich.cells import cell_len
-from textual.events import Paste
+from textual.events import Key, Paste
 
 from caisey_cli.sanitize import inert_block
 from caisey_cli.tui.cards import Sheet
+from caisey_cli.tui.command_line import BURST
 from caisey_cli.tui.pasting import hidden, shown
+from caisey_cli.tui.steady import BEGIN, END, ESCAPE, Pastes
 from caisey_core.kinds import ActionProposed
 from tests.cli.conftest import Office
 from tests.tui.conftest import seated
@@ -19,7 +23,7 @@ from tests.tui.test_view import said
 
 
 @example("\u0301", 20)  # no width of its own
-@given(st.text(max_size=300), st.integers(20, 100))
+@given(st.text(max_size=300).filter(lambda text: "\r\n" not in text), st.integers(20, 100))
 def test_everything_pasted_can_be_read(text: str, width: int) -> None:
     rows = shown(text, width)
     assert all(cell_len(row) <= width for row in rows)
@@ -83,3 +87,49 @@ async def test_hidden_characters_are_counted_in_the_question(office: Office) -> 
         seat.app.line.post_message(Paste("ls \x1b[31m \u202e"))
         await seat.until(lambda: seat.shows("2 characters nobody can see"))
         assert seat.shows("\\u{1b}[31m \\u{202e}")
+
+
+# -- what a terminal lets through -------------------------------------------------------------------------
+
+SENT = st.lists(st.sampled_from([BEGIN, END, ESCAPE, "[200~", "[201~", "[20", "\r", "ls", "\x1b[A", "ä"]), max_size=12)
+
+
+def pieces(text: str, cuts: list[int]) -> list[str]:
+    """The text in pieces, cut at these places."""
+    places = [0, *sorted(each % (len(text) + 1) for each in cuts), len(text)]
+    return [text[a:b] for a, b in itertools.pairwise(places)]
+
+
+@given(SENT.map("".join), st.lists(st.integers(0, 100), max_size=8))
+def test_nothing_in_a_paste_begins_a_key_however_it_is_cut(text: str, cuts: list[int]) -> None:
+    whole, cut = Pastes(), Pastes()
+    expected = whole.passed(text)
+    assert "".join(map(cut.passed, pieces(text, cuts))) == expected
+    outside, *pastes = expected.split(BEGIN)
+    assert text.startswith(outside)
+    for each in pastes:
+        inside, end, _ = each.partition(END)
+        assert ESCAPE not in inside
+        assert end or ESCAPE not in each
+
+
+@given(st.text().filter(lambda text: BEGIN not in text))
+def test_what_is_typed_is_passed_on_as_it_is(text: str) -> None:
+    assert Pastes().passed(text) == text
+
+
+async def test_enter_in_one_burst_with_a_paste_is_nobodys(office: Office) -> None:
+    """A terminal may let what is pasted end the paste."""
+    async with seated(office) as seat:
+        line = seat.app.line
+        paste = Paste("ls ")
+        keys = [Key("x", "x"), Key("enter", None), Key("y", "y"), Key("enter", None)]
+        for n, each in enumerate((paste, *keys)):
+            each.time = paste.time + n * BURST / 2
+            line.post_message(each)
+        await seat.until(lambda: line.value == "ls xy")
+        await seat.until(lambda: line.heeds)
+        assert "action.proposed" not in seat.kinds
+        await seat.press("enter")
+        await seat.until(lambda: "action.finished" in seat.kinds)
+        assert said(office, "action.proposed")[0].says(ActionProposed).script == "ls xy"
