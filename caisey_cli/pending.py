@@ -141,7 +141,7 @@ def became(desk: Desk, action: Action) -> str:
             return f"denied by {_who(desk, action.denial)}{why}"
         case Step.RUNNING | Step.FINISHED | Step.UNKNOWN:
             names = wording.listed(_names(desk, action.approvers), 5) or "nobody"
-            return f"approved by {names}; {'it runs' if action.step is Step.RUNNING else 'it has run'}"
+            return f"approved by {names}; {'it was started' if action.step is Step.RUNNING else 'it has run'}"
         case Step.WITHDRAWN:
             return f"taken back by {_who(desk, action.proposal)}"
         case Step.REFUSED:

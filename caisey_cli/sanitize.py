@@ -56,6 +56,11 @@ def inert_block(text: str) -> str:
     return pattern.sub(_visible, text)
 
 
+def kept_inert(text: str) -> str:
+    """One line that is inert already, wherever it came from: what is written `\\u{1b}` stays so. Idempotent."""
+    return text if text.isprintable() else _compiled(_LINE).sub(_visible, text)
+
+
 def inert_lines_of(text: str, tab: int = 4) -> list[str]:
     """The lines of what a shell would read: as `inert_block`, but a CR before a line feed is no part of that.
 

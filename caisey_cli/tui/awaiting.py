@@ -405,7 +405,12 @@ class WatchApp(Steady):
             Question(
                 f"Deny {item.row.code}: why?",
                 lambda width: plain(folded(((item.row.command, ""),), width, 2)).split("\n"),
-                ask=(("Enter", "key"), (" denies it, with or without a reason   ", ""), ("Esc", "key"), (" not", "")),
+                ask=(
+                    ("Enter", "key"),
+                    (" denies it, with or without a reason   ", ""),
+                    ("Esc", "key"),
+                    (" decides nothing", ""),
+                ),
                 name="any",  # anything that is typed is taken
             ),
             said,

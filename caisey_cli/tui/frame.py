@@ -211,9 +211,10 @@ class Frame(Steady):
             self._message = () if self._of_state else self._message
         if self._message:
             return folded(((" ", ""), *self._message), width, 1)[:3]
-        if self._underway():
-            return [clipped(self._underway(), width)]
-        return folded(((" ", ""), (state.cause, state.tone)), width, 1)[:3] if state.cause else []
+        if state.cause:  # what runs is not known then, and cannot be stopped
+            return folded(((" ", ""), (state.cause, state.tone)), width, 1)[:3]
+        underway = self._underway()
+        return [clipped(underway, width)] if underway else []
 
     def _underway(self) -> Row:
         """What runs, where its block may have been scrolled away by its output."""

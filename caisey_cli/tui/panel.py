@@ -21,6 +21,10 @@ from caisey_core.lifecycle import Step
 _LABEL: Final = 11
 
 
+TICKING: Final = len("live 0.3 s")
+"""Columns kept for a state that ticks: what stands beside it does not come and go with each tick."""
+
+
 def header(model: Model, endpoint: str, state: State, now: int, width: int, *, watching: bool = False) -> Row:
     """The first line; where there is no room, ticket and platform go first."""
     transcript = model.transcript
@@ -40,10 +44,11 @@ def header(model: Model, endpoint: str, state: State, now: int, width: int, *, w
         code = (*code, (" watching", "warn"))
     lasted = now - session.opening.received if session.opening and not session.closing else None
     right: Row = ((state.text, state.tone), (f"  {_clock(lasted)} " if lasted is not None else " ", "dim"))
+    taken = width_of(right) + (max(0, TICKING - len(state.text)) if state.since is not None else 0)
     while True:
         middle = [each for each in (*parts, code) if each]
         left: Row = (*place, *(piece for each in middle for piece in (("   ", ""), *each)))
-        if width_of(left) + width_of(right) + 2 <= width or not parts:
+        if width_of(left) + taken + 2 <= width or not parts:
             break
         parts.pop(0)
     left = clipped(left, max(4, width - width_of(right) - 1))

@@ -30,7 +30,7 @@ def question(text: str) -> Sheet:
     title = f"Pasted: {wording.count(lines, 'line')}, {len(text)} characters, one action"
     ask: list[Piece] = []
     if odd:
-        ask += [(f"{wording.count(odd, 'character')} nobody can see: written \\\\u{{...}} above. ", "bad")]
+        ask += [(f"{wording.count(odd, 'character')} nobody can see: written \\u{{...}} above. ", "bad")]
     ask += [("y", "key"), (" send it as one script   ", "")]
     ask += [("e", "key"), (" edit it in the line   ", "")] if one else []
     ask += [

@@ -15,7 +15,7 @@ from rich.segment import Segment
 from rich.style import Style
 from textual.strip import Strip
 
-from caisey_cli.sanitize import inert
+from caisey_cli.sanitize import kept_inert
 
 Piece = tuple[str, str]
 """Text and tone."""
@@ -40,7 +40,7 @@ TONES: Final[dict[str, Style]] = {
 
 def piece(text: str, tone: str = "") -> Segment:
     """A segment that no terminal obeys."""
-    return Segment(text if text.isprintable() else inert(text), TONES[tone])
+    return Segment(kept_inert(text), TONES[tone])
 
 
 def strip(row: Row, width: int, ground: Style | None = None) -> Strip:

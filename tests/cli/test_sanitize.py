@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from caisey_cli.sanitize import Inert, decode, inert, inert_block, inert_lines, reveal
+from caisey_cli.sanitize import Inert, decode, inert, inert_block, inert_lines, kept_inert, reveal
 from tests.counting import calls
 
 HARMFUL = {"Cc", "Cf", "Cs", "Zl", "Zp"}
@@ -109,3 +109,11 @@ def test_lines_are_those_of_the_whole_however_it_was_cut(chunks: list[bytes], li
         assert full.startswith(shown)
         assert len(shown) <= limit
         assert not rest or rest == f"{len(full) - len(shown):,} more characters"
+
+
+@given(st.text())
+def test_what_is_inert_is_kept_so(text: str) -> None:
+    """Also where it holds characters that print nowhere and steer nothing: those that Unicode does not have yet."""
+    shown = inert(text + "\u0378\x1b")
+    assert kept_inert(shown) == shown
+    assert kept_inert(text) == kept_inert(kept_inert(text))

@@ -85,7 +85,7 @@ async def test_a_nul_character_is_refused_at_once(office: Office) -> None:
 async def test_hidden_characters_are_counted_in_the_question(office: Office) -> None:
     async with seated(office) as seat:
         seat.app.line.post_message(Paste("ls \x1b[31m \u202e"))
-        await seat.until(lambda: seat.shows("2 characters nobody can see"))
+        await seat.until(lambda: seat.shows("2 characters nobody can see: written \\u{...} above"))
         assert seat.shows("\\u{1b}[31m \\u{202e}")
 
 

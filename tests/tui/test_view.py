@@ -355,6 +355,17 @@ async def test_search_unfolds_what_it_finds(office: Office) -> None:
 # -- the relay's absence ----------------------------------------------------------------------------------
 
 
+async def test_what_cannot_be_stopped_is_not_said_to_be(office: Office) -> None:
+    """While relay or agent are away, that is said; not what ran when they were there last."""
+    office.agent.lasting.add("ls")
+    async with seated(office) as seat:
+        await seat.type("ls")
+        await seat.until(lambda: "^C stops it" in rows(seat, "message"))
+        office.relay.drop()
+        await seat.until(lambda: "The relay is lost" in rows(seat, "message"))
+        assert "^C stops it" not in rows(seat, "message")
+
+
 async def test_a_relay_that_is_lost_is_said_and_comes_back_by_itself(office: Office) -> None:
     async with seated(office) as seat:
         await seat.until(lambda: "live" in rows(seat, "header"))
