@@ -35,8 +35,10 @@ from caisey_core.kinds import Outcome
 WIDTH: Final = 100
 LINES: Final = 25
 _COLUMN: Final = 10
-_YIELDS: Final = {"Verified": 1, "Found": 2, "Changed": 3, "Asked": 4, "Noted": 5}
-"""Which lines give way first where there is no room: what was denied or went wrong never before what went well."""
+_YIELDS: Final = {"Verified": 1, "Found": 2, "Changed": 3, "Expired": 4, "Withdrawn": 4, "Asked": 5, "Noted": 6}
+"""Which lines give way first where there is no room: what was denied or went wrong never before what went well, and of
+what was asked for and came to nothing by itself none before what was changed.
+"""
 
 
 @dataclass(frozen=True, slots=True)

@@ -75,6 +75,25 @@ def test_a_long_session_stays_a_note_and_keeps_what_was_denied() -> None:
     assert set(range(3, len(story.entries) + 1)) <= told
 
 
+def test_what_came_to_nothing_gives_way_to_what_was_done() -> None:
+    """A note without the change that was made is nobody's note."""
+    story = Story()
+    story.observe()
+    for number in range(8):
+        action = story.propose(f"touch /srv/{number} " + "x" * 120)
+        story.hold(action)
+        story.expire(action)
+    story.withdraw(story.propose("touch /srv/never"))
+    story.find("the spool was full")
+    story.change("find /var/spool/cups -name 'd*' -delete", approve="sam")
+    story.check("true")
+    story.close()
+    assert line(story, "Found").startswith("the spool was full")
+    assert "approved by sam" in line(story, "Changed")
+    assert "passed" in line(story, "Verified")
+    assert re.match(r".*\d expired.*caisey show", line(story, "Also"))
+
+
 def test_a_long_command_shows_both_ends() -> None:
     story = Story()
     script = "echo " + "a" * 20_000 + "; rm -rf /srv"
