@@ -96,6 +96,7 @@ class Frame(Steady):
         self._word = ""
         self._of_state = False
         self._read: tuple[int, int] | None = None
+        self._ran: Digest | None = None
 
     def compose(self) -> ComposeResult:
         """Header, transcript and side panel, message, command line, footer."""
@@ -269,9 +270,26 @@ class Frame(Steady):
         self._read = None
         with suppress(*_LEFT):  # when the view is left its widgets go one by one
             self.transcript.show(self.bench.model)
+            self._ended()
             self.call_for()
             for name in ("header", "side", "prompt", "message"):
                 self._rows(name).update()
+
+    def _ended(self) -> None:
+        """What ran and did not end well is said where the head of its block, which says how, is out of sight."""
+        model, ran = self.bench.model, self._ran
+        if model is None:
+            return
+        from caisey_cli import wording
+        from caisey_core.lifecycle import Step
+
+        active = model.transcript.session.active
+        self._ran = next((each.digest for each in reversed(active) if each.step is Step.RUNNING), None)
+        if ran is None or ran == self._ran or (at := model.block_of(ran)) is None or (work := model.work(at)) is None:
+            return
+        if work.action.step.over and model.failed(work) and not self.transcript.in_sight(at):
+            how = wording.ended(model.transcript, work) or work.action.step
+            self.say(f"{wording.command(work, 40)}: {how}. F6 goes there.", "warn")
 
     def reading(self, done: int, total: int) -> None:
         """So many of the records that are known have been taken; the rest of the view follows once it is all."""

@@ -111,6 +111,11 @@ class TranscriptView(ScrollView, can_focus=True):
             heads.append(rows)
             ends.append(end)
 
+    def in_sight(self, at: int) -> bool:
+        """Whether a block's first row, which says how it ended, is on the screen."""
+        begin = self._ends[at - 1] if 0 < at <= len(self._ends) else 0
+        return 0 <= begin - round(self.scroll_y) < self.size.height
+
     # -- another width ------------------------------------------------------------------------------------
 
     def _refit(self, model: Model) -> None:

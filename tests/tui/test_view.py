@@ -355,6 +355,18 @@ async def test_search_unfolds_what_it_finds(office: Office) -> None:
 # -- the relay's absence ----------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize(("rows_", "said_"), [(200, True), (2, False)])
+async def test_a_bad_end_is_said_where_its_block_says_it_out_of_sight(office: Office, rows_: int, said_: bool) -> None:
+    office.agent.lasting.add("ls")
+    async with seated(office) as seat:
+        await seat.type("ls -R /srv")
+        await seat.until(lambda: "^C stops it" in rows(seat, "message"))
+        office.agent.results["ls"] = (b"a row\n" * rows_, b"", 2)
+        office.agent.finish(said(office, "action.proposed")[0].digest)
+        await seat.until(lambda: seat.shows("exit 2"))
+        assert ("ls -R /srv: exit 2. F6 goes there." in seat.app.last) is said_
+
+
 async def test_what_cannot_be_stopped_is_not_said_to_be(office: Office) -> None:
     """While relay or agent are away, that is said; not what ran when they were there last."""
     office.agent.lasting.add("ls")
