@@ -17,7 +17,8 @@ from collections.abc import Callable, Iterable, Iterator
 
 from caisey_agent import gate, machine, runner
 from caisey_agent.gate import Standing
-from caisey_agent.home import POLICY_KNOWN, AgentHome
+from caisey_agent.home import AgentHome
+from caisey_agent.inforce import InForce
 from caisey_agent.machine import Machine
 from caisey_agent.room import Room
 from caisey_agent.work import Work
@@ -47,7 +48,6 @@ from caisey_core.link import (
 from caisey_core.logs import Teller
 from caisey_core.mending import Mender
 from caisey_core.outbox import AGAIN, Outbox
-from caisey_core.policyfile import in_force
 from caisey_core.record import Record, parse
 from caisey_core.roster import Roster
 from caisey_core.ruling import Policy, Unrecorded
@@ -93,12 +93,13 @@ class Agent:
         self._going = list(going)
         self._roster_log = LogId(self._membership.roster)
         self._roster = Roster()
+        self._in_force = InForce(journal)
         self._rooms: dict[LogId, Room] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._failed: asyncio.Future[None] | None = None
         self._offering = self._settled = self._doubled = False
         self._missed = 0
-        self._caught_up = self._governed = False
+        self._caught_up = self._governed = self._unread = False
         self._behind: dict[LogId, list[tuple[Record, Receipt]]] = {}
         self._put_off = ""
         self._offered: set[int] = set()
@@ -121,6 +122,8 @@ class Agent:
         self._failed = asyncio.get_running_loop().create_future()
         runner.prepare()
         try:
+            self._govern()
+            await self._in_force.read(self._roster)
             self._restore()
         except JournalError:
             self._hand_over()
@@ -182,7 +185,6 @@ class Agent:
             after = page[-1].receipt.seq
 
     def _restore(self) -> None:
-        self._govern()
         # What an earlier process has said comes before what this one says of it.
         self._offer()
         for log, work in self.going:
@@ -197,8 +199,7 @@ class Agent:
             self._roster.apply(record, receipt.received)
 
     def _policy(self) -> Policy:
-        """The policy in force; never an older one than this endpoint has known, whatever it is shown."""
-        return in_force(self._roster, int(self._journal.setting(POLICY_KNOWN) or 0))
+        return self._in_force.policy
 
     def _offer(self) -> None:
         """Offers the relay everything that has no receipt; what it has already keeps its place."""
@@ -221,6 +222,9 @@ class Agent:
         async for event in self._connection.events():
             self._take(event)
             self._connection.flush()
+            if self._unread:
+                await self._read_policy()
+                self._connection.flush()
 
     async def _nudge(self, every: float) -> None:
         while True:
@@ -316,9 +320,7 @@ class Agent:
             room = self._room(log)
             room.act(records)
             self._leave(room)
-        if self._governed:
-            self._governed = False
-            self._roster_changed()
+        self._roster_changed()
 
     def _leave(self, room: Room) -> None:
         """Forgets a session that is over; what is still said in it, a note perhaps, is read from the journal again."""
@@ -386,6 +388,7 @@ class Agent:
             elif log == self._roster_log:
                 self._roster = Roster()
                 self._govern()
+                self._governed = self._unread = True
         for log, why in outcome.apart.items():
             _say.error("session.apart", f"the relay holds it otherwise: {why}", session=log)
         if self._link.apart and not self._mending_later:
@@ -421,25 +424,22 @@ class Agent:
                 _say.error("roster.broken", str(bad), record=receipt.seq)
                 break
             held.append((record, receipt))
-        self._remember_policy()
-        if self._caught_up:
-            self._roster_changed()
-        else:
-            self._governed = True
+        self._in_force.remember(self._roster)
+        self._governed = self._unread = True
         return held
 
-    def _roster_changed(self) -> None:
-        for room in self._rooms.values():
-            room.roster_changed()
+    async def _read_policy(self) -> None:
+        """Goes by the roster's policy, before the next event is taken. What runs goes on meanwhile."""
+        self._unread = False
+        await self._in_force.read(self._roster)
+        if self._caught_up:
+            self._roster_changed()
 
-    def _remember_policy(self) -> None:
-        version = self._roster.policy_version
-        if version > int(self._journal.setting(POLICY_KNOWN) or 0):
-            self._journal.set(POLICY_KNOWN, str(version))
-            policy = in_force(self._roster)
-            _say.info("policy.in_force", f"the policy in force is {policy.label}")
-            if policy.broken:
-                _say.error("policy.broken", f"nothing runs: {policy.broken}")
+    def _roster_changed(self) -> None:
+        if self._governed:
+            self._governed = False
+            for room in self._rooms.values():
+                room.roster_changed()
 
     def _room(self, log: LogId) -> Room:
         """The room of a session, as far as the journal knows it."""

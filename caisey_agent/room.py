@@ -334,7 +334,9 @@ class Room:
         if action.proposed is None:
             return
         work = Work(action.digest, action.proposed, self)
-        work.begin(asyncio.create_task(self._do(action, work, run)))
+        # A newer roster may come before it begins, and its policy later still.
+        under = self._policy().label, self._roster().version
+        work.begin(asyncio.create_task(self._do(action, work, run, *under)))
         self._watch(work)
 
     def adopt(self, work: Work) -> None:
@@ -368,7 +370,7 @@ class Room:
             self._unwritable(error)
         return True
 
-    async def _do(self, action: Action, work: Work, run: gate.Run) -> None:
+    async def _do(self, action: Action, work: Work, run: gate.Run, policy: str, roster: int) -> None:
         """Runs it, unless it was taken back behind the answer that allowed it and that is known here by now."""
         now = self.session.actions.get(action.digest, action)
         if now.step.over:
@@ -378,7 +380,7 @@ class Room:
         elif self.session.closing is not None:
             self._write("action.refused", ActionRefused(code="closed", why=_CLOSED), {"action": str(action.digest)})
         else:
-            await work.do(run.verdict, run.decisions, self._policy().label, self._roster().version, self._own)
+            await work.do(run.verdict, run.decisions, policy, roster, self._own)
 
     def _look(self) -> None:
         """Shows the machine to whoever may open a session on it, and to nobody else; once more if that is under way.

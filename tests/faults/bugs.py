@@ -278,8 +278,8 @@ def hold_for_ever() -> None:
 
 @bug("truth", "order")
 def start_what_was_taken_back() -> None:
-    async def do(self: Room, action: Action, work: Work, run: Any) -> None:
-        await work.do(run.verdict, run.decisions, self._policy().label, self._roster().version, self._own)
+    async def do(self: Room, action: Action, work: Work, run: Any, policy: str, roster: int) -> None:
+        await work.do(run.verdict, run.decisions, policy, roster, self._own)
 
     Room._do = do  # type: ignore[method-assign]
 
