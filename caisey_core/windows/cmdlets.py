@@ -269,6 +269,16 @@ _CALCULATED: Final = names_of(
 _EVENTS: Final = names_of("logname providername keywords id level starttime endtime userid data")
 
 
+_SOURCES: Final = names_of("logname providername")
+
+
+def _logs_no_scripts(value: Value) -> bool:
+    """Whether a log or a provider is known, and none of those that keep what was run, which may hold secrets."""
+    if isinstance(value, Items):
+        return all(map(_logs_no_scripts, value.values))
+    return isinstance(value, Text) and "powershell" not in value.text.lower()
+
+
 def _of_fields(kind: str, value: Fields, what: Finding) -> Iterator[Finding]:
     """A table of calculated properties, or one that filters events."""
     known = {"props": _CALCULATED, "events": _EVENTS}.get(kind, frozenset[str]())
@@ -276,6 +286,8 @@ def _of_fields(kind: str, value: Fields, what: Finding) -> Iterator[Finding]:
         if key not in known:
             yield what
         if not isinstance(one, Text | Items | Block | None) or (isinstance(one, Block) and kind != "props"):
+            yield what
+        if kind == "events" and key in _SOURCES and not _logs_no_scripts(one):
             yield what
     if not known:
         yield what
