@@ -260,7 +260,7 @@ def _of_text(at: _Place, kind: str, text: str) -> Iterator[Finding]:
 
 _CLASS: Final = re.compile(
     r"(?!Win32_Product\Z|Win32_Environment\Z|Win32_.*(?:Secret|Password|Credential))(?:Win32|CIM|MSFT|MSAcpi|Msft|MSStorageDriver|MSSerial|MSPower"
-    r"|Battery|AntiVirus|AntiSpyware|Firewall|Wmi|BcdStore|Perf)[A-Za-z0-9_]*|__Namespace",
+    r"|Battery|SoftwareLicensingProduct\Z|AntiVirus|AntiSpyware|Firewall|Wmi|BcdStore|Perf)[A-Za-z0-9_]*|__Namespace",
     re.IGNORECASE | re.ASCII,
 )
 _CALCULATED: Final = names_of(
