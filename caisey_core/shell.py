@@ -101,6 +101,8 @@ class _Reader:
     """Whether what is read now feeds a pipe."""
     likely: bool = False
     """Whether the word that is being read has something in it that stands for others like it."""
+    bare: bool = False
+    """Whether nothing in that word is quoted."""
 
     def doubt(self, why: str) -> None:
         self.why = self.why or why
@@ -355,11 +357,12 @@ class _Reader:
 
     def word(self, node: Node, depth: int) -> ShellWord:
         """Read one word: its text, or None where the shell decides what it becomes."""
-        outer, self.likely = self.likely, False
+        outer, self.likely = (self.likely, self.bare), False
+        self.bare = not re.search(rb"[\"'\\]", self.raw(node))
         word = self.read(node, depth)
         if self.likely and word.text is not None:
             word = replace(word, text=Like(word.text))
-        self.likely = outer
+        self.likely, self.bare = outer
         return word
 
     def read(self, node: Node, depth: int) -> ShellWord:
@@ -390,6 +393,8 @@ class _Reader:
         if value and value.text is not None:
             self.likely = self.likely or isinstance(value.text, Like)
             return value.text.encode()
+        if value and self.bare and grammar.KERNEL_NAMES.fullmatch(value.pattern or ""):
+            return (value.pattern or "").encode()
         like = _like(_modern(expansion))
         self.likely = self.likely or bool(like)
         return like or b"\0"

@@ -260,13 +260,23 @@ def _of_text(at: _Place, kind: str, text: str) -> Iterator[Finding]:
 
 _CLASS: Final = re.compile(
     r"(?!Win32_Product\Z|Win32_Environment\Z|Win32_.*(?:Secret|Password|Credential))(?:Win32|CIM|MSFT|MSAcpi|Msft|MSStorageDriver|MSSerial|MSPower"
-    r"|Battery|AntiVirus|AntiSpyware|Firewall|Wmi|BcdStore|Perf)[A-Za-z0-9_]*|__Namespace",
+    r"|Battery|SoftwareLicensingProduct\Z|AntiVirus|AntiSpyware|Firewall|Wmi|BcdStore|Perf)[A-Za-z0-9_]*|__Namespace",
     re.IGNORECASE | re.ASCII,
 )
 _CALCULATED: Final = names_of(
     "n name l label e expression f formatstring a align alignment w width ascending descending"
 )
 _EVENTS: Final = names_of("logname providername keywords id level starttime endtime userid data")
+
+
+_SOURCES: Final = names_of("logname providername")
+
+
+def _logs_no_scripts(value: Value) -> bool:
+    """Whether a log or a provider is known, and none of those that keep what was run, which may hold secrets."""
+    if isinstance(value, Items):
+        return all(map(_logs_no_scripts, value.values))
+    return isinstance(value, Text) and "powershell" not in value.text.lower()
 
 
 def _of_fields(kind: str, value: Fields, what: Finding) -> Iterator[Finding]:
@@ -276,6 +286,8 @@ def _of_fields(kind: str, value: Fields, what: Finding) -> Iterator[Finding]:
         if key not in known:
             yield what
         if not isinstance(one, Text | Items | Block | None) or (isinstance(one, Block) and kind != "props"):
+            yield what
+        if kind == "events" and key in _SOURCES and not _logs_no_scripts(one):
             yield what
     if not known:
         yield what

@@ -23,6 +23,7 @@ BASH = "/bin/bash"
         "grep \"$(date '+%b %e')\" /var/log/syslog",
         "journalctl --since \"$(date -d '1 hour ago' '+%F %T')\"",
         "sar -f /var/log/sa/sa$(date +%d)",
+        'for i in /sys/class/net/*; do echo "$(basename $i): $(cat $i/operstate)"; done',
     ],
 )
 def test_a_number_or_a_date_is_read_as_one(script: str) -> None:
@@ -42,6 +43,9 @@ def test_a_number_or_a_date_is_read_as_one(script: str) -> None:
         "for f in /etc/shadow$(pgrep none); do cat $f; done",
         "for i in {1..3}; do cat /proc/$i/environ; done",
         "cd $(pgrep none) && cat x",
+        "for p in /proc/[0-9]*; do cat $p/environ; done",
+        'for p in /proc/*; do cat "$p/$(echo environ)"; done',
+        "for p in /sys/kernel/*; do cat $p/x; done",
         # A date that spells something else.
         "cat /etc/sh$(date +adow)",
         "cat /var/log/$(date +../../etc/shadow)",
