@@ -47,7 +47,7 @@ from caisey_core.signing import SigningKey
 _say = Teller(__name__)
 _PERMITS: Final = frozenset({"action.confirmed", "approval.granted"})
 """What something can be started on the strength of, besides its proposal."""
-_ENDS: Final = frozenset({"action.refused", "action.expired", "action.unknown"})
+_ENDS: Final = frozenset({"action.refused", "action.expired", "action.unknown", "action.finished"})
 _CLOSED: Final = "The session was closed before it started."
 _RESTORED: Final = "The relay was restored from a backup; propose it again."
 _ROLLED_BACK: Final = (
@@ -115,6 +115,8 @@ class Room:
         `restored`: this endpoint had said things that its journal did not know any more.
         """
         for action in self.session.active:
+            if action.digest in self._ended:
+                continue  # it ran on, and its end was written before everything had come
             if (work := self._work.get(action.digest)) is not None:
                 # It runs on; what was said meanwhile was not acted on.
                 if action.cancellation is not None:
@@ -438,8 +440,6 @@ class Room:
 
     def _write(self, kind: str, body: Body, re: dict[str, str]) -> None:
         self._send([self._record(kind, body, re)])
-        if kind in _ENDS:
-            self._ended.add(Digest(re["action"]))
         _say.info(kind, session=self.log, **re)
 
     def spend(self, action: Digest, kind: str, body: Body) -> bool:
@@ -485,6 +485,7 @@ class Room:
                 self._writer = Writer(self._key, self.log)
         if not kept:
             raise RecordError("Another process has spent what this one was about to start. It has ended.")
+        self._ended |= {Digest(each.head.re["action"]) for each in records if each.head.kind in _ENDS}
         self._link.append(self.log, [record.sealed for record in records])
         self._wake()
 

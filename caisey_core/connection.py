@@ -111,8 +111,9 @@ class Connection:
         """None: try again."""
         retry = isinstance(error, OSError | TimeoutError | EOFError | InvalidHandshake | ConnectionClosed)
         reason = tls.why(error)
-        if self._persistent and retry and reason != self._said:
-            self._said = reason
+        known = reason.partition(tls.CLOCK)[0]  # the same, whatever the time is by now
+        if self._persistent and retry and known != self._said:
+            self._said = known
             _say.warning("relay.away", f"the relay does not answer ({reason}); it is tried on", relay=self.link.origin)
         return None if retry and (self._ever or self._persistent) else error
 

@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import socket
 import ssl
+import time
+from datetime import UTC, datetime
 from typing import Final
 
 _UNTRUSTED: Final = {18, 19, 20, 21}
 """X509_V_ERR_*: self-signed, self-signed in the chain, issuer not to be had, leaf not to be verified."""
+_TIMED: Final = {9: "its certificate is not valid yet", 10: "its certificate has expired"}
+"""What may as well be this machine's clock, which is named then."""
+CLOCK: Final = " by this machine's clock, which says "
 _WORDS: Final = {
-    10: "its certificate has expired",
-    9: "its certificate is not valid yet; is this machine's clock right?",
     23: "its certificate was revoked",
     62: "its certificate is for another name",
     64: "its certificate is for another address",
@@ -59,6 +62,9 @@ def _certificate(error: ssl.SSLCertVerificationError) -> str:
             "its certificate is signed by nobody this machine trusts; for a CA of your own, "
             "set SSL_CERT_FILE to its certificate"
         )
+    if (said := _TIMED.get(error.verify_code)) is not None:
+        here = datetime.fromtimestamp(time.time(), UTC)
+        return f"{said}{CLOCK}{here:%Y-%m-%d %H:%M} UTC; set the clock if that is wrong"
     return _WORDS.get(error.verify_code, error.verify_message.rstrip("."))
 
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import socket
 import ssl
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -23,7 +25,7 @@ from caisey_core.kinds import Audience, EndpointAdmitted
 from caisey_core.record import Writer
 from caisey_core.signing import SigningKey
 from tests.e2e.authority import DAY, Authority
-from tests.e2e.world import BIN, Program, World, until
+from tests.e2e.world import BIN, OFF_CLOCK, Program, World, until
 
 
 @dataclass
@@ -100,8 +102,8 @@ def test_joining_over_http_works_over_tls(secured: Secured, monkeypatch: pytest.
 
 FLAWS = {
     "untrusted": "signed by nobody this machine trusts",
-    "expired": "its certificate has expired",
-    "early": "not valid yet",
+    "expired": "its certificate has expired by this machine's clock, which says 20",
+    "early": "its certificate is not valid yet by this machine's clock, which says 20",
     "name": "its certificate is for another",
 }
 
@@ -141,6 +143,11 @@ def test_a_certificate_that_is_not_sound_is_refused_by_its_cause(tmp_path: Path)
                 assert refused.returncode == Exit.UNREACHABLE, (flaw, words, refused.stderr)
                 assert said in refused.stderr, (flaw, words)
                 assert len(refused.stderr.splitlines()) == 2, refused.stderr
+            if flaw == "early":
+                # What is named is this machine's clock, whatever it says.
+                behind = [sys.executable, str(OFF_CLOCK), "caisey", str(-10_000 * 86_400), "renew"]
+                refused = world.typed("sam", behind)
+                assert re.search(r"clock, which says (19|200)\d.* UTC; set the clock if that is wrong", refused.stderr)
         spoil(world, "")
         assert world.ok("sam", "renew")
         assert "bob, approver" in world.ok("bob", "join", pasted.strip())

@@ -21,6 +21,7 @@ from caisey_agent.runner import Command, Run
 from caisey_agent.tally import Chunk
 from caisey_agent.work import End, Work
 from caisey_cli.connecting import Line
+from caisey_cli.unrecorded import Unrecorded as Stops
 from caisey_core.errors import JournalError
 from caisey_core.frames import Entry
 from caisey_core.ids import Digest, LogId
@@ -28,6 +29,8 @@ from caisey_core.kinds import ActionFinished, ActionStarted
 from caisey_core.lifecycle import Action
 from caisey_core.link import Event, Link, Ready
 from caisey_core.record import Record
+from caisey_core.reserve import Reserve
+from caisey_core.ruling import Unrecorded
 from caisey_server.fanout import Follower
 from caisey_server.log import EmbeddedLog
 from caisey_server.requests import Committed
@@ -255,6 +258,34 @@ def go_on_without_a_journal() -> None:
     Room._send = send  # type: ignore[method-assign]
 
 
+@bug("unrecorded")
+def run_on_whatever_the_policy_says() -> None:
+    _ruled(Unrecorded.RUN_ON)
+
+
+@bug("unrecorded")
+def end_it_whatever_the_policy_says() -> None:
+    _ruled(Unrecorded.STOP)
+
+
+def _ruled(rule: Unrecorded) -> None:
+    policy = Agent._policy
+    Agent._policy = lambda self: replace(policy(self), unrecorded=rule)  # type: ignore[method-assign]
+
+
+@bug("twice", "truth", "receipts", "hang", "journals")
+def write_again_what_the_last_pen_could() -> None:
+    keep = Work._keep
+
+    async def twice(self: Work, write: Any) -> None:
+        pen = self._pen
+        await keep(self, write)
+        if self._pen is not pen:
+            await keep(self, write)
+
+    Work._keep = twice  # type: ignore[method-assign]
+
+
 @bug("order")
 def send_before_it_is_kept() -> None:
     send = Room._send
@@ -315,6 +346,25 @@ def show_again_after_a_reconnect() -> None:
 
     Line._take = back  # type: ignore[method-assign]
     Line.entries = from_before  # type: ignore[method-assign, assignment]
+
+
+@bug("unrecorded")
+def leave_it_running_without_a_journal() -> None:
+    def begin(self: Stops, error: JournalError, event: Event | None = None) -> None:
+        if event is not None:
+            self._failed(error)
+
+    Stops.begin = begin  # type: ignore[method-assign]
+
+
+@bug("unrecorded")
+def stop_it_whatever_the_policy_says() -> None:
+    Stops._runs_on = lambda self: False  # type: ignore[method-assign]
+
+
+@bug("order")
+def stop_it_by_what_is_not_kept() -> None:
+    Reserve.keep = lambda self, records: None  # type: ignore[method-assign]
 
 
 BUGS: Final = (*PLANTED.values(),)

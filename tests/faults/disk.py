@@ -6,17 +6,20 @@ production code on SQLite.
 
 from __future__ import annotations
 
+import errno
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 from caisey_core import journal as journals
+from caisey_core import reserve
 from caisey_core.disks import translated
 from caisey_core.frames import Receipt
 from caisey_core.ids import Digest
 from caisey_core.journal import Journal
-from caisey_core.record import Record
+from caisey_core.record import Record, Sealed, parse
+from caisey_core.reserve import Reserve
 from tests.faults.loop import Killed, Process, current
 
 FULL = "database or disk is full"
@@ -71,6 +74,12 @@ class Disks:
                 raise sqlite3.OperationalError(why)
         return process, written
 
+    def committing_last(self, process: Process, written: list[tuple[str, str]]) -> None:
+        """The same of what is kept in the journal's reserve."""
+        self._watch(process, "before", written)
+        if self.wrong.get(process.name) == READ_ONLY:
+            raise OSError(errno.EROFS, "Read-only file system")
+
     def committed(self, process: Process | None, written: list[tuple[str, str]]) -> None:
         """It is durable."""
         if process is not None:
@@ -118,7 +127,33 @@ def wrap() -> None:
         DISKS[-1].opened(journal)
         return journal
 
+    _reserves()
     Journal.transaction = watched  # type: ignore[method-assign]
     Journal.open = classmethod(opened)  # type: ignore[assignment]
     Journal.read = classmethod(reading)  # type: ignore[assignment]
     journals.insert, journals.place, journals.spend = inserted, put, spent
+
+
+def _reserves() -> None:
+    """A journal's reserve is written where the disk is full, and not where it is read-only."""
+    keep, size = Reserve.keep, reserve.SIZE
+
+    def made(self: Reserve) -> None:
+        if self.lacking:
+            process = current()
+            if process is not None and DISKS[-1].wrong.get(process.name):
+                raise OSError(errno.ENOSPC, "No space left on device")
+            self.path.write_bytes(bytes(size))  # the run's dice are not for that
+
+    def kept(self: Reserve, records: Sequence[Sealed]) -> None:
+        process, disks = current(), DISKS[-1]
+        written = [(parse(each).head.kind, str(parse(each).digest)) for each in records]
+        if process is None:
+            return keep(self, records)
+        if not process.alive:
+            raise Killed
+        disks.committing_last(process, written)
+        keep(self, records)
+        return disks.committed(process, written)
+
+    Reserve.make, Reserve.keep = made, kept  # type: ignore[method-assign]

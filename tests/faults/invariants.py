@@ -11,6 +11,7 @@ journals  a journal is damaged, does not verify, or differs from another
 order     something was sent, or started, before it was durable
 refusal   an honest party was refused as if it had lied
 bounds    more waits for its receipts than may
+unrecorded  what could not be recorded ran on though the policy says stop, or was stopped though it says run on
 cloned    two machines used one endpoint's key, and nobody was told
 crash     a program failed in a way that nobody has named
 """
@@ -32,6 +33,7 @@ from caisey_core.journal import Journal
 from caisey_core.kinds import ActionFinished, How
 from caisey_core.lifecycle import Session, Step, fold
 from caisey_core.record import parse
+from tests.faults import unrecorded
 from tests.faults.endpoint import PIECE, Started
 from tests.faults.patches import AHEAD, BATCH
 from tests.faults.plan import CLONE, FRAMES, RELAY
@@ -48,6 +50,7 @@ NAMES: Final = (
     "refusal",
     "crash",
     "bounds",
+    "unrecorded",
     "cloned",
 )
 _LIES: Final = frozenset({"equivocation", "signature", "kind", "scope"})
@@ -85,6 +88,7 @@ def violations(world: World) -> list[str]:
                 found += list(_unsent(log, journals))
         found += list(_published(world, journals))
         found += list(_answered(world))
+        found += list(unrecorded.broken(world, [fold(journals[RELAY].entries(log)) for log in world.logs]))
         found += list(_shown(world))
     return list(dict.fromkeys(found))
 

@@ -137,4 +137,13 @@ KNOWN: Final = {
             ),
         ),
     ),
+    # What had run on unrecorded was written to its end, and then said to be unknown by the instance that went on.
+    "ended twice after it had run on": Plan(
+        1,
+        (Job("job-1", ("tail", "job-1"), None, pieces=20, kept=5000),),
+        "yes",
+        0.0,
+        (_fault("full", AGENT, "stream", RELAY, "before", 1.93),),
+        runs_on=True,
+    ),
 }

@@ -11,7 +11,7 @@ import secrets
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from itertools import count
 from pathlib import Path
@@ -27,17 +27,19 @@ import caisey_core.connection
 from caisey_agent import machine, runner
 from caisey_cli import missed
 from caisey_cli.doors import Doors
-from caisey_core import policy, record, signing
+from caisey_core import policy, policyfile, record, signing
 from caisey_core.errors import Unreachable
 from caisey_core.ids import LogId
 from caisey_core.journal import Journal
 from caisey_core.kinds import ActionProposed, Facts
 from caisey_core.outbox import Outbox
 from caisey_core.record import Writer
+from caisey_core.roster import Roster
+from caisey_core.ruling import Policy, Unrecorded
 from caisey_core.signing import SigningKey
 from caisey_server.fanout import Follower
 from tests.faults import disk
-from tests.faults.endpoint import Machine, Run
+from tests.faults.endpoint import Machine, Run, Started
 from tests.faults.loop import current
 from tests.faults.wire import NETWORK, Dial
 
@@ -53,13 +55,16 @@ EPOCH: Final = 1_000_000_000
 class Dice:
     """What the run's processes get for random, and what their clocks say.
 
-    `walls`: seconds each is off, `waiting`: the most bytes that ever waited for their receipts, by host.
+    `walls`: seconds each is off, `waiting`: the most bytes that ever waited for their receipts, by host. `runs_on`:
+    what the policy has of what cannot be recorded, `unrecorded`: what ran when its agent had no journal any more.
     """
 
     chance: random.Random
     machine: Machine
     walls: dict[str, float] = field(default_factory=dict)
     waiting: dict[str, int] = field(default_factory=dict)
+    runs_on: bool = False
+    unrecorded: list[Started] = field(default_factory=list)
 
 
 DICE: list[Dice] = []
@@ -121,6 +126,7 @@ def apply() -> None:
     _put(caisey_agent.room, AHEAD=AHEAD)
     _put(missed, logs=_missed)
     _watch_outboxes()
+    _unrecorded()
     _put(runner, prepare=lambda: None)
     _put(caisey_agent.room, observe=_observe)
     _put(caisey_agent.agent, Machine=_machine)
@@ -185,6 +191,23 @@ def _watch_outboxes() -> None:
         return now
 
     Outbox.add = added  # type: ignore[method-assign]
+
+
+def _unrecorded() -> None:
+    """The policy is that of the plan in this one thing, and what runs is looked at when an agent falls silent."""
+    in_force, mute = policyfile.in_force, caisey_agent.serving._mute
+
+    def ruled(roster: Roster, known: int = 0) -> Policy:
+        rule = Unrecorded.RUN_ON if DICE[-1].runs_on else Unrecorded.STOP
+        return replace(in_force(roster, known), unrecorded=rule)
+
+    async def muted(*args: Any) -> None:
+        process, dice = current(), DICE[-1]
+        dice.unrecorded += [each for each in dice.machine.starts if each.process is process and not each.how]
+        await mute(*args)
+
+    _everywhere(in_force, ruled)
+    _put(caisey_agent.serving, _mute=muted)
 
 
 def _missed(_membership: Any, key: SigningKey, path: Path) -> list[LogId]:

@@ -108,7 +108,7 @@ class Job:
 class Plan:
     """One run. `answer`: what the approver does (`yes`, `no`, `never`, or `both`: no right behind their yes).
 
-    `slack`: seconds before one types again.
+    `slack`: seconds before one types again. `runs_on`: what the policy has of what cannot be recorded.
     """
 
     seed: int
@@ -116,6 +116,7 @@ class Plan:
     answer: str
     slack: float
     faults: tuple[Fault, ...]
+    runs_on: bool = False
 
     @property
     def asks(self) -> bool:
@@ -148,9 +149,8 @@ _WORDS: Final = {
 def plan(seed: int) -> Plan:
     """The run of a seed."""
     chance = random.Random(seed)  # noqa: S311  (a seed to replay, no secret)
-    if (special := _SPECIAL.get(seed % 20)) is not None:
-        return special(seed, chance)
-    return _general(seed, chance)
+    drawn = _SPECIAL.get(seed % 20, _general)(seed, chance)
+    return replace(drawn, runs_on=seed // 20 % 2 == 1)
 
 
 def _general(seed: int, chance: random.Random) -> Plan:

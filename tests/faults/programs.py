@@ -178,7 +178,7 @@ async def agent(world: World, host: str) -> str:
 async def run(world: World, job: Job) -> str:
     """`caisey run`: my open session or a new one, the action, and what comes of it."""
     interrupts, front = Interrupts(), Front(world, job.name)
-    with Journal.open(world.path / f"{job.by}.db") as journal:
+    with Journal.open(world.path / f"{job.by}.db", reserve=True) as journal:
         async with _line(world, job.by, journal) as line:
             desk = Desk(line, SessionController(line), front, interrupts)
             log, _ = await desk.enter(line.roster.endpoints[world.template.endpoint(job.on).id])
@@ -199,7 +199,7 @@ def _command(job: Job) -> Command:
 
 async def close(world: World, host: str) -> str:
     """Takes up what there is, waits until no action is left, and closes it."""
-    with Journal.open(world.path / f"{host}.db") as journal:
+    with Journal.open(world.path / f"{host}.db", reserve=True) as journal:
         async with _line(world, host, journal) as line:
             controller = SessionController(line)
             for log in journal.logs("session.opened"):
@@ -217,7 +217,7 @@ async def close(world: World, host: str) -> str:
 
 async def sync(world: World, host: str) -> str:
     """Follows every session of theirs until all journals that hold one hold the same, or should have."""
-    with Journal.open(world.path / f"{host}.db") as journal:
+    with Journal.open(world.path / f"{host}.db", reserve=True) as journal:
         async with _line(world, host, journal) as line:
             for log in journal.logs("session.opened"):
                 await line.until(lambda log=log: log in line.logs or journal.length(log), 30)  # type: ignore[misc]
@@ -230,7 +230,7 @@ async def sync(world: World, host: str) -> str:
 
 async def approver(world: World) -> str:
     """Says what the plan has them say to whatever waits."""
-    with Journal.open(world.path / "approver.db") as journal:
+    with Journal.open(world.path / "approver.db", reserve=True) as journal:
         async with _line(world, APPROVER, journal) as line:
             controller = SessionController(line)
             while not world.over:

@@ -37,6 +37,12 @@ SEEDS = {
     "start-what-was-taken-back": 0,
     "look-up-a-hold-that-is-gone": 214,
     "show-again-after-a-reconnect": 7,
+    "leave-it-running-without-a-journal": 48,
+    "stop-it-whatever-the-policy-says": 21,
+    "stop-it-by-what-is-not-kept": 204,
+    "run-on-whatever-the-policy-says": 55,
+    "end-it-whatever-the-policy-says": 76,
+    "write-again-what-the-last-pen-could": 76,
 }
 """A seed at which each planted bug shows, or soon after; `make faults ARGS=--bugs-only` names one."""
 

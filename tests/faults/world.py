@@ -76,6 +76,7 @@ class World:
         self.network = Network(self.loop, self.chance, self._leaves)
         self.disks = Disks(self._commits)
         self.dice = patches.Dice(random.Random(plan.seed ^ 0xD1CE), self.machine, waiting=self.waiting)  # noqa: S311
+        self.dice.runs_on = plan.runs_on
         self.typed: list[Typed] = []
         self.crashes: list[str] = []
         self.hung: list[str] = []
