@@ -59,8 +59,8 @@ def asked_by(action: Action, roster: Roster) -> Member | None:
 
 def named(action: Action, started: ActionStarted) -> list[Placed]:
     """The decisions that a start names, in the log's order."""
-    said = [*action.approvals, *action.confirmations]
-    return sorted((each for each in said if each.record.digest in started.decisions), key=lambda each: each.seq)
+    said, wanted = [*action.approvals, *action.confirmations], frozenset(started.decisions)
+    return sorted((each for each in said if each.record.digest in wanted), key=lambda each: each.seq)
 
 
 def _asks_nobody(held: ActionHeld) -> str:
