@@ -1,10 +1,10 @@
 """What speaks against the starts of a log that holds: facts a reader should know, and no proof that it was altered.
 
-By the relay's times somebody approved before they had joined, or was removed before what they approved began; or an
-endpoint asked for less than the policy it names. Each has an honest cause as well: the times are the relay's word, and
-its clock can be set back; what a removal or a second member changes is on its way to the endpoint for a moment; and a
-later version reads a policy otherwise. So none of it makes a log bad (`caisey_core.backing` does that), and all of it
-is said.
+By the relay's times somebody approved before they had joined or when the hold had expired, or was removed before what
+they approved began; or an endpoint asked for less than the policy it names. Each has an honest cause as well: the times
+are the relay's word, and its clock can be set back; what a removal or a second member changes is on its way to the
+endpoint for a moment; and a later version reads a policy otherwise. So none of it makes a log bad
+(`caisey_core.backing` does that), and all of it is said.
 """
 
 from __future__ import annotations
@@ -55,6 +55,8 @@ def _of_action(
         member = roster.member(each.record.head.key, each.received)
         if member is not None and each.received < member.since:
             yield each.seq, "by the relay's times it was written before its writer had joined"
+        if action.held and action.hold and each.received - action.hold.received > action.held.window_ms:
+            yield each.seq, "by the relay's times it came when its hold had expired"
         if member is not None and member.removed is not None and member.removed <= start.received:
             yield start.seq, f"by the relay's times the writer of record {each.seq} had been removed before it started"
     if action.held is not None and action.held.solo and _second(roster) <= start.received:

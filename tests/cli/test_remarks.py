@@ -87,6 +87,14 @@ def test_an_approval_from_before_its_writer_had_joined_is_named() -> None:
     assert said(story) == [(4, "by the relay's times it was written before its writer had joined")]
 
 
+@pytest.mark.parametrize(("window", "named"), [(999, True), (1000, False)])
+def test_an_answer_to_a_hold_that_had_expired_is_named(window: int, named: bool) -> None:
+    story = Story()
+    action = story.propose()
+    started_by(story, action, story.approve(story.hold(action, window_ms=window)))
+    assert said(story) == [(4, "by the relay's times it came when its hold had expired")] * named
+
+
 @pytest.mark.parametrize(("received", "named"), [(5_000, True), (5_001, False)])
 def test_a_start_behind_the_removal_of_who_approved_it_is_named(received: int, named: bool) -> None:
     """The endpoint may not have known: a relay that hides a removal shows itself here, to whoever has the roster."""
