@@ -73,9 +73,9 @@ def _alone(action: Action, started: ActionStarted, roster: Roster, endpoint: End
     """What speaks against one person alone: only a workspace that was founded for one has that."""
     if not roster.founded_solo:
         return "it was held for one person alone, and the workspace was not founded for one"
-    name = endpoint.name.partition("/")[2].casefold() if endpoint else None
+    name = endpoint.name.casefold() if endpoint else ""
     typed = [each.record.body.typed for each in named(action, started) if isinstance(each.record.body, ActionConfirmed)]
-    if name and typed and all(each.strip().casefold() != name for each in typed):
+    if name and typed and not any(name.endswith(f"/{each.strip().casefold()}") for each in typed):
         return "it was started alone without the endpoint's name being typed"
     return ""
 
