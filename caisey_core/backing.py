@@ -57,6 +57,13 @@ def asked_by(action: Action, roster: Roster) -> Member | None:
     return roster.member(action.proposal.record.head.key, action.proposal.received)
 
 
+def given(held: ActionHeld | None) -> Decision:
+    """What a hold asked for; `run` where there was none."""
+    if held is None:
+        return Decision.RUN
+    return Decision.QUORUM if held.quorum is not None or held.solo else Decision.CONFIRM
+
+
 def named(action: Action, started: ActionStarted) -> list[Placed]:
     """The decisions that a start names, in the log's order."""
     said, wanted = [*action.approvals, *action.confirmations], frozenset(started.decisions)

@@ -7,8 +7,10 @@ from typing import Any
 import pytest
 
 from caisey_cli.evidence import Examination, caveats, verdict
+from caisey_cli.remarks import CALM
 from caisey_core.chain import State
 from caisey_core.kinds import Class, Decision, Judged, MemberAdded, MemberRemoved, PolicyPublished, Quorum, Role
+from caisey_core.policy import DECISIONS
 from caisey_core.policyfile import FORMAT, in_force
 from tests.core.telling import started, started_by
 from tests.core.world import NOW, Story, Workspace, public
@@ -156,6 +158,13 @@ def test_less_than_the_policy_asks_is_named(
     found = said(story)
     assert len(found) == bool(what), found
     assert what in "".join(text for _, text in found)
+
+
+def test_what_needs_no_policy_to_be_read_is_what_the_usual_one_says() -> None:
+    order = tuple(Decision)
+    for decision, classes in CALM.items():
+        enough = {risk for risk, asks in DECISIONS.items() if order.index(asks) <= order.index(decision)}
+        assert classes == enough, decision
 
 
 def test_a_policy_that_this_version_cannot_read_is_no_measure() -> None:
