@@ -253,7 +253,7 @@ def main() -> None:
         if logs.structured():
             Teller(__name__).error("agent.failed", said)
         else:
-            print(said, file=sys.stderr)
+            print(plain(said), file=sys.stderr)  # an invitation, or a relay, may have worded it
         raise SystemExit(error.exit_code) from None
     except KeyboardInterrupt:
         raise SystemExit(Exit.USAGE) from None

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Final
 
+from caisey_cli.remarks import remarks
 from caisey_cli.sanitize import inert
 from caisey_cli.transcript import Transcript
 from caisey_core.chain import Check, Report, State
@@ -86,9 +87,6 @@ class Examination:
         if report.state is State.BAD and (fault is None or report.seq <= fault[0]):
             return report
         if fault is None:
-            # Needs policies, and with them the judge, which no live session's screen is made to wait for.
-            from caisey_cli.remarks import remarks
-
             return replace(report, remarks=remarks(self.transcript.session, roster))
         return replace(report, state=State.BAD, seq=fault[0], why=fault[1].rstrip("."), attested=())
 

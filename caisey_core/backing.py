@@ -57,10 +57,17 @@ def asked_by(action: Action, roster: Roster) -> Member | None:
     return roster.member(action.proposal.record.head.key, action.proposal.received)
 
 
+def given(held: ActionHeld | None) -> Decision:
+    """What a hold asked for; `run` where there was none."""
+    if held is None:
+        return Decision.RUN
+    return Decision.QUORUM if held.quorum is not None or held.solo else Decision.CONFIRM
+
+
 def named(action: Action, started: ActionStarted) -> list[Placed]:
     """The decisions that a start names, in the log's order."""
-    said = [*action.approvals, *action.confirmations]
-    return sorted((each for each in said if each.record.digest in started.decisions), key=lambda each: each.seq)
+    said, wanted = [*action.approvals, *action.confirmations], frozenset(started.decisions)
+    return sorted((each for each in said if each.record.digest in wanted), key=lambda each: each.seq)
 
 
 def _asks_nobody(held: ActionHeld) -> str:
@@ -73,9 +80,9 @@ def _alone(action: Action, started: ActionStarted, roster: Roster, endpoint: End
     """What speaks against one person alone: only a workspace that was founded for one has that."""
     if not roster.founded_solo:
         return "it was held for one person alone, and the workspace was not founded for one"
-    name = endpoint.name.partition("/")[2].casefold() if endpoint else None
+    name = endpoint.name.casefold() if endpoint else ""
     typed = [each.record.body.typed for each in named(action, started) if isinstance(each.record.body, ActionConfirmed)]
-    if name and typed and all(each.strip().casefold() != name for each in typed):
+    if name and typed and not any(name.endswith(f"/{each.strip().casefold()}") for each in typed):
         return "it was started alone without the endpoint's name being typed"
     return ""
 

@@ -206,7 +206,8 @@ def address(origin: str, plain_text_on: str = "") -> str:
     try:
         parts = urlsplit(origin)
         bare = parts.port != 0 and not (parts.query or parts.fragment or parts.username or parts.password)
-    except ValueError:
+        bare = bare and origin.isprintable() and bool((parts.hostname or "").encode("idna"))
+    except ValueError:  # of a name that is none, too
         parts, bare = urlsplit(""), False
     if not bare or parts.scheme not in {"http", "https"} or not parts.hostname or parts.path not in {"", "/"}:
         raise UsageError(

@@ -266,8 +266,9 @@ class Session:
             return "" if ran else "it was started without the hold it needs"
         if body.verdict != held.verdict:
             return "it was started under another verdict than it was held under"
-        named = {each.record.digest: each for each in _answers(action) if each.record.digest in body.decisions}
-        if not body.decisions or len(named) < len(set(body.decisions)):
+        wanted = frozenset(body.decisions)
+        named = {each.record.digest: each for each in _answers(action) if each.record.digest in wanted}
+        if not wanted or len(named) < len(wanted):
             return "it was started without the decision it names"
         if action.denial is not None and any(each.seq > action.denial.seq for each in named.values()):
             return "it was started after it was denied"

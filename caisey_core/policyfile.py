@@ -15,7 +15,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
-from caisey_core.kinds import Class, Decision, Quorum, Role
+from caisey_core.kinds import Class, Decision, PolicyPublished, Quorum, Role
 from caisey_core.matching import TooManyError
 from caisey_core.patterns import Pattern
 from caisey_core.policy import POLICY, of_script
@@ -135,12 +135,8 @@ def in_force(roster: Roster, known: int = 0) -> Policy:
     return _of_founding(roster.policy)
 
 
-def in_force_at(roster: Roster, version: int) -> Policy | None:
-    """The policy that was in force in a version of a roster; None for a version that it does not have. Never raises."""
-    then = [each for each in roster.policies if each[0] <= version]
-    if not then or version > roster.version:
-        return None
-    _, label, published = then[-1]
+def once_in_force(label: str, published: PolicyPublished | None) -> Policy:
+    """A policy that a roster put in force in some version of it (`Roster.policy_at`). Never raises."""
     return _published(published.format, published.text, label) if published else _of_founding(label)
 
 

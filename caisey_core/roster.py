@@ -336,6 +336,11 @@ class Roster:
         """How many policies have been published."""
         return self.published.version if self.published else 0
 
+    def policy_at(self, version: int) -> tuple[str, PolicyPublished | None] | None:
+        """What the policy of a version is called, and its text if it was published; None for a version there is not."""
+        then = [each for each in self.policies if each[0] <= version <= self.version]
+        return then[-1][1:] if then else None
+
     def _out_of_turn(self, body: object) -> str:
         """Why a policy cannot be the next one; empty for all else."""
         if not isinstance(body, PolicyPublished) or body.version == self.policy_version + 1:

@@ -11,14 +11,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from caisey_agent.gate import Hold, Refuse, Run, Wait
+from caisey_core.errors import BadRecord
 from caisey_core.kinds import (
+    ApprovalGranted,
     MemberRemoved,
     Quorum,
     Role,
     Verdict,
 )
 from caisey_core.policy import POLICY
-from caisey_core.record import Record, digest
+from caisey_core.record import Record, Sealed, canonical, digest, parse
 from tests.agent.gating import (
     CONFIRM,
     QUORUM,
@@ -63,6 +65,30 @@ def _quorum_of(story: Story, action: Record, members: int, *roles: Role) -> Reco
     quorum = Quorum(members=members, roles=roles or tuple(Role))
     body = msgspec.structs.replace(wants.held, quorum=quorum)
     return story.say("box", "action.held", body, {"action": action.digest})
+
+
+@pytest.mark.parametrize("card", ["caisey.card.1", "caisey.card.3", "caisey.card.99", "", "\x1b[2J" * 100])
+def test_what_the_card_was_called_is_on_record_and_not_for_the_endpoint_to_judge(card: str) -> None:
+    """`card` names the format in which the approver's own program showed the action; an endpoint shows nobody anything.
+
+    What was approved is fixed by the hold's digest, which covers the action's, which covers every byte of it. A gate
+    that knew the formats of today would refuse members whose programs are newer, or older, and be no safer: whoever
+    signs can write any name. Readers show it beside the decision.
+    """
+    story, action, hold = asked()
+    body = ApprovalGranted(roster=story.workspace.roster.version, card=card, comment="")
+    approval = story.say("sam", "approval.granted", body, {"hold": hold.digest})
+    assert decide(story, action) == Run(QUORUM, (approval.digest,))
+    other = msgspec.structs.replace(body, card="caisey.card.4")
+    with pytest.raises(BadRecord, match="not the one its head commits to"):
+        parse(
+            Sealed(approval.sealed.head, approval.sealed.sig, approval.sealed.salt, padded(canonical(other), approval))
+        )
+
+
+def padded(body: bytes, record: Record) -> bytes:
+    """A body of the size that a record's head says."""
+    return body[: record.head.body.size].ljust(record.head.body.size)
 
 
 def test_a_quorum_counts_members_and_not_approvals_or_keys() -> None:

@@ -25,9 +25,10 @@ from caisey_core.kinds import Body
 from caisey_core.record import LAST_TIME, Record
 from tests.cli import story as stories
 from tests.cli.noting import full
-from tests.cli.story import Story, Workspace, moment
+from tests.cli.story import Story
 from tests.cli.test_home import settled
 from tests.cli.test_reading import Caisey, keep
+from tests.cli.workspace import Workspace, moment
 
 NUMBERS = [-(10**400), 2**63, 10**400]
 

@@ -18,12 +18,12 @@ from caisey_cli.home import Home
 from caisey_core.errors import Ambiguous, Exit, UsageError
 from caisey_core.ids import Digest, LogId, session_code
 from caisey_core.journal import Journal
-from caisey_core.kinds import Outcome
+from caisey_core.kinds import MemberRemoved, Outcome
 from caisey_core.record import parse
 from caisey_core.roster import Endpoint, Member, Roster
 from tests.cli.story import Story
 from tests.cli.test_home import settled
-from tests.cli.workspace import Workspace, key
+from tests.cli.workspace import Workspace, key, writer
 
 CODE = "s7f3kqa"
 
@@ -191,11 +191,35 @@ def test_the_note_is_the_same_bytes_twice_and_fits_every_format(home: Home, cais
     assert (refused, "cannot be written" in caisey.err) == ("", True)
 
 
+def test_what_is_odd_and_not_bad_is_said_wherever_the_verdict_stands(tmp_path: Path, caisey: Caisey) -> None:
+    workspace = Workspace()
+    story = Story(workspace=workspace, ticket="48211")
+    story.change("systemctl restart cups", approve="sam")
+    story.close()
+    sam = workspace.roster.members["m-sam"]
+    removed = writer("root", workspace.roster.log, "removal").write(
+        "member.removed", MemberRemoved(id=sam.id, reason=""), time=0, re={"roster": workspace.roster.head}
+    )
+    workspace.roster.apply(removed, story.entries[3].receipt.received + 1)
+    workspace.log.append(removed, story.entries[3].receipt.received + 1)
+    ana = settled(tmp_path / "ana", workspace)
+    keep(ana, story)
+    at = ("--home", str(ana.path))
+    for words in (("verify", "last"), ("show", "last"), ("export", "last")):
+        told_ = " ".join(caisey(*words, *at).split())
+        assert "record 5: by the relay's times the writer of record 4 had been removed before it started" in told_, (
+            words
+        )
+    (remark,) = caisey.json("verify", "last", *at)["remarks"]
+    assert remark["seq"] == 5
+
+
 def test_verify_says_intact_open_or_bad(home: Home, caisey: Caisey, tmp_path: Path) -> None:
     assert "intact: complete to" in caisey("verify", "last")
     assert "attested by relay and agent" in caisey("verify", "last")
     found = caisey.json("verify", "last")
     assert (found["state"], found["bad"], found["attested"]) == ("intact", None, ["relay", "agent"])
+    assert found["remarks"] == []
 
     copy = tmp_path / "copy.db"
     with Journal.open(home.database) as journal:

@@ -7,8 +7,10 @@ from typing import Any
 import pytest
 
 from caisey_cli.evidence import Examination, caveats, verdict
+from caisey_cli.remarks import CALM
 from caisey_core.chain import State
 from caisey_core.kinds import Class, Decision, Judged, MemberAdded, MemberRemoved, PolicyPublished, Quorum, Role
+from caisey_core.policy import DECISIONS
 from caisey_core.policyfile import FORMAT, in_force
 from tests.core.telling import started, started_by
 from tests.core.world import NOW, Story, Workspace, public
@@ -87,6 +89,14 @@ def test_an_approval_from_before_its_writer_had_joined_is_named() -> None:
     assert said(story) == [(4, "by the relay's times it was written before its writer had joined")]
 
 
+@pytest.mark.parametrize(("window", "named"), [(999, True), (1000, False)])
+def test_an_answer_to_a_hold_that_had_expired_is_named(window: int, named: bool) -> None:
+    story = Story()
+    action = story.propose()
+    started_by(story, action, story.approve(story.hold(action, window_ms=window)))
+    assert said(story) == [(4, "by the relay's times it came when its hold had expired")] * named
+
+
 @pytest.mark.parametrize(("received", "named"), [(5_000, True), (5_001, False)])
 def test_a_start_behind_the_removal_of_who_approved_it_is_named(received: int, named: bool) -> None:
     """The endpoint may not have known: a relay that hides a removal shows itself here, to whoever has the roster."""
@@ -148,6 +158,13 @@ def test_less_than_the_policy_asks_is_named(
     found = said(story)
     assert len(found) == bool(what), found
     assert what in "".join(text for _, text in found)
+
+
+def test_what_needs_no_policy_to_be_read_is_what_the_usual_one_says() -> None:
+    order = tuple(Decision)
+    for decision, classes in CALM.items():
+        enough = {risk for risk, asks in DECISIONS.items() if order.index(asks) <= order.index(decision)}
+        assert classes == enough, decision
 
 
 def test_a_policy_that_this_version_cannot_read_is_no_measure() -> None:

@@ -5,11 +5,17 @@ from __future__ import annotations
 import platform
 import re
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Final
 
-from caisey_core.enrolment import Invitation, decode, encode
+import pytest
+
+from caisey_core.enrolment import Invitation, Who, decode, encode
 from tests.e2e.telling import REFUSED, USAGE, told
 from tests.e2e.world import World
+
+PROGRAMS: Final[list[tuple[str, Who]]] = [("caisey", "member"), ("caisey-agent", "endpoint")]
 
 
 def join(world: World, program: str, home: Path, invitation: str) -> subprocess.CompletedProcess[str]:
@@ -158,3 +164,31 @@ def test_what_the_help_says_may_be_typed(shared: World) -> None:
     """A machine by its short name, as everywhere else; a time as `run --timeout` takes it."""
     assert shared.ok("sam", "invite", "endpoint", "--client", "ACME", "--name", "soon", "--expires", "90s")
     shared.ok("sam", "revoke", "soon", "--reason", "wrong machine")
+
+
+@pytest.mark.parametrize(
+    "where", ["http://127.0.0.1:9\x1b[2J", "http://\x1b]0;owned\x07.example", "https://a\u202eb.invalid/"]
+)
+def test_what_an_invitation_says_reaches_no_terminal_as_it_is(shared: World, tmp_path: Path, where: str) -> None:
+    """Whoever sends one writes what they like in it, and it is pasted by root."""
+    for program, who in PROGRAMS:
+        text = encode(who, Invitation(where, "SHA256:x", 1, "ab" * 32, bytes(32)))
+        done = join(shared, program, tmp_path / program, text)
+        assert done.returncode
+        assert "Traceback" not in done.stderr
+        assert all(each.isprintable() or each == "\n" for each in done.stdout + done.stderr), done.stderr
+
+
+def test_one_invitation_on_two_machines_at_once(shared: World, tmp_path: Path) -> None:
+    """One of them is in; the other one is told so, and keeps nothing by which it would seem to be."""
+    made = shared.ok("sam", "invite", "endpoint", "--client", "ACME", "--name", "twice").strip()
+    homes = [tmp_path / "one", tmp_path / "other"]
+    with ThreadPoolExecutor(2) as both:
+        done = list(both.map(lambda home: join(shared, "caisey-agent", home, made), homes))
+    late = next(each for each in done if each.returncode)
+    assert sorted(each.returncode for each in done) == [0, USAGE], [each.stderr for each in done]
+    told(late, USAGE, "invitation was used already; nothing was joined")
+    assert [(home / "membership.json").exists() for home in homes] == [not each.returncode for each in done]
+    shared.ok("sam", "sync")
+    rows = [each["name"] for each in shared.shape("sam", "endpoints")["endpoints"]]
+    assert rows.count("ACME/twice") == 1

@@ -8,6 +8,7 @@ from typing import Final
 
 import msgspec
 
+from caisey_core import frames
 from caisey_core.frames import Entry, Receipt
 from caisey_core.ids import LogId
 from caisey_core.kinds import EndpointRef, MemberAdded, Role
@@ -394,3 +395,34 @@ async def policy_changed_while_it_was_held(relay: HostileRelay, stage: Stage, ca
     await _published(relay, stage, "deny", 2)
     await relay.show(held.id, [held.log.add(stage.confirm(held.writer, held.log, held.hold))])
     await relay.says("action.refused", held.proposal)
+
+
+# -- nonsense -------------------------------------------------------------------------------------------------
+
+FAR: Final = (-(1 << 63), -1, (1 << 63) - 1, 1 << 63, (1 << 64) - 1)
+WORDS: Final = ("", "\x1b]0;owned\x07\x1b[2J", "\u202e\u200b", "no hex at all", "ff" * 32, "x" * 100_000)
+
+
+@scenario(lines=1)
+async def frames_that_mean_nothing(relay: HostileRelay, stage: Stage, canary: str) -> None:
+    """Numbers no journal holds and words that are no ids, in every frame; what is asked in between is done, once."""
+    held = await held_by(relay, stage, canary)
+    for number in FAR:
+        await relay.send(frames.Denied(id=number, code="store", why=WORDS[1]))
+        await relay.send(frames.Reset(log=held.id, incarnation=WORDS[1], seq=number))
+        await relay.send(frames.CaughtUp(log=held.id, seq=number, cursor=""))
+        await relay.send(frames.Holds(holds=(frames.Hold(WORDS[1], WORDS[2], WORDS[3], number),)))
+        for same in (True, False):
+            answer = frames.Repaired(
+                id=number, log=held.id, incarnation="", seq=number, chain="", same=same, lacking=(number,)
+            )
+            await relay.send(answer)
+        if number >= 0:
+            await relay.send(frames.Probe(id=number, endpoint=WORDS[2]))
+        await relay.send(frames.Appended(id=number, log=held.id, receipts=(("", Receipt("", number, number, "")),)))
+    for words in WORDS:
+        await relay.send(frames.Checkpoint(statement=words.encode(), sig=words.encode()[:64]))
+        await relay.send(frames.Entries(log=words, entries=(), cursor=""))
+        await relay.send(frames.Denied(id=0, code=words, why=words))
+    await relay.show(held.id, [held.log.add(stage.approve(stage.sam, held.log, held.hold))])
+    await relay.says("action.finished", held.proposal)
