@@ -7,9 +7,10 @@ once its endpoint has said so: a sign of life says nothing of a start that the r
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
 from time import monotonic
 from typing import Final
+
+from msgspec import Struct
 
 from caisey_cli.connecting import PATIENCE, Line
 from caisey_cli.happenings import (
@@ -33,8 +34,7 @@ from caisey_core.record import Record, parse
 from caisey_core.roster import Endpoint
 
 
-@dataclass(frozen=True, slots=True)
-class Pace:
+class Pace(Struct, frozen=True):
     """How long is waited for whom, in seconds.
 
     `patience`: for a relay or endpoint that is away. `fresh`: a sign of life may go into a proposal for so long (the

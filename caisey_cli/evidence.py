@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
 from typing import Final
+
+from msgspec import Struct, structs
 
 from caisey_cli.sanitize import inert
 from caisey_cli.transcript import Transcript
@@ -26,8 +27,7 @@ MOST_REMARKS: Final = 3
 """Remarks that a verdict spells out."""
 
 
-@dataclass(frozen=True, slots=True)
-class SignatureFiles:
+class SignatureFiles(Struct, frozen=True):
     """One record for `ssh-keygen -Y verify`: the message, the armored signature, who and under which namespace."""
 
     stem: str
@@ -89,8 +89,8 @@ class Examination:
             # Needs policies, and with them the judge, which no live session's screen is made to wait for.
             from caisey_cli.remarks import remarks
 
-            return replace(report, remarks=remarks(self.transcript.session, roster))
-        return replace(report, state=State.BAD, seq=fault[0], why=fault[1].rstrip("."), attested=())
+            return structs.replace(report, remarks=remarks(self.transcript.session, roster))
+        return structs.replace(report, state=State.BAD, seq=fault[0], why=fault[1].rstrip("."), attested=())
 
 
 def examine(entries: Iterable[Entry], checkpoints: Iterable[Checkpoint], roster: Roster) -> Report:

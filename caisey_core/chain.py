@@ -13,9 +13,10 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Final
+
+from msgspec import Struct, field, structs
 
 from caisey_core.errors import BadRecord
 from caisey_core.frames import Checkpoint, Entry, Receipt, read_checkpoint
@@ -46,8 +47,7 @@ def turn(chain: str, incarnation: str) -> str:
     return hashlib.sha256(_TURN + bytes.fromhex(chain) + bytes.fromhex(incarnation)).hexdigest()
 
 
-@dataclass(slots=True)
-class Tail:
+class Tail(Struct):
     """The end of one writer's series. `unsigned` counts records not yet covered by a signature."""
 
     n: int = 0
@@ -59,8 +59,7 @@ _BEFORE: Final = Tail()
 """Where a series stands before its first record."""
 
 
-@dataclass(slots=True)
-class Series:
+class Series(Struct):
     """Where every writer of a log stands; says why a record does not come next."""
 
     tails: dict[tuple[str, str], Tail] = field(default_factory=dict)
@@ -96,16 +95,14 @@ class Series:
         return sum(tail.unsigned for tail in self.tails.values())
 
 
-@dataclass(frozen=True, slots=True)
-class Extent:
+class Extent(Struct, frozen=True):
     """An incarnation that a log has left for a later one: its id, and the number of its last record."""
 
     incarnation: str
     seq: int
 
 
-@dataclass(slots=True)
-class Chain:
+class Chain(Struct):
     """A log as far as it has been verified. `ends`: the incarnations it has left, the oldest first."""
 
     incarnation: str = ""
@@ -126,7 +123,8 @@ class Chain:
 
     def copy(self) -> Chain:
         """One that goes on by itself."""
-        return replace(self, series=Series({name: replace(tail) for name, tail in self.series.tails.items()}))
+        tails = {name: structs.replace(tail) for name, tail in self.series.tails.items()}
+        return structs.replace(self, series=Series(tails))
 
     def accept(self, record: Record, receipt: Receipt) -> None:
         """Takes the next record with its receipt. Raises `BadRecord` and is unchanged if it is not the next.
@@ -165,8 +163,7 @@ class State(StrEnum):
     BAD = "bad"
 
 
-@dataclass(frozen=True, slots=True)
-class Report:
+class Report(Struct, frozen=True):
     """The answer to "does this log hold?".
 
     `seq` is the log's length, or the number of the first bad record; `attested` the keys whose checkpoints cover all
@@ -187,8 +184,7 @@ class Report:
     remarks: tuple[tuple[int, str], ...] = ()
 
 
-@dataclass(slots=True)
-class Check:
+class Check(Struct):
     """A log's check, one record after the other; `report` says what was found so far. `bad`: the first bad record."""
 
     chain: Chain = field(default_factory=Chain)
@@ -196,7 +192,7 @@ class Check:
     bad: Report | None = None
     _withheld: int = 0
     _closed: bool = False
-    _chains: list[str] = field(default_factory=list, repr=False)
+    _chains: list[str] = field(default_factory=list)
 
     def take(self, record: Record, receipt: Receipt) -> None:
         """Takes the log's next record; what comes behind a bad one is not looked at."""
