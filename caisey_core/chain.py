@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from enum import StrEnum
 from typing import Final
 
@@ -28,6 +28,8 @@ _START = b"caisey.chain.0\0"
 _LINK = b"caisey.chain.1\0"
 _TURN = b"caisey.chain.2\0"
 _INCARNATION = re.compile(r"[0-9a-f]{32}")
+Signed = Callable[[Record], bool]
+"""Whether a record's signature is its writer's; `Record.signed_by_writer`, or who has that asked elsewhere."""
 
 
 def start(incarnation: str) -> str:
@@ -64,8 +66,8 @@ class Series(Struct):
 
     tails: dict[tuple[str, str], Tail] = field(default_factory=dict)
 
-    def why_not(self, record: Record) -> str:
-        """Why this is not the next record of its writer's series; empty if it is."""
+    def why_not(self, record: Record, signed: Signed = Record.signed_by_writer) -> str:
+        """Why this is not the next record of its writer's series; empty if it is. `signed` looks at its signature."""
         head = record.head
         tail = self.tails.get((head.key, head.series), _BEFORE)
         if head.n == tail.n and record.digest == tail.digest:
@@ -78,7 +80,7 @@ class Series(Struct):
             return "gap: it does not follow its writer's last record"
         if record.sealed.sig is None and head.kind not in BATCHED:
             return "signature: it carries none"
-        if record.sealed.sig is not None and not record.signed_by_writer():
+        if record.sealed.sig is not None and not signed(record):
             return "signature: it is not its writer's over these bytes"
         return ""
 
@@ -126,7 +128,7 @@ class Chain(Struct):
         tails = {name: structs.replace(tail) for name, tail in self.series.tails.items()}
         return structs.replace(self, series=Series(tails))
 
-    def accept(self, record: Record, receipt: Receipt) -> None:
+    def accept(self, record: Record, receipt: Receipt, signed: Signed = Record.signed_by_writer) -> None:
         """Takes the next record with its receipt. Raises `BadRecord` and is unchanged if it is not the next.
 
         A relay that was restored from a backup goes on in a new incarnation, on the same chain; never in one it left.
@@ -144,7 +146,7 @@ class Chain(Struct):
             raise BadRecord(f"record {self.seq + 1} is missing")
         if link(before, receipt.seq, receipt.received, record.digest) != receipt.chain:
             raise BadRecord("its receipt does not chain to the records before it")
-        if why := self.series.why_not(record):
+        if why := self.series.why_not(record, signed):
             raise BadRecord(why)
         if receipt.received < self.received:
             raise BadRecord("its receipt is earlier than the one before it")
@@ -185,8 +187,12 @@ class Report(Struct, frozen=True):
 
 
 class Check(Struct):
-    """A log's check, one record after the other; `report` says what was found so far. `bad`: the first bad record."""
+    """A log's check, one record after the other; `report` says what was found so far. `bad`: the first bad record.
 
+    `signed` looks at signatures, unless somebody else does.
+    """
+
+    signed: Signed = Record.signed_by_writer
     chain: Chain = field(default_factory=Chain)
     log: str = ""
     bad: Report | None = None
@@ -202,7 +208,7 @@ class Check(Struct):
         try:
             if record.log != self.log:
                 raise BadRecord("it belongs to another log")
-            self.chain.accept(record, receipt)
+            self.chain.accept(record, receipt, self.signed)
         except BadRecord as bad:
             self.unreadable(bad)
             return
