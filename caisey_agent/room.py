@@ -39,7 +39,7 @@ from caisey_core.lifecycle import Action, Session, Step
 from caisey_core.link import Link
 from caisey_core.logs import Teller
 from caisey_core.policy import judgement
-from caisey_core.record import Record, Seen, Writer, canonical
+from caisey_core.record import Record, Sealed, Seen, Writer, canonical
 from caisey_core.roster import Roster
 from caisey_core.ruling import Policy, Ruled, Subject, Unrecorded, rule
 from caisey_core.signing import SigningKey
@@ -53,6 +53,8 @@ _RESTORED: Final = "The relay was restored from a backup; propose it again."
 _ROLLED_BACK: Final = (
     "The endpoint's disk was put back from a backup; whether it ran is not known. It is not run again."
 )
+_SOON: Final = 0.02
+"""Seconds that a start, which is on record here, waits to be sent with what comes of it."""
 LATE: Final = 500
 """Milliseconds an expiry waits longer than the window, so that an answer within it is never called late."""
 
@@ -96,6 +98,7 @@ class Room:
         self._ended: set[Digest] = set()
         self._looking = self._look_again = self._left = False
         self._less = asyncio.Event()
+        self._kept: list[Sealed] = []
 
     # -- records in ---------------------------------------------------------------------------------------
 
@@ -441,11 +444,15 @@ class Room:
         _say.info(kind, session=self.log, **re)
 
     def spend(self, action: Digest, kind: str, body: Body) -> bool:
-        """Uses an action up, and says by what, in one transaction; False if it was used up before."""
+        """Uses an action up, and says by what, in one transaction; False if it was used up before.
+
+        That is sent with what is said next, or a moment later: of a short command relay and technician write it once.
+        """
         if self._journal.is_spent(action):
             return False
         re = {"action": str(action)}
-        self._send([self._record(kind, body, re)], spends=action)
+        self._keep([self._record(kind, body, re)], spends=action)
+        asyncio.get_running_loop().call_later(_SOON, self._give)
         _say.info(kind, session=self.log, **re)
         return True
 
@@ -473,18 +480,29 @@ class Room:
             self._send([*records, self._record(*end, re)])
             _say.info(end[0], session=self.log, **re)
 
-    def _send(self, records: list[Record], spends: Digest | None = None) -> None:
+    def _send(self, records: list[Record]) -> None:
+        self._keep(records)
+        self._give()
+
+    def _keep(self, records: list[Record], spends: Digest | None = None) -> None:
         kept = False
         try:
             kept = self._journal.put(records, spends=spends, at=machine.now())
         finally:
             if not kept:
+                self._give()
                 # Nobody could take what follows on a record that was not kept: what is said next has its own series.
                 self._writer = Writer(self._key, self.log)
         if not kept:
             raise RecordError("Another process has spent what this one was about to start. It has ended.")
-        self._link.append(self.log, [record.sealed for record in records])
-        self._wake()
+        self._kept += [record.sealed for record in records]
+
+    def _give(self) -> None:
+        """Sends what is kept here and has not been sent."""
+        if self._kept:
+            self._link.append(self.log, self._kept)
+            self._kept = []
+            self._wake()
 
     async def room(self) -> None:
         """Returns when less than `AHEAD` bytes wait for their receipts."""
