@@ -7,7 +7,7 @@ nothing. `breaks` names the invariants of which at least one has to be found bro
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
@@ -23,7 +23,7 @@ from caisey_agent.tally import Chunk
 from caisey_agent.work import End, Work
 from caisey_cli.connecting import Line
 from caisey_core.errors import JournalError
-from caisey_core.frames import Entry
+from caisey_core.frames import Receipt
 from caisey_core.ids import Digest, LogId
 from caisey_core.kinds import ActionFinished, ActionStarted
 from caisey_core.lifecycle import Action
@@ -294,21 +294,21 @@ def look_up_a_hold_that_is_gone() -> None:
 
 @bug("twice")
 def show_again_after_a_reconnect() -> None:
-    take, entries = Line._take, Line.entries
+    take, records = Line._take, Line.records
 
     def back(self: Line, event: Event) -> None:
         take(self, event)
         if isinstance(event, Ready):
             self.again = self._following.roster_current  # type: ignore[attr-defined]
 
-    def from_before(self: Line, log: LogId, after: int) -> Sequence[Entry]:
+    def from_before(self: Line, log: LogId, after: int) -> list[tuple[Record, Receipt]]:
         if getattr(self, "again", False):
             self.again = False  # type: ignore[attr-defined]
-            return entries(self, log, max(0, after - 2))
-        return entries(self, log, after)
+            return records(self, log, max(0, after - 2))
+        return records(self, log, after)
 
     Line._take = back  # type: ignore[method-assign]
-    Line.entries = from_before  # type: ignore[method-assign, assignment]
+    Line.records = from_before  # type: ignore[method-assign]
 
 
 BUGS: Final = (*PLANTED.values(),)
