@@ -19,6 +19,7 @@ from caisey_agent import work as works
 from caisey_agent.agent import Agent
 from caisey_agent.room import Room
 from caisey_agent.runner import Command, Run
+from caisey_agent.saying import Saying
 from caisey_agent.tally import Chunk
 from caisey_agent.work import End, Work
 from caisey_cli.connecting import Line
@@ -245,21 +246,21 @@ def write_output_again_on_reconnect() -> None:
 
 @bug("receipts", "hang", "truth", "journals")
 def go_on_without_a_journal() -> None:
-    def keep(self: Room, records: list[Record], spends: Digest | None = None) -> None:
+    def keep(self: Saying, records: list[Record], spends: Digest | None = None) -> None:
         with suppress(JournalError):
             self._journal.put(records, spends=spends)
             self._kept += [record.sealed for record in records]
 
-    Room._keep = keep  # type: ignore[method-assign]
+    Saying._keep = keep  # type: ignore[method-assign]
 
 
 @bug("order")
 def send_before_it_is_kept() -> None:
-    def later(self: Room, records: list[Record], spends: Digest | None = None) -> None:
+    def later(self: Saying, records: list[Record], spends: Digest | None = None) -> None:
         self._kept += [record.sealed for record in records]
         asyncio.get_running_loop().call_later(0.05, partial(self._journal.put, records, spends=spends))
 
-    Room._keep = later  # type: ignore[method-assign]
+    Saying._keep = later  # type: ignore[method-assign]
 
 
 @bug("hang")
