@@ -16,10 +16,11 @@ from caisey_agent import gate, machine
 from caisey_agent.gate import Standing
 from caisey_agent.machine import Machine
 from caisey_agent.observe import observe
+from caisey_agent.saying import Saying
 from caisey_agent.tally import Chunk
 from caisey_agent.work import AHEAD, End, Work
 from caisey_core import __version__
-from caisey_core.errors import JournalError, RecordError
+from caisey_core.errors import JournalError
 from caisey_core.frames import Checkpoint, CheckpointStatement, Receipt
 from caisey_core.ids import Digest, LogId
 from caisey_core.journal import Journal
@@ -39,7 +40,7 @@ from caisey_core.lifecycle import Action, Session, Step
 from caisey_core.link import Link
 from caisey_core.logs import Teller
 from caisey_core.policy import judgement
-from caisey_core.record import Record, Seen, Writer, canonical
+from caisey_core.record import Record, Seen, canonical
 from caisey_core.roster import Roster
 from caisey_core.ruling import Policy, Ruled, Subject, Unrecorded, rule
 from caisey_core.signing import SigningKey
@@ -89,7 +90,7 @@ class Room:
         self._spawn = spawn
         self._previous = previous
         self._unwritable = unwritable
-        self._writer = Writer(key, log)
+        self._says = Saying(log, key, journal, link, wake)
         self._chain: dict[int, tuple[str, str]] = {}
         self._work: dict[Digest, Work] = {}
         self._held: dict[Digest, int] = {}
@@ -163,7 +164,7 @@ class Room:
 
     def is_own(self, record: Record) -> bool:
         """Whether a record stands in this process's own series."""
-        return record.head.series == self._writer.series
+        return record.head.series == self._says.series
 
     def _propose(self, action: Action) -> None:
         """An action that was proposed and of which nothing more is known."""
@@ -439,7 +440,7 @@ class Room:
         self._write(kind, body, re)
 
     def _write(self, kind: str, body: Body, re: dict[str, str]) -> None:
-        self._send([self._record(kind, body, re)])
+        self._send([self._says.record(kind, body, re)])
         _say.info(kind, session=self.log, **re)
 
     def spend(self, action: Digest, kind: str, body: Body) -> bool:
@@ -447,47 +448,25 @@ class Room:
         if self._journal.is_spent(action):
             return False
         re = {"action": str(action)}
-        self._send([self._record(kind, body, re)], spends=action)
+        record = self._says.record(kind, body, re)
+        self._says.spend(action, record)
+        self._ended |= _ends([record])
         _say.info(kind, session=self.log, **re)
         return True
 
-    def _record(self, kind: str, body: Body, re: dict[str, str]) -> Record:
-        return self._writer.write(kind, body, time=machine.now(), re=re, seen=self._link.chain(self.log).seen)
-
     def write_output(self, action: Digest, chunks: list[Chunk], end: End | None = None) -> None:
         """One batch of output: kept, then sent; the last record's signature covers all of it, be it the end's."""
-        seen, now, re = self._link.chain(self.log).seen, machine.now(), {"action": str(action)}
-        records = [
-            self._writer.write(
-                "action.output",
-                chunk.data,
-                time=now,
-                re=re,
-                seen=seen,
-                type=chunk.stream,
-                sign=end is None and chunk is chunks[-1],
-            )
-            for chunk in chunks
-        ]
+        records = self._says.output(action, chunks, sign=end is None)
         if end is None:
             self._send(records)
         else:
-            self._send([*records, self._record(*end, re)])
+            re = {"action": str(action)}
+            self._send([*records, self._says.record(*end, re)])
             _say.info(end[0], session=self.log, **re)
 
-    def _send(self, records: list[Record], spends: Digest | None = None) -> None:
-        kept = False
-        try:
-            kept = self._journal.put(records, spends=spends, at=machine.now())
-        finally:
-            if not kept:
-                # Nobody could take what follows on a record that was not kept: what is said next has its own series.
-                self._writer = Writer(self._key, self.log)
-        if not kept:
-            raise RecordError("Another process has spent what this one was about to start. It has ended.")
-        self._ended |= {Digest(each.head.re["action"]) for each in records if each.head.kind in _ENDS}
-        self._link.append(self.log, [record.sealed for record in records])
-        self._wake()
+    def _send(self, records: list[Record]) -> None:
+        self._says.send(records)
+        self._ended |= _ends(records)
 
     async def room(self) -> None:
         """Returns when less than `AHEAD` bytes wait for their receipts."""
@@ -498,3 +477,8 @@ class Room:
     def acknowledged(self) -> None:
         """A receipt has come."""
         self._less.set()
+
+
+def _ends(records: list[Record]) -> set[Digest]:
+    """The actions of which these say that they are over."""
+    return {Digest(each.head.re["action"]) for each in records if each.head.kind in _ENDS}

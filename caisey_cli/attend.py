@@ -9,9 +9,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Callable, Coroutine, Iterator
-from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final, Protocol
+
+from msgspec import Struct
 
 from caisey_cli import wording
 from caisey_cli.card import about
@@ -74,8 +75,7 @@ class Front(Protocol):
         """A line typed in answer."""
 
 
-@dataclass(frozen=True, slots=True)
-class Answers:
+class Answers(Struct, frozen=True):
     """What was said beforehand: `yes` confirms, `typed` is the endpoint's name, `wait` for other members."""
 
     yes: bool = False

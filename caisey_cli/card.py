@@ -9,9 +9,10 @@ from __future__ import annotations
 import shlex
 import unicodedata
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from datetime import UTC
 from typing import Final
+
+from msgspec import Struct
 
 from caisey_cli import wording
 from caisey_cli.sanitize import inert, inert_block, inert_lines_of
@@ -29,8 +30,7 @@ _FOLDED: Final = "  : "
 _NAMED: Final = 8
 
 
-@dataclass(frozen=True, slots=True)
-class Card:
+class Card(Struct, frozen=True):
     """What is shown. `lines` are inert and no wider than asked for; `code` is what the request is called."""
 
     code: str

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final, NamedTuple
+
+from msgspec import Struct
 
 from caisey_cli.sanitize import decode
 from caisey_core.kinds import ActionFinished, ActionProposed, Expectation, How, OutcomeVerified
@@ -68,8 +69,7 @@ def specification(proposed: ActionProposed) -> tuple[object, ...]:
     return proposed.shell, proposed.argv, proposed.script, proposed.directory, proposed.account, environment
 
 
-@dataclass(frozen=True, slots=True)
-class Run:
+class Run(Struct, frozen=True):
     """One run of a check. `result` is worked out from the record, or None where that takes what is withheld.
 
     `claim` is the technician's record of the result. `seqs`: the proposal, the end and the claim.
@@ -94,8 +94,7 @@ class Run:
         return self.result is not None and self.claimed is not None and self.claimed.passed != self.result.passed
 
 
-@dataclass(frozen=True, slots=True)
-class Check:
+class Check(Struct, frozen=True):
     """A check that was declared once, with its runs in order: before and after."""
 
     command: ActionProposed | None

@@ -1,15 +1,15 @@
 """Typed words -> values, without the validation library that typer loads for it.
 
 typer 0.29 turns every word into a value by a pydantic adapter: 60 ms at the start of each command, for words that are
-words already. Texts, paths and whatever has a parser of its own are turned here; everything else (numbers, choices,
-and what is wrong) is typer's own business still, with typer's own messages.
+words already. Texts, paths, whole numbers and whatever has a parser of its own are turned here; everything else
+(choices, and what is wrong) is typer's own business still, with typer's own messages.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from typer._coercion import RuntimeParam, TypeDescriptor, build_runtime_param
 from typer._param_types import coerce_cli_path
@@ -17,6 +17,9 @@ from typer.core import TyperGroup, _TyperParameter
 
 if TYPE_CHECKING:
     from typer._click.core import Command, Context, Parameter
+
+_DIGITS: Final = 16
+"""Numbers of fewer digits are turned here."""
 
 
 @dataclass(frozen=True)
@@ -31,9 +34,15 @@ class Light(RuntimeParam):
             return self.parameter_info.parser(value)
         if kind is Path and isinstance(value, str | Path):
             return coerce_cli_path(Path(value), self.parameter_info, path_type=Path, param=param, ctx=ctx)
-        if isinstance(kind, type) and isinstance(value, kind) and not self.descriptor.is_ranged:
+        if kind is int and isinstance(value, str) and len(value) < _DIGITS and value.isascii() and value.isdigit():
+            value = int(value)
+        if isinstance(kind, type) and isinstance(value, kind) and self._within(value):
             return value
         return build_runtime_param(self.descriptor).coerce(value, param=param, ctx=ctx)
+
+    def _within(self, value: Any) -> bool:
+        least, most = self.parameter_info.min, self.parameter_info.max
+        return (least is None or least <= value) and (most is None or value <= most)
 
 
 def lighten(command: Command) -> Command:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final
 
 from msgspec import Struct
@@ -15,8 +14,7 @@ from caisey_core.record import canonical
 LIMITS: Final = Limits(seconds=600, output_bytes=16 * 1024 * 1024)
 
 
-@dataclass(frozen=True, slots=True)
-class Command:
+class Command(Struct, frozen=True):
     """What the technician wants to run: an argument list or a script. No directory: the session's, else the agent's."""
 
     argv: tuple[str, ...] = ()

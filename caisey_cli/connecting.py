@@ -29,7 +29,7 @@ from caisey_cli.timing import RelayClock, wall
 from caisey_cli.unrecorded import STOPS, Unrecorded
 from caisey_core.connection import now
 from caisey_core.errors import Forbidden, JournalError, NotAdmitted, RecordError, Refused, Unreachable
-from caisey_core.frames import Alive, Entry
+from caisey_core.frames import Alive, Receipt
 from caisey_core.ids import Digest, LogId, session_code
 from caisey_core.journal import Journal
 from caisey_core.kinds import Audience, Body
@@ -232,9 +232,9 @@ class Line:
         """A followed session's fold, which moves on by itself."""
         return self.logs[log].session
 
-    def entries(self, log: LogId, after: int) -> list[Entry]:
+    def records(self, log: LogId, after: int) -> list[tuple[Record, Receipt]]:
         """The next page of a followed log, as far as this process has folded it."""
-        return self._following.entries(log, after)
+        return self._following.records(log, after)
 
     # -- asking -------------------------------------------------------------------------------------------
 

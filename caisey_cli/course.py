@@ -7,9 +7,10 @@ once its endpoint has said so: a sign of life says nothing of a start that the r
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
 from time import monotonic
 from typing import Final
+
+from msgspec import Struct
 
 from caisey_cli.connecting import PATIENCE, Line
 from caisey_cli.happenings import (
@@ -27,14 +28,13 @@ from caisey_cli.happenings import (
 )
 from caisey_cli.refusals import unknown_outcome
 from caisey_core.errors import JournalError, NotAdmitted, OutcomeUnknown, Refused, Unreachable
-from caisey_core.frames import Entry
+from caisey_core.frames import Receipt
 from caisey_core.lifecycle import Action, Step
-from caisey_core.record import Record, parse
+from caisey_core.record import Record
 from caisey_core.roster import Endpoint
 
 
-@dataclass(frozen=True, slots=True)
-class Pace:
+class Pace(Struct, frozen=True):
     """How long is waited for whom, in seconds.
 
     `patience`: for a relay or endpoint that is away. `fresh`: a sign of life may go into a proposal for so long (the
@@ -86,10 +86,10 @@ class Course:
         log, after = self._request.log, self._request.after
         quiet_since: float | None = None
         while True:
-            page = self._line.entries(log, after)
-            for entry in page:
-                after = entry.receipt.seq
-                happening = self._read(entry)
+            page = self._line.records(log, after)
+            for record, receipt in page:
+                after = receipt.seq
+                happening = self._read(record, receipt)
                 if happening is not None:
                     yield happening
                 if isinstance(happening, End):
@@ -112,9 +112,9 @@ class Course:
                     hint="When the endpoint is back: 'caisey sync', and 'caisey show' tells what became of it.",
                 )
 
-    def _read(self, entry: Entry) -> Happening | None:
+    def _read(self, record: Record, receipt: Receipt) -> Happening | None:
         """What a record tells; an end that a start may have crossed is told when the endpoint has spoken behind it."""
-        happening = self._happening(entry)
+        happening = self._happening(record, receipt)
         if isinstance(happening, Withdrawn | Denied) and self._may_have_started():
             self._crossed = happening
             return None
@@ -155,15 +155,14 @@ class Course:
             return f"The endpoint has not said yet whether {self._request.code} had started before."
         return None
 
-    def _happening(self, entry: Entry) -> Happening | None:
-        record = parse(entry.sealed)
+    def _happening(self, record: Record, receipt: Receipt) -> Happening | None:
         log = self._request.log
         if record.digest in self._line.logs[log].ignored:
             return None
         action = self._line.session(log).action_of(record)
         if action is None or action.digest != self._request.action:
             return None
-        return told(record, action, entry.receipt.received, self._name)
+        return told(record, action, receipt.received, self._name)
 
     def _name(self, record: Record, received: int) -> str:
         member = self._line.roster.member(record.head.key, received)

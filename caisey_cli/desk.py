@@ -9,8 +9,9 @@ from __future__ import annotations
 import asyncio
 import signal
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from typing import Final
+
+from msgspec import Struct
 
 from caisey_cli import local, resolve, wording
 from caisey_cli.attend import CANCELLED, Answers, Front, Interrupts, attend, status
@@ -42,8 +43,7 @@ AGAIN: Final = 0.1
 _STOPPING: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
-@dataclass(frozen=True, slots=True)
-class Desk:
+class Desk(Struct, frozen=True):
     """One command at work."""
 
     line: Line
@@ -285,8 +285,7 @@ class Desk:
         return outcome or Outcome.RESOLVED, unverified if owed else ""
 
 
-@dataclass(frozen=True, slots=True)
-class Verified:
+class Verified(Struct, frozen=True):
     """A check's result. Texts are not inert."""
 
     code: str

@@ -6,19 +6,20 @@ ssh-keygen -Y verify -f allowed_signers -I PRINCIPAL -n NAMESPACE -s RECORD.sig 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
-from caisey_cli.remarks import remarks
+from msgspec import Struct, structs
+
 from caisey_cli.sanitize import inert
+from caisey_cli.signatures import beside, taken_for_held
 from caisey_cli.transcript import Transcript
-from caisey_core.chain import Check, Report, State
+from caisey_core.chain import Check, Report, Signed, State
 from caisey_core.errors import BadRecord
 from caisey_core.frames import Checkpoint, Entry
 from caisey_core.ids import PublicKey
 from caisey_core.kinds import BATCHED, Namespace, SessionOpened
-from caisey_core.record import parse
+from caisey_core.record import Record, parse
 from caisey_core.roster import Endpoint, Roster
 from caisey_core.signing import armored
 
@@ -27,8 +28,7 @@ MOST_REMARKS: Final = 3
 """Remarks that a verdict spells out."""
 
 
-@dataclass(frozen=True, slots=True)
-class SignatureFiles:
+class SignatureFiles(Struct, frozen=True):
     """One record for `ssh-keygen -Y verify`: the message, the armored signature, who and under which namespace."""
 
     stem: str
@@ -41,18 +41,25 @@ class SignatureFiles:
 class Examination:
     """A session's log read once, record by record: its transcript, and whether it holds."""
 
-    def __init__(self, roster: Roster, me: str = "") -> None:
+    def __init__(self, roster: Roster, me: str = "", signed: Signed = Record.signed_by_writer) -> None:
         self.transcript = Transcript(roster, me)
-        self._check = Check()
+        self._check = Check(signed=signed)
         self._opened: SessionOpened | None = None
 
     @classmethod
-    def of(cls, entries: Iterable[Entry], roster: Roster, me: str = "") -> Examination:
-        """A log's entries in order; `me` as `Transcript` has it."""
-        examination = cls(roster, me)
-        for entry in entries:
-            examination.add(entry)
+    def of(cls, entries: Sequence[Entry], roster: Roster, me: str = "") -> Examination:
+        """A log's entries in order; `me` as `Transcript` has it. A long log's signatures take a second core."""
+        with beside(entries) as hold:
+            examination = cls(roster, me, taken_for_held if hold else Record.signed_by_writer)
+            examination._read(entries)
+            if hold is not None and not hold():
+                examination = cls(roster, me)
+                examination._read(entries)
         return examination
+
+    def _read(self, entries: Iterable[Entry]) -> None:
+        for entry in entries:
+            self.add(entry)
 
     @property
     def length(self) -> int:
@@ -87,11 +94,14 @@ class Examination:
         if report.state is State.BAD and (fault is None or report.seq <= fault[0]):
             return report
         if fault is None:
-            return replace(report, remarks=remarks(self.transcript.session, roster))
-        return replace(report, state=State.BAD, seq=fault[0], why=fault[1].rstrip("."), attested=())
+            # Needs policies, and with them the judge, which no live session's screen is made to wait for.
+            from caisey_cli.remarks import remarks
+
+            return structs.replace(report, remarks=remarks(self.transcript.session, roster))
+        return structs.replace(report, state=State.BAD, seq=fault[0], why=fault[1].rstrip("."), attested=())
 
 
-def examine(entries: Iterable[Entry], checkpoints: Iterable[Checkpoint], roster: Roster) -> Report:
+def examine(entries: Sequence[Entry], checkpoints: Iterable[Checkpoint], roster: Roster) -> Report:
     """Whether a session's log holds; see `Examination.report`."""
     return Examination.of(entries, roster).report(checkpoints)
 

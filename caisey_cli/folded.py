@@ -6,9 +6,10 @@ import asyncio
 import gc
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from time import monotonic
 from typing import Final
+
+from msgspec import Struct, field
 
 from caisey_core.backing import fault_of
 from caisey_core.chain import Chain
@@ -58,8 +59,7 @@ def kept_for_good() -> Iterator[None]:
             gc.enable()
 
 
-@dataclass(slots=True)
-class Followed:
+class Followed(Struct):
     """A log as far as this process has folded it. `ignored`: records that may not stand where they stand."""
 
     id: LogId

@@ -10,7 +10,7 @@ from typing import Final
 from caisey_cli.folded import PAGE, Followed, Turns, again, kept, kept_for_good, verified, verifying
 from caisey_core.chain import Chain
 from caisey_core.errors import BadRecord, Refused
-from caisey_core.frames import Checkpoint, Entry, Receipt, read_checkpoint
+from caisey_core.frames import Checkpoint, Receipt, read_checkpoint
 from caisey_core.ids import Digest, LogId, PublicKey
 from caisey_core.journal import Journal
 from caisey_core.kinds import Namespace
@@ -20,6 +20,8 @@ from caisey_core.signing import verify
 
 AT_ONCE: Final = 500
 """Records of a session that are folded anew at once when the roster changes; more are in turns."""
+NEWEST: Final = 4 * 1024 * 1024
+"""Bytes of a session's newest records that stay at hand for whoever shows them; the others are in the journal."""
 Placed = tuple[tuple[Record, Receipt], ...]
 
 
@@ -45,6 +47,7 @@ class Following:
         self.placed: set[Digest] = set()
         self._journal, self._home, self._own, self._chains, self._failed = journal, home, own, chains, failed
         self._folding: asyncio.Task[None] | None = None
+        self._newest: dict[LogId, Placed] = {}
 
     @property
     def current(self) -> bool:
@@ -56,10 +59,13 @@ class Following:
         """What goes on by itself."""
         return [self._folding] if self._folding is not None else []
 
-    def entries(self, log: LogId, after: int) -> list[Entry]:
-        """The next page of a followed log, as far as it is folded."""
-        folded = self.logs[log].length
-        return [each for each in self._journal.entries(log, after, PAGE) if each.receipt.seq <= folded]
+    def records(self, log: LogId, after: int) -> list[tuple[Record, Receipt]]:
+        """The next page of a followed log, as far as it is folded; what has just come is not read back."""
+        newest, folded = self._newest.get(log, ()), self.logs[log].length
+        if newest and newest[0][1].seq <= after + 1:
+            return [each for each in newest if after < each[1].seq <= folded]
+        page = self._journal.entries(log, after, PAGE)
+        return [(parse(each.sealed), each.receipt) for each in page if each.receipt.seq <= folded]
 
     # -- out of the journal -------------------------------------------------------------------------------
 
@@ -73,6 +79,7 @@ class Following:
             self._chains[log] = self.chain(log, lambda record, at: self.roster.apply(record, at.received))
         else:
             self.logs[log] = Followed(log)
+            self._newest.pop(log, None)
             self._chains[log] = self.chain(log, lambda record, at: self.logs[log].take(record, at, self.roster))
 
     def load_roster_anew(self) -> None:
@@ -105,6 +112,7 @@ class Following:
         for record, receipt in records:
             self.logs[log].take(record, receipt, self.roster)
             self._place(record)
+        self._newest[log] = _newest(self._newest.get(log, ()), records)
 
     def take_roster(self, records: Placed) -> None:
         """The next of the roster. One that may not stand there is not kept: this home could not read offline any more.
@@ -172,3 +180,16 @@ class Following:
             self._failed(None)
         except Exception as error:  # noqa: BLE001  (whoever waits next raises it)
             self._failed(error)
+
+
+def _newest(before: Placed, records: Placed) -> Placed:
+    """The last page's worth of what has come one behind the other, and of a size that may stay in memory."""
+    follows = before and records and records[0][1].seq == before[-1][1].seq + 1
+    newest: list[tuple[Record, Receipt]] = []
+    size = 0
+    for each in reversed((*before, *records) if follows else records):
+        size += len(each[0].sealed.head) + len(each[0].sealed.body or b"")
+        if len(newest) == PAGE or size > NEWEST:
+            break
+        newest.append(each)
+    return tuple(reversed(newest))

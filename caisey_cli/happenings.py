@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from msgspec import Struct
+
 from caisey_core.ids import Digest, LogId, request_code
 from caisey_core.kinds import (
     ActionExpired,
@@ -38,8 +40,7 @@ class Request:
         return request_code(self.action)
 
 
-@dataclass(frozen=True, slots=True)
-class Held:
+class Held(Struct, frozen=True):
     """The endpoint waits for an answer until `until` (ms, the relay's clock)."""
 
     hold: Digest
@@ -47,8 +48,7 @@ class Held:
     until: int
 
 
-@dataclass(frozen=True, slots=True)
-class Granted:
+class Granted(Struct, frozen=True):
     """`who` approved; `count` of `wanted` have."""
 
     who: str
@@ -56,68 +56,59 @@ class Granted:
     wanted: int
 
 
-@dataclass(frozen=True, slots=True)
-class Started:
+class Started(Struct, frozen=True):
     """It runs."""
 
     started: ActionStarted
 
 
-@dataclass(frozen=True, slots=True)
-class Output:
+class Output(Struct, frozen=True):
     """What it wrote; `stream` is `stdout` or `stderr`. Raw bytes of the endpoint's."""
 
     stream: str
     data: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Quiet:
+class Quiet(Struct, frozen=True):
     """The endpoint does not answer; `why` is a sentence."""
 
     why: str
 
 
-@dataclass(frozen=True, slots=True)
-class Finished:
+class Finished(Struct, frozen=True):
     """It ended."""
 
     record: Digest
     finished: ActionFinished
 
 
-@dataclass(frozen=True, slots=True)
-class Denied:
+class Denied(Struct, frozen=True):
     """Somebody said no."""
 
     who: str
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class TurnedDown:
+class TurnedDown(Struct, frozen=True):
     """The endpoint refused it."""
 
     code: str
     why: str
 
 
-@dataclass(frozen=True, slots=True)
-class Withdrawn:
+class Withdrawn(Struct, frozen=True):
     """Its proposer took it back."""
 
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class Expired:
+class Expired(Struct, frozen=True):
     """Nobody answered in time."""
 
     waited_ms: int
 
 
-@dataclass(frozen=True, slots=True)
-class Unknown:
+class Unknown(Struct, frozen=True):
     """It may have run; the endpoint says why that is not known."""
 
     why: str

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from difflib import get_close_matches
 from itertools import filterfalse
 from typing import Final
+
+from msgspec import Struct
 
 from caisey_core.disks import translated
 from caisey_core.errors import Ambiguous, BadRecord, UsageError
@@ -21,8 +22,7 @@ LAST: Final = "last"
 _LISTED: Final = 6
 
 
-@dataclass(frozen=True, slots=True)
-class Known:
+class Known(Struct, frozen=True):
     """A session the journal holds, as far as its first record and its closing tell. Texts are not inert.
 
     `opener` is the member's id (empty if nobody's any more), `opened` when the relay received its first record (ms).

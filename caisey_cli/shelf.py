@@ -128,13 +128,15 @@ def finding(home: Path | None, typed: str, journal: Path | None = None) -> Itera
 
 def meant(shelves: Sequence[Shelf], typed: str, *, reading: bool) -> tuple[Shelf, Known]:
     """The session that is meant, and which journal it lies in. Raises as `resolve.session` does."""
-    from dataclasses import replace
+    from msgspec import structs
 
     from caisey_cli import resolve
 
     found = {known.log: (at, known) for at in shelves for known in at.known()}
     # In each workspace I am somebody else; what is mine is mine in all of them.
-    mine = [replace(known, opener=_ME) if known.opener == at.me != "" else known for at, known in found.values()]
+    mine = [
+        structs.replace(known, opener=_ME) if known.opener == at.me != "" else known for at, known in found.values()
+    ]
     newest = sorted(mine, key=lambda known: known.opened, reverse=True)
     return found[resolve.session(newest, typed, me=_ME, reading=reading).log]
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
 from typing import Any
+
+from msgspec import Struct, to_builtins
 
 from caisey_cli import verifying, wording
 from caisey_cli.sanitize import inert
@@ -14,8 +15,7 @@ from caisey_core.lifecycle import Step
 Sentences = tuple[Sentence, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Six:
+class Six(Struct, frozen=True):
     """The answers: which endpoint, what it showed before, what was proposed, who decided, what came back, verified."""
 
     endpoint: Sentences
@@ -27,7 +27,8 @@ class Six:
 
     def to_json(self) -> dict[str, Any]:
         """`{QUESTION: [{"text": TEXT, "records": [SEQ, ...]}, ...], ...}`."""
-        return asdict(self)
+        told: dict[str, Any] = to_builtins(self)
+        return told
 
 
 def six(transcript: Transcript, clock: Clock) -> Six:

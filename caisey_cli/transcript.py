@@ -8,8 +8,9 @@ says nothing here; it is listed among `faults`.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 from typing import Final
+
+from msgspec import Struct, field
 
 from caisey_cli.checks import Check, Evaluation, Run, ending, evaluate, expected, specification
 from caisey_cli.work import VERBS, Decided, Work
@@ -35,16 +36,14 @@ __all__ = ["Decided", "Evaluation", "Said", "Transcript", "Work", "ending", "eva
 WITHHELD: Final = "(withheld)"
 
 
-@dataclass(frozen=True, slots=True)
-class Said:
+class Said(Struct, frozen=True):
     """Words somebody put on record; None where they are withheld."""
 
     placed: Placed
     text: str | None
 
 
-@dataclass(slots=True)
-class Transcript:
+class Transcript(Struct):
     """The fold. `me` is the key of the person who reads ("you"); `entries` are all that were taken, faults included.
 
     `bad` is the number of the log's first bad record, where only what stands before it was taken; else 0. `observed`
@@ -64,10 +63,10 @@ class Transcript:
     entries: list[Entry] = field(default_factory=list)
     bad: int = 0
     observed: list[Placed] = field(default_factory=list)
-    _changes: list[Work] = field(default_factory=list, repr=False)
-    _checking: list[Work] = field(default_factory=list, repr=False)
-    _denied: list[Work] = field(default_factory=list, repr=False)
-    _checks: tuple[int, list[Check]] | None = field(default=None, repr=False)
+    _changes: list[Work] = field(default_factory=list)
+    _checking: list[Work] = field(default_factory=list)
+    _denied: list[Work] = field(default_factory=list)
+    _checks: tuple[int, list[Check]] | None = field(default=None)
 
     @classmethod
     def of(cls, entries: Iterable[Entry], roster: Roster, me: str = "") -> Transcript:

@@ -9,9 +9,10 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from typing import Final
+
+from msgspec import Struct
 
 from caisey_cli.checks import ending
 from caisey_cli.sanitize import inert
@@ -54,8 +55,7 @@ TIGHT: Final = 10
 _IMAGES: Final = frozenset({"squashfs", "iso9660", "erofs", "cramfs", "udf"})
 
 
-@dataclass(frozen=True, slots=True)
-class Sentence:
+class Sentence(Struct, frozen=True):
     """A claim in words, inert, and the records it rests on."""
 
     text: str

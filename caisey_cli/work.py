@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import Final, Literal
+
+from msgspec import Struct, field
 
 from caisey_cli.checks import first_line
 from caisey_cli.sanitize import decode
@@ -18,8 +19,7 @@ VERBS: Final[dict[str, Verb]] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Decided:
+class Decided(Struct, frozen=True):
     """A decision on a hold. `said`: comment, reason or typed word; `card`: the format the action was shown in.
 
     `after_ms`: from the hold's receipt to the decision's. `counted`: it is what allowed or ended the action.
@@ -34,8 +34,7 @@ class Decided:
     alone: bool
 
 
-@dataclass(slots=True)
-class Work:
+class Work(Struct):
     """An action and everything that was recorded about it. `seqs` are all its records, output included."""
 
     action: Action

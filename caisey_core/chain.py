@@ -12,10 +12,11 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterable
 from enum import StrEnum
 from typing import Final
+
+from msgspec import Struct, field, structs
 
 from caisey_core.errors import BadRecord
 from caisey_core.frames import Checkpoint, Entry, Receipt, read_checkpoint
@@ -27,6 +28,8 @@ _START = b"caisey.chain.0\0"
 _LINK = b"caisey.chain.1\0"
 _TURN = b"caisey.chain.2\0"
 _INCARNATION = re.compile(r"[0-9a-f]{32}")
+Signed = Callable[[Record], bool]
+"""Whether a record's signature is its writer's; `Record.signed_by_writer`, or who has that asked elsewhere."""
 
 
 def start(incarnation: str) -> str:
@@ -46,8 +49,7 @@ def turn(chain: str, incarnation: str) -> str:
     return hashlib.sha256(_TURN + bytes.fromhex(chain) + bytes.fromhex(incarnation)).hexdigest()
 
 
-@dataclass(slots=True)
-class Tail:
+class Tail(Struct):
     """The end of one writer's series. `unsigned` counts records not yet covered by a signature."""
 
     n: int = 0
@@ -59,14 +61,13 @@ _BEFORE: Final = Tail()
 """Where a series stands before its first record."""
 
 
-@dataclass(slots=True)
-class Series:
+class Series(Struct):
     """Where every writer of a log stands; says why a record does not come next."""
 
     tails: dict[tuple[str, str], Tail] = field(default_factory=dict)
 
-    def why_not(self, record: Record) -> str:
-        """Why this is not the next record of its writer's series; empty if it is."""
+    def why_not(self, record: Record, signed: Signed = Record.signed_by_writer) -> str:
+        """Why this is not the next record of its writer's series; empty if it is. `signed` looks at its signature."""
         head = record.head
         tail = self.tails.get((head.key, head.series), _BEFORE)
         if head.n == tail.n and record.digest == tail.digest:
@@ -79,7 +80,7 @@ class Series:
             return "gap: it does not follow its writer's last record"
         if record.sealed.sig is None and head.kind not in BATCHED:
             return "signature: it carries none"
-        if record.sealed.sig is not None and not record.signed_by_writer():
+        if record.sealed.sig is not None and not signed(record):
             return "signature: it is not its writer's over these bytes"
         return ""
 
@@ -96,16 +97,14 @@ class Series:
         return sum(tail.unsigned for tail in self.tails.values())
 
 
-@dataclass(frozen=True, slots=True)
-class Extent:
+class Extent(Struct, frozen=True):
     """An incarnation that a log has left for a later one: its id, and the number of its last record."""
 
     incarnation: str
     seq: int
 
 
-@dataclass(slots=True)
-class Chain:
+class Chain(Struct):
     """A log as far as it has been verified. `ends`: the incarnations it has left, the oldest first."""
 
     incarnation: str = ""
@@ -126,9 +125,10 @@ class Chain:
 
     def copy(self) -> Chain:
         """One that goes on by itself."""
-        return replace(self, series=Series({name: replace(tail) for name, tail in self.series.tails.items()}))
+        tails = {name: structs.replace(tail) for name, tail in self.series.tails.items()}
+        return structs.replace(self, series=Series(tails))
 
-    def accept(self, record: Record, receipt: Receipt) -> None:
+    def accept(self, record: Record, receipt: Receipt, signed: Signed = Record.signed_by_writer) -> None:
         """Takes the next record with its receipt. Raises `BadRecord` and is unchanged if it is not the next.
 
         A relay that was restored from a backup goes on in a new incarnation, on the same chain; never in one it left.
@@ -146,7 +146,7 @@ class Chain:
             raise BadRecord(f"record {self.seq + 1} is missing")
         if link(before, receipt.seq, receipt.received, record.digest) != receipt.chain:
             raise BadRecord("its receipt does not chain to the records before it")
-        if why := self.series.why_not(record):
+        if why := self.series.why_not(record, signed):
             raise BadRecord(why)
         if receipt.received < self.received:
             raise BadRecord("its receipt is earlier than the one before it")
@@ -165,8 +165,7 @@ class State(StrEnum):
     BAD = "bad"
 
 
-@dataclass(frozen=True, slots=True)
-class Report:
+class Report(Struct, frozen=True):
     """The answer to "does this log hold?".
 
     `seq` is the log's length, or the number of the first bad record; `attested` the keys whose checkpoints cover all
@@ -187,16 +186,19 @@ class Report:
     remarks: tuple[tuple[int, str], ...] = ()
 
 
-@dataclass(slots=True)
-class Check:
-    """A log's check, one record after the other; `report` says what was found so far. `bad`: the first bad record."""
+class Check(Struct):
+    """A log's check, one record after the other; `report` says what was found so far. `bad`: the first bad record.
 
+    `signed` looks at signatures, unless somebody else does.
+    """
+
+    signed: Signed = Record.signed_by_writer
     chain: Chain = field(default_factory=Chain)
     log: str = ""
     bad: Report | None = None
     _withheld: int = 0
     _closed: bool = False
-    _chains: list[str] = field(default_factory=list, repr=False)
+    _chains: list[str] = field(default_factory=list)
 
     def take(self, record: Record, receipt: Receipt) -> None:
         """Takes the log's next record; what comes behind a bad one is not looked at."""
@@ -206,7 +208,7 @@ class Check:
         try:
             if record.log != self.log:
                 raise BadRecord("it belongs to another log")
-            self.chain.accept(record, receipt)
+            self.chain.accept(record, receipt, self.signed)
         except BadRecord as bad:
             self.unreadable(bad)
             return

@@ -8,9 +8,10 @@ nothing here looks at a clock.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final
+
+from msgspec import Struct, structs
 
 from caisey_core.ids import Digest
 from caisey_core.record import Record
@@ -37,8 +38,7 @@ _OVER: Final = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+class Change(Struct, frozen=True):
     """A change an admin has signed. `by` is that member's id; times are receipts in ms.
 
     `decision` is the record that approved or denied it.
@@ -67,4 +67,4 @@ class Change:
 
     def ended(self, state: State, decision: Record | None = None) -> Change:
         """The same change when it waits no more."""
-        return replace(self, state=state, decision=decision)
+        return structs.replace(self, state=state, decision=decision)

@@ -11,9 +11,10 @@ has passed at once, and the connection is asked before anybody believes in it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
+
+from msgspec import Struct
 
 QUIET_SECONDS: Final = 20.0
 """Without a frame, until the relay is asked whether it is there."""
@@ -30,8 +31,7 @@ class Due(StrEnum):
     STALLED = "stalled"
 
 
-@dataclass(slots=True)
-class Watch:
+class Watch(Struct):
     """A connection's deadlines; none before it is `opened` and after it is `closed`."""
 
     _heard: float | None = None

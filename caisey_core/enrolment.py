@@ -14,7 +14,6 @@ import re
 import secrets
 import time
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from typing import Final, Literal
 
 import msgspec
@@ -94,8 +93,7 @@ def decode(who: Who, text: str) -> Invitation:
         ) from error
 
 
-@dataclass(frozen=True, slots=True)
-class Joined:
+class Joined(Struct, frozen=True):
     """What a home keeps of joining. `admission` is the new identity; `log` the roster's records in their places.
 
     `client` is the client's name, where it was shown.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from caisey_core import frames
 from caisey_core.frames import Checkpoint, Receipt
@@ -10,8 +10,7 @@ from caisey_core.ids import LogId
 from caisey_core.record import Record
 
 
-@dataclass(frozen=True, slots=True)
-class Ready:
+class Ready(Struct, frozen=True):
     """Logged in; what was waiting has been sent again. `relay_time`: the relay's clock when it said so.
 
     `restored`: the relay's incarnation is another one than is known here; what was waiting waits for `Link.mended`.
@@ -27,8 +26,7 @@ class Ready:
     said: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Received:
+class Received(Struct, frozen=True):
     """Records of one log, verified and in their places. `cursor` is where following every log goes on."""
 
     log: LogId
@@ -36,23 +34,20 @@ class Received:
     cursor: str
 
 
-@dataclass(frozen=True, slots=True)
-class CaughtUp:
+class CaughtUp(Struct, frozen=True):
     """Everything there was of a log (of every log, if it is empty) has been received."""
 
     log: str
     cursor: str
 
 
-@dataclass(frozen=True, slots=True)
-class Acknowledged:
+class Acknowledged(Struct, frozen=True):
     """An append is committed at the relay."""
 
     id: int
 
 
-@dataclass(frozen=True, slots=True)
-class Rejected:
+class Rejected(Struct, frozen=True):
     """A request was not carried out; an append with this id is not tried again."""
 
     id: int
@@ -60,36 +55,31 @@ class Rejected:
     why: str
 
 
-@dataclass(frozen=True, slots=True)
-class Answered:
+class Answered(Struct, frozen=True):
     """The endpoint's agent is alive."""
 
     alive: frames.Alive
 
 
-@dataclass(frozen=True, slots=True)
-class Probed:
+class Probed(Struct, frozen=True):
     """Somebody asks whether this endpoint is alive; answer with `Link.answer`."""
 
     id: int
 
 
-@dataclass(frozen=True, slots=True)
-class Attested:
+class Attested(Struct, frozen=True):
     """A checkpoint; its signature has not been looked at."""
 
     checkpoint: Checkpoint
 
 
-@dataclass(frozen=True, slots=True)
-class Waits:
+class Waits(Struct, frozen=True):
     """What waits for another member, by the relay's word: a hint which logs to follow."""
 
     holds: tuple[frames.Hold, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Restored:
+class Restored(Struct, frozen=True):
     """The relay does not know the position it was asked for: its log is shorter, or another one."""
 
     log: str
@@ -97,15 +87,13 @@ class Restored:
     seq: int
 
 
-@dataclass(frozen=True, slots=True)
-class Mended:
+class Mended(Struct, frozen=True):
     """A repair was carried out, or a question answered: where the relay's log ends. See `frames.Repaired`."""
 
     said: frames.Repaired
 
 
-@dataclass(frozen=True, slots=True)
-class Broken:
+class Broken(Struct, frozen=True):
     """The relay sent something that must not be believed, or nothing in time. The connection ends.
 
     `code`: `login` where it does not admit this key, `workspace` where it serves another one, `silent` and `stalled`
@@ -118,8 +106,7 @@ class Broken:
     reason: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Nudged:
+class Nudged(Struct, frozen=True):
     """The owner wants to know whether whoever takes events still does; see `Connection.nudge`."""
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-from dataclasses import dataclass
 from typing import Final
+
+from msgspec import Struct
 
 from caisey_core.ids import Digest, PublicKey
 from caisey_core.kinds import (
@@ -29,8 +30,7 @@ Invited = MemberInvited | EndpointInvited | EndpointsInvited
 Admitted = MemberAdmitted | EndpointAdmitted | EndpointEnrolled
 
 
-@dataclass(frozen=True, slots=True)
-class Grant:
+class Grant(Struct, frozen=True):
     """An invitation: what its one-use key may still do. `invited` is None where the body is withheld.
 
     `by` is the key that signed it, `seconded` the one that approved it, if it needed that; `waits` is until when (ms)

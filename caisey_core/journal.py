@@ -16,11 +16,12 @@ import os
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self
+
+from msgspec import Struct
 
 from caisey_core import disks, locks
 from caisey_core.disks import translated
@@ -52,8 +53,7 @@ _SELECT = """
 """
 
 
-@dataclass(frozen=True, slots=True)
-class Health:
+class Health(Struct, frozen=True):
     """A journal's file: what is wrong with it (nothing is empty), its format, how many records, how many unsent."""
 
     wrong: str

@@ -18,9 +18,10 @@ decisions it names); `apply` takes it into the state regardless of order surpris
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
+
+from msgspec import Struct, field
 
 from caisey_core.frames import Entry
 from caisey_core.ids import Digest, LogId, PublicKey
@@ -65,8 +66,7 @@ class Step(StrEnum):
         return self not in {Step.PROPOSED, Step.HELD, Step.RUNNING}
 
 
-@dataclass(frozen=True, slots=True)
-class Placed:
+class Placed(Struct, frozen=True):
     """A record in its place: sequence number and time of receipt (ms)."""
 
     record: Record
@@ -74,8 +74,7 @@ class Placed:
     received: int
 
 
-@dataclass(slots=True)
-class Action:
+class Action(Struct):
     """One action and the records that tell of it. Bodies that are withheld are None."""
 
     digest: Digest
@@ -132,8 +131,7 @@ class Action:
         return self.hold is not None and answer.record.head.re["hold"] == self.hold.record.digest
 
 
-@dataclass(slots=True)
-class Question:
+class Question(Struct):
     """A question, and what was said to it, in order. Bodies that are withheld are None."""
 
     digest: Digest
@@ -152,8 +150,7 @@ _REFERRING: Final = frozenset(name for name, kind in KINDS.items() if {"action",
 """Kinds that speak of an action."""
 
 
-@dataclass(slots=True)
-class Session:
+class Session(Struct):
     """The fold of a session's log."""
 
     log: LogId | None = None
@@ -168,7 +165,7 @@ class Session:
     closing: Placed | None = None
     closed: SessionClosed | None = None
     seq: int = 0
-    _active: dict[Digest, Action] = field(default_factory=dict, repr=False)
+    _active: dict[Digest, Action] = field(default_factory=dict)
     _changed_until: int = 0
 
     @property

@@ -12,8 +12,9 @@ appended until its owner has offered it what it lost (`Ready.restored`, `repair`
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
 from itertools import count
+
+from msgspec import Struct, field
 
 from caisey_core import frames
 from caisey_core.chain import Chain
@@ -71,8 +72,7 @@ _UNCOVERED = 256
 """Records held back until a signature covers them; a batch is far smaller."""
 
 
-@dataclass(slots=True)
-class Link:
+class Link(Struct):
     """The protocol's state on one peer.
 
     `origin` is the relay as typed; `workspace` the pinned root fingerprint; `load` gives the verified chain of a log

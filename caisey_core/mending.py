@@ -11,8 +11,9 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Generator, Sequence
-from dataclasses import dataclass, field
 from typing import Final
+
+from msgspec import Struct, field
 
 from caisey_core.frames import Checkpoint, Entry, Repaired
 from caisey_core.ids import LogId
@@ -33,8 +34,7 @@ _CLOSED: Final = "the relay takes back nothing of it"
 _ROSTER: Final = "it was changed before what the relay had lost was given back"
 
 
-@dataclass(frozen=True, slots=True)
-class _Ask:
+class _Ask(Struct, frozen=True):
     """One repair to send."""
 
     seq: int
@@ -48,8 +48,7 @@ _Talk = Generator[_Ask, Repaired | Rejected, str]
 """A conversation about one log; in the end, why it remains apart, or nothing."""
 
 
-@dataclass(slots=True)
-class Outcome:
+class Outcome(Struct):
     """What came of it: records given back with their receipts, logs that had parted (and how many records lost their
     places there), logs that remain apart and why."""
 

@@ -8,8 +8,9 @@ any number is on its way.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from typing import Final
+
+from msgspec import Struct, field
 
 from caisey_core.frames import Append
 from caisey_core.record import parse
@@ -18,8 +19,7 @@ AGAIN: Final = frozenset({"store", "rate", "gap"})
 """Denials that say nothing against what was offered, but only that it cannot be taken now."""
 
 
-@dataclass(slots=True)
-class Outbox:
+class Outbox(Struct):
     """`steady`: what was denied with one of `AGAIN` keeps its place and goes out again; else it is dropped."""
 
     steady: bool = False

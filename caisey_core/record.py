@@ -12,7 +12,6 @@ import hashlib
 import os
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Final, TypeVar
 
@@ -107,18 +106,20 @@ def commitment(salt: bytes, body: bytes) -> str:
     return hashlib.sha256(_BODY_TAG + salt + body).hexdigest()
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(Struct, frozen=True):
     """A record that has been read: its bytes, and what they say.
 
     `body` is None where it is withheld, `bytes` for output and for kinds this version does not know.
     The signature has not been looked at; `signed_by_writer` does that.
     """
 
-    sealed: Sealed = field(repr=False)
+    sealed: Sealed
     head: Head
     digest: Digest
     body: Body | bytes | None
+
+    def __repr__(self) -> str:
+        return f"Record(digest={self.digest!r}, head={self.head!r}, body={self.body!r})"
 
     @property
     def log(self) -> LogId:

@@ -15,8 +15,9 @@ they do not serve; the chain holds without them.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
 from typing import Final
+
+from msgspec import Struct, field, structs
 
 from caisey_core.changes import Change, State
 from caisey_core.errors import BadRecord
@@ -56,8 +57,7 @@ LIFETIME_MS: Final = 90 * 24 * 3_600_000
 """How long a roster counts at the most without being renewed."""
 
 
-@dataclass(frozen=True, slots=True)
-class Member:
+class Member(Struct, frozen=True):
     """A person of the workspace. `since` and `removed` are when (ms) their coming and their removal were received;
     `removed` is None while they belong.
     """
@@ -80,8 +80,7 @@ class Member:
         return EVERY_CLIENT in self.clients or client in self.clients
 
 
-@dataclass(frozen=True, slots=True)
-class Endpoint:
+class Endpoint(Struct, frozen=True):
     """An admitted machine. `id` is the digest of its admission, `name` its full name `client/name`; `removed` when (ms)
     its removal was received, None while it belongs.
     """
@@ -93,8 +92,7 @@ class Endpoint:
     removed: int | None = None
 
 
-@dataclass(slots=True)
-class Roster:
+class Roster(Struct):
     """The fold. `apply` takes the log's records in order; everything else is reading."""
 
     log: LogId | None = None
@@ -125,13 +123,13 @@ class Roster:
     """Endpoints whose admissions, or invitations, are not shown here: nothing is known of them but their ids."""
     about: dict[Digest, str] = field(default_factory=dict)
     """Records that speak of one client, by digest: its id. Who does not serve it need not have their bodies."""
-    keyed: dict[str, Digest] = field(default_factory=dict, repr=False)
+    keyed: dict[str, Digest] = field(default_factory=dict)
     """Endpoints' ids by key, and below by name in small letters: a fleet is not gone through for each newcomer."""
-    called: dict[str, Digest] = field(default_factory=dict, repr=False)
+    called: dict[str, Digest] = field(default_factory=dict)
 
     def copy(self) -> Roster:
         """Another one that stands where this one does; what it takes does not change this one."""
-        return replace(
+        return structs.replace(
             self,
             members=dict(self.members),
             endpoints=dict(self.endpoints),
@@ -261,7 +259,7 @@ class Roster:
             raise BadRecord(why)
         self._take(change.record, received)
         if (grant := self.grants.get(change.digest)) is not None:
-            self.grants[change.digest] = replace(grant, seconded=record.head.key)
+            self.grants[change.digest] = structs.replace(grant, seconded=record.head.key)
         self.changes[change.digest] = change.ended(State.APPROVED, record)
 
     def _deny(self, record: Record, received: int) -> None:
@@ -315,7 +313,7 @@ class Roster:
             case EndpointRemoved(id=id_) if id_ not in self.removed:
                 self.removed.add(id_)
                 if (endpoint := self.endpoints.get(Digest(id_))) is not None:
-                    gone = replace(endpoint, removed=received)
+                    gone = structs.replace(endpoint, removed=received)
                     self.endpoints[gone.id] = gone
                     del self.called[gone.name.casefold()]
             case EndpointRemoved():
@@ -364,7 +362,7 @@ class Roster:
             self.solo = False
 
     def _remove(self, member: Member, received: int) -> None:
-        self.members[member.id] = replace(member, removed=received)
+        self.members[member.id] = structs.replace(member, removed=received)
         for grant in list(self.grants.values()):
             if (grant.by in member.keys or grant.seconded in member.keys) and not grant.used:
                 self._revoke(grant.digest)
@@ -379,7 +377,7 @@ class Roster:
 
     def _revoke(self, grant: Digest) -> None:
         if grant in self.grants:
-            self.grants[grant] = replace(self.grants[grant], revoked=True)
+            self.grants[grant] = structs.replace(self.grants[grant], revoked=True)
 
     def _admit(self, record: Record, received: int) -> None:
         grant = self.grants.get(Digest(record.head.re["grant"]))
@@ -407,7 +405,7 @@ class Roster:
             case _:
                 raise BadRecord("An admission does not fit its invitation.")
         taken = grant.taken + 1
-        self.grants[grant.digest] = replace(grant, taken=taken, used=taken >= grant.uses)
+        self.grants[grant.digest] = structs.replace(grant, taken=taken, used=taken >= grant.uses)
 
     def _place(self, digest: Digest, client: str, name: str, key: PublicKey) -> None:
         full = f"{self.clients.get(client, client)}/{name}"

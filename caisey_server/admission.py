@@ -7,8 +7,10 @@ remembered from the login but the key. What is out of scope answers exactly like
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from urllib.parse import urlsplit
+
+from msgspec import structs
 
 from caisey_core.chain import Tail
 from caisey_core.connection import is_loopback
@@ -195,7 +197,7 @@ def shut(standing: Standing, now: int) -> Denial | None:
     whose answer was lost can finish."""
     if not isinstance(standing, Grant):
         return None
-    return _unfit(replace(standing, used=False), now)
+    return _unfit(structs.replace(standing, used=False), now)
 
 
 def _unfit(grant: Grant, now: int) -> Denial | None:

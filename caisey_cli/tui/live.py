@@ -235,7 +235,8 @@ class Live:
         while True:
             model = self.model
             assert model is not None  # noqa: S101
-            if page := line.entries(log, model.seq):
+            if records := line.records(log, model.seq):
+                page = [Entry(record.sealed, receipt) for record, receipt in records]
                 await self._take(model, page, turns, line.logs[log].length)
                 fresh = True
                 if len(page) == PAGE:

@@ -7,7 +7,7 @@ check is worked out from them.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from msgspec import structs
@@ -158,7 +158,7 @@ class Model:
         if work.action.proposed is None or work.action.proposed.check is not None:
             return
         sealed = structs.replace(entry.sealed, body=None)
-        lean = replace(placed, record=replace(placed.record, sealed=sealed, body=None))
+        lean = structs.replace(placed, record=structs.replace(placed.record, sealed=sealed, body=None))
         transcript = self.transcript
         transcript.entries[-1] = structs.replace(entry, sealed=sealed)
         transcript.events[-1] = lean

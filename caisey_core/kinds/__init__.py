@@ -9,9 +9,10 @@ Times are integers, milliseconds since 1970 UTC; durations say their unit in the
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
+
+from msgspec import Struct
 
 from caisey_core.kinds.actions import (
     ActionCancelled,
@@ -173,8 +174,7 @@ class Signer(StrEnum):
     RELAY = "relay"
 
 
-@dataclass(frozen=True, slots=True)
-class Kind:
+class Kind(Struct, frozen=True):
     """The rules of one kind: its body (None: raw bytes), its signer, its namespace, the roles in `re`."""
 
     name: str

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import structs
 
 from caisey_agent.gate import Hold, Refuse, Run, Wait
 from caisey_core.errors import BadRecord
@@ -48,7 +48,7 @@ def test_an_approval_of_somebody_who_does_not_count(by: str) -> None:
     """The requester, by either key; a member of another client; a stranger; the endpoint; somebody removed."""
     workspace = Workspace.staffed()
     members = workspace.roster.members
-    members["m-ana"] = replace(members["m-ana"], keys=(public("ana"), public("ana's other")))
+    members["m-ana"] = structs.replace(members["m-ana"], keys=(public("ana"), public("ana's other")))
     workspace.member("gone", Role.ADMIN)
     story, action, hold = asked(Story(workspace))
     story.careless = True
@@ -94,7 +94,7 @@ def padded(body: bytes, record: Record) -> bytes:
 def test_a_quorum_counts_members_and_not_approvals_or_keys() -> None:
     workspace = Workspace.staffed()
     members = workspace.roster.members
-    members["m-sam"] = replace(members["m-sam"], keys=(public("sam"), public("sam's other")))
+    members["m-sam"] = structs.replace(members["m-sam"], keys=(public("sam"), public("sam's other")))
     story = Story(workspace)
     action = story.propose()
     hold = _quorum_of(story, action, 2)

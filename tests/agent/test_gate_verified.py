@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec import structs
 
 from caisey_agent.gate import Run
 from caisey_cli.evidence import examine
@@ -27,7 +26,7 @@ def workspace() -> Workspace:
     staffed = Workspace.staffed()
     members = staffed.roster.members
     for name in ("ana", "sam"):
-        members[f"m-{name}"] = replace(members[f"m-{name}"], keys=(public(name), public(f"{name}'s other")))
+        members[f"m-{name}"] = structs.replace(members[f"m-{name}"], keys=(public(name), public(f"{name}'s other")))
     return staffed
 
 

@@ -19,8 +19,15 @@ from tests.cli.workspace import Workspace
 WORDS = (
     "",
     "x",
+    "0",
     "5",
+    "007",
     "-1",
+    "+1",
+    " 5",
+    "5.0",
+    "\u0665",
+    "9" * 20,
     "10m",
     "4k",
     "9z",
@@ -64,3 +71,10 @@ def test_a_plain_run_loads_what_it_needs_and_no_more(tmp_path: Path) -> None:
     assert "websockets.asyncio.client" in loaded
     spared = ("pydantic", "rich", "textual", "httpx", "keyring", "tree_sitter", "sqlite_utils", "caisey_core.policy")
     assert [each for each in sorted(loaded) if each.startswith(spared)] == []
+
+
+def test_a_session_is_shown_without_what_turns_unusual_words_into_values(tmp_path: Path) -> None:
+    place = home(tmp_path, Workspace(), "ana")
+    loaded = imported("show", "last", "--lines", "5", "--home", str(place.path))
+    assert "caisey_cli.shelf" in loaded
+    assert [each for each in sorted(loaded) if each.startswith(("pydantic", "websockets", "asyncio", "rich"))] == []

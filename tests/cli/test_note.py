@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 from caisey_cli import wording
 from caisey_cli.note import LINES, markdown, to_json, write_note
@@ -283,9 +284,7 @@ def test_a_script_of_one_plain_command_is_shown_as_that_command(script: str, sho
 def test_two_members_of_one_name_are_told_apart() -> None:
     workspace = Workspace()
     sam, lee = workspace.roster.members["m-sam"], workspace.roster.members["m-lee"]
-    workspace.roster.members["m-lee"] = lee.__class__(
-        **{**{f: getattr(lee, f) for f in lee.__slots__}, "name": sam.name}
-    )
+    workspace.roster.members["m-lee"] = structs.replace(lee, name=sam.name)
     story = Story(workspace=workspace)
     story.change("reboot", approve="lee")
     assert "approved by sam (m-lee)" in line(story, "Changed")

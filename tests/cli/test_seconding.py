@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 from msgspec import structs
 
@@ -112,8 +110,8 @@ def test_what_this_version_cannot_show_is_not_shown() -> None:
     roster = asked().roster
     (change,) = roster.changes.values()
     strange = structs.replace(change.record.head, kind="policy.published")
-    record = replace(change.record, head=strange, body=MemberRemoved(id="", reason=""))
-    roster.changes[change.digest] = replace(change, record=record)
+    record = structs.replace(change.record, head=strange, body=MemberRemoved(id="", reason=""))
+    roster.changes[change.digest] = structs.replace(change, record=record)
     with pytest.raises(Refused, match=r"cannot show what policy\.published does\. Nothing was decided"):
         card(roster)
 

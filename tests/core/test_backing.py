@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
+from msgspec import structs
 
 from caisey_core.backing import unbacked
 from caisey_core.kinds import Class, Decision, MemberAdded, MemberRemoved, Quorum, Role
@@ -44,7 +43,7 @@ def test_a_role_that_is_not_asked_for_is_not(by: str, roles: tuple[Role, ...]) -
 def test_two_are_two_members_and_not_two_keys() -> None:
     workspace = Workspace.staffed()
     members = workspace.roster.members
-    members["m-sam"] = replace(members["m-sam"], keys=(public("sam"), public("sam's other")))
+    members["m-sam"] = structs.replace(members["m-sam"], keys=(public("sam"), public("sam's other")))
     story = Story(workspace)
     action, hold = asked(story, 2)
     started_by(story, action, story.approve(hold), story.approve(hold, "sam's other"))
@@ -58,7 +57,7 @@ def test_two_are_two_members_and_not_two_keys() -> None:
 def test_one_s_own_request_is_not_approved_with_another_key_of_one_s_own() -> None:
     workspace = Workspace.staffed()
     members = workspace.roster.members
-    members["m-ana"] = replace(members["m-ana"], keys=(public("ana"), public("ana's other")))
+    members["m-ana"] = structs.replace(members["m-ana"], keys=(public("ana"), public("ana's other")))
     for proposer, approver in (("ana", "ana's other"), ("ana's other", "ana")):
         story = Story(workspace)
         action, hold = asked(story, by=proposer)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 from caisey_core.chain import Report, State
 from caisey_core.errors import BadRecord
@@ -79,5 +79,5 @@ def test_a_checkpoint_of_numbers_that_no_journal_holds_is_none(changes: dict[str
 
 
 def test_reports_are_values_and_words() -> None:
-    report = replace(_report(), why="x")
+    report = structs.replace(_report(), why="x")
     assert report.why == "x"

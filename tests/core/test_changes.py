@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec import structs
 
 from caisey_core.changes import WINDOW_MS, State
 from caisey_core.errors import BadRecord
@@ -211,7 +212,7 @@ def test_an_invitation_admits_from_its_approval_on() -> None:
 def test_an_admin_of_some_clients_gives_no_more_than_they_have(kind: str, limited: str) -> None:
     workspace = two_admins()
     members = workspace.roster.members
-    members[f"m-{limited}"] = replace(members[f"m-{limited}"], clients=("c-acme",))
+    members[f"m-{limited}"] = structs.replace(members[f"m-{limited}"], clients=("c-acme",))
     record = workspace.write("sam", kind, CHANGES[kind])
     if limited == "sam":
         refused(workspace, record, "more clients than they do|Only an admin of every client")
@@ -227,7 +228,7 @@ def test_an_admin_of_some_clients_gives_no_more_than_they_have(kind: str, limite
 def test_what_an_admin_of_some_clients_has_they_can_give(clients: tuple[str, ...], goes: bool) -> None:
     workspace = two_admins()
     for each in ("m-sam", "m-lea"):
-        workspace.roster.members[each] = replace(workspace.roster.members[each], clients=("c-acme",))
+        workspace.roster.members[each] = structs.replace(workspace.roster.members[each], clients=("c-acme",))
     body = MemberAdded(id="m-new", name="new", role=Role.TECHNICIAN, clients=clients, key=public("new"))
     record = workspace.write("sam", "member.added", body)
     if goes:

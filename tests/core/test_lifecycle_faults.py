@@ -201,13 +201,13 @@ def test_a_removed_member_s_records_count_until_the_removal_was_received() -> No
 
 
 def test_a_member_s_second_key_is_the_same_technician() -> None:
-    from dataclasses import replace
+    from msgspec import structs
 
     from tests.core.world import public
 
     story = Story()
     members = story.workspace.roster.members
-    members["m-ana"] = replace(members["m-ana"], keys=(public("ana"), public("ana's other")))
+    members["m-ana"] = structs.replace(members["m-ana"], keys=(public("ana"), public("ana's other")))
     story.say("ana's other", "note.added", BODIES["note.added"])
     story.propose("ana's other")
     assert not any(story.faults)

@@ -7,7 +7,8 @@ nothing. `breaks` names the invariants of which at least one has to be found bro
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from typing import Any, Final
@@ -18,12 +19,13 @@ from caisey_agent import work as works
 from caisey_agent.agent import Agent
 from caisey_agent.room import Room
 from caisey_agent.runner import Command, Run
+from caisey_agent.saying import Saying
 from caisey_agent.tally import Chunk
 from caisey_agent.work import End, Work
 from caisey_cli.connecting import Line
 from caisey_cli.unrecorded import Unrecorded as Stops
 from caisey_core.errors import JournalError
-from caisey_core.frames import Entry
+from caisey_core.frames import Receipt
 from caisey_core.ids import Digest, LogId
 from caisey_core.kinds import ActionFinished, ActionStarted
 from caisey_core.lifecycle import Action
@@ -247,15 +249,12 @@ def write_output_again_on_reconnect() -> None:
 
 @bug("receipts", "hang", "truth", "journals")
 def go_on_without_a_journal() -> None:
-    def send(self: Room, records: list[Record], spends: Digest | None = None) -> None:
-        try:
+    def keep(self: Saying, records: list[Record], spends: Digest | None = None) -> None:
+        with suppress(JournalError):
             self._journal.put(records, spends=spends)
-        except JournalError:
-            return
-        self._link.append(self.log, [record.sealed for record in records])
-        self._wake()
+            self._kept += [record.sealed for record in records]
 
-    Room._send = send  # type: ignore[method-assign]
+    Saying._keep = keep  # type: ignore[method-assign]
 
 
 @bug("unrecorded")
@@ -288,15 +287,11 @@ def write_again_what_the_last_pen_could() -> None:
 
 @bug("order")
 def send_before_it_is_kept() -> None:
-    send = Room._send
-
-    def later(self: Room, records: list[Record], spends: Digest | None = None) -> None:
-        self._link.append(self.log, [record.sealed for record in records])
-        self._wake()
+    def later(self: Saying, records: list[Record], spends: Digest | None = None) -> None:
+        self._kept += [record.sealed for record in records]
         asyncio.get_running_loop().call_later(0.05, partial(self._journal.put, records, spends=spends))
 
-    assert send is not later
-    Room._send = later  # type: ignore[method-assign]
+    Saying._keep = later  # type: ignore[method-assign]
 
 
 @bug("hang")
@@ -331,21 +326,21 @@ def look_up_a_hold_that_is_gone() -> None:
 
 @bug("twice")
 def show_again_after_a_reconnect() -> None:
-    take, entries = Line._take, Line.entries
+    take, records = Line._take, Line.records
 
     def back(self: Line, event: Event) -> None:
         take(self, event)
         if isinstance(event, Ready):
             self.again = self._following.roster_current  # type: ignore[attr-defined]
 
-    def from_before(self: Line, log: LogId, after: int) -> Sequence[Entry]:
+    def from_before(self: Line, log: LogId, after: int) -> list[tuple[Record, Receipt]]:
         if getattr(self, "again", False):
             self.again = False  # type: ignore[attr-defined]
-            return entries(self, log, max(0, after - 2))
-        return entries(self, log, after)
+            return records(self, log, max(0, after - 2))
+        return records(self, log, after)
 
     Line._take = back  # type: ignore[method-assign]
-    Line.entries = from_before  # type: ignore[method-assign, assignment]
+    Line.records = from_before  # type: ignore[method-assign]
 
 
 @bug("unrecorded")

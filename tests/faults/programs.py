@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import queue
 import random
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -194,7 +194,9 @@ async def run(world: World, job: Job) -> str:
 
 def _command(job: Job) -> Command:
     command = Command(argv=job.argv)
-    return replace(command, limits=structs.replace(command.limits, output_bytes=job.kept)) if job.kept else command
+    if not job.kept:
+        return command
+    return structs.replace(command, limits=structs.replace(command.limits, output_bytes=job.kept))
 
 
 async def close(world: World, host: str) -> str:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from types import MappingProxyType
 
 import pytest
+from msgspec import structs
 
 from caisey_core.frames import LoginStatement
 from caisey_core.grants import Grant
@@ -53,8 +54,8 @@ def test_a_key_is_what_the_roster_says(name: str, kind: type) -> None:
 
 
 def test_strangers_relays_and_removed_members_are_nobody() -> None:
-    ana = replace(ROSTER.members["ana"], removed=1)
-    removed = Directory.of(replace(ROSTER, members={**ROSTER.members, "ana": ana}))
+    ana = structs.replace(ROSTER.members["ana"], removed=1)
+    removed = Directory.of(structs.replace(ROSTER, members={**ROSTER.members, "ana": ana}))
     assert DIRECTORY.who(key("eve").public) is None
     assert DIRECTORY.who(WORLD.relay.public) is None
     assert removed.who(WORLD.ana.public) is None
@@ -148,7 +149,7 @@ def replace_body(record: Record) -> object:
 def test_an_invitation_reads_until_it_expires(changed: dict[str, bool], now: int, code: str) -> None:
     grant = standing("new grant")
     assert isinstance(grant, Grant)
-    refused = admission.shut(replace(grant, **changed), now)  # type: ignore[arg-type]
+    refused = admission.shut(structs.replace(grant, **changed), now)
     assert (refused.code if refused else "") == code
 
 
@@ -180,7 +181,7 @@ def plain(kind: str) -> Record:
     """A record of a kind, as far as `writes` looks at it."""
     record = Writer(WORLD.tom, WORLD.log).write("note.added", NOTE, time=1)
     head = Head(**{**{name: getattr(record.head, name) for name in Head.__struct_fields__}, "kind": kind})
-    return replace(record, head=head)
+    return structs.replace(record, head=head)
 
 
 @pytest.mark.parametrize(
@@ -238,7 +239,7 @@ def test_governing_is_for_admins_and_the_root(name: str, code: str) -> None:
     record = Writer(key(name), WORLD.log).write(
         "roster.renewed", RosterRenewed(expires=FAR + 1), time=1, re={"roster": ROSTER.head}
     )
-    before = replace(ROSTER)
+    before = structs.replace(ROSTER)
     after = admission.governs(ROSTER, standing(name), record, 1)
     assert (after.code if isinstance(after, Denial) else "") == code
     assert before == ROSTER
@@ -259,9 +260,9 @@ def test_a_governing_record_follows_the_last_one() -> None:
 def test_an_invitation_admits_once_in_time(changed: dict[str, bool], received: int, code: str) -> None:
     grant = standing("new grant")
     assert isinstance(grant, Grant)
-    grant = replace(grant, **changed)  # type: ignore[arg-type]
+    grant = structs.replace(grant, **changed)
     record = WORLD.admission(OPEN, key("new grant"), key("new"))
-    roster = replace(ROSTER, grants={**ROSTER.grants, grant.digest: grant})
+    roster = structs.replace(ROSTER, grants={**ROSTER.grants, grant.digest: grant})
     after = admission.governs(roster, grant, record, received)
     assert (after.code if isinstance(after, Denial) else "") == code
 
@@ -289,13 +290,15 @@ def without(record: Record, **changed: None) -> Record:
     """A record whose bytes lack something."""
     sealed = record.sealed
     parts = {name: getattr(sealed, name) for name in ("head", "sig", "salt", "body")} | changed
-    return replace(record, sealed=type(sealed)(**parts), body=None if "body" in changed else record.body)
+    return structs.replace(record, sealed=type(sealed)(**parts), body=None if "body" in changed else record.body)
 
 
 def signed_otherwise(record: Record) -> Record:
     """A record signed under another namespace."""
     sig = WORLD.desk.sign(Namespace.APPROVAL, record.sealed.head)
-    return replace(record, sealed=type(record.sealed)(record.sealed.head, sig, record.sealed.salt, record.sealed.body))
+    return structs.replace(
+        record, sealed=type(record.sealed)(record.sealed.head, sig, record.sealed.salt, record.sealed.body)
+    )
 
 
 @pytest.mark.parametrize(
