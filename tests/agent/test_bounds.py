@@ -86,7 +86,8 @@ async def test_what_waits_until_it_can_be_recorded_is_not_read_on() -> None:
     assert run.taken == before
     work.resume(last)
     await last.waits.wait()
-    assert sum(len(chunk.data) for chunk in last.output) == 16 * CHUNK_BYTES
+    written = sum(len(chunk.data) for chunk in last.output)
+    assert 0 < written <= 16 * CHUNK_BYTES, "the batch that waited, of as much as had come within its time"
     streaming.cancel()
     await asyncio.gather(streaming, return_exceptions=True)
 
