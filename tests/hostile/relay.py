@@ -163,14 +163,16 @@ class HostileRelay:
         await self._socket.close()
         await self.distrusted()
 
-    async def says(self, kind: str, action: Record | None = None, count: int = 1) -> Record:
-        """The agent's record of a kind (about an action)."""
+    async def says(self, kind: str, action: Record | None = None, count: int = 1, log: str = "") -> Record:
+        """The agent's record of a kind (about an action, or in a log)."""
 
         def found() -> list[Record]:
             return [
                 record
                 for record in self.said
-                if record.head.kind == kind and (action is None or record.head.re.get("action") == action.digest)
+                if record.head.kind == kind
+                and (action is None or record.head.re.get("action") == action.digest)
+                and log in {"", record.log}
             ]
 
         async with self._news, asyncio.timeout(PATIENCE):

@@ -57,11 +57,13 @@ class Held:
     hold: Record
 
 
-async def opened(relay: HostileRelay, stage: Stage) -> tuple[Writer, Log, LogId]:
+async def opened(relay: HostileRelay, stage: Stage, *, looks: bool = True) -> tuple[Writer, Log, LogId]:
+    """A session of ana's; `looks`: its endpoint shows itself in it, so that this comes between nothing later."""
     writer, log = stage.open()
     id_ = LogId(relay.keep(log))
     await relay.show(id_, log.entries)
-    await relay.says("endpoint.observed")
+    if looks:
+        await relay.says("endpoint.observed", log=id_)
     return writer, log, id_
 
 

@@ -26,7 +26,7 @@ EARLIER: Final = "0d" * 16
 
 async def _refuses_what_comes(relay: HostileRelay, stage: Stage, canary: str) -> None:
     """From now on whatever is asked is refused, also what only reads."""
-    writer, log, id_ = await opened(relay, stage)
+    writer, log, id_ = await opened(relay, stage, looks=False)
     for script in ("uptime", f"echo ran >> {canary}"):
         proposal = stage.propose(writer, log, script, await relay.fresh_sign_of_life())
         await relay.show(id_, [log.add(proposal)])
