@@ -111,9 +111,10 @@ _PROCESS: Final = rb"(?:%b|'%b'|\"%b\")" % (
 ONE_NUMBER: Final = re.compile(rb"\$\$")
 SOME_NUMBERS: Final = re.compile(
     rb"\$\((?:(?:pgrep(?: -[cfinoxv]+)*|pidof(?: -s)?) %b(?: 2>/dev/null)?(?: \| (?:head|tail) -(?:n ?)?1)?"
-    rb"|nproc|id -u(?: %b)?|seq(?: -w)?(?: [0-9]{1,9}){1,3})\)" % (_PROCESS, _PROCESS)
+    rb"|nproc|id -u(?: %b)?|(?:docker|podman) ps(?: -a)? -a?qa?|seq(?: -w)?(?: [0-9]{1,9}){1,3})\)"
+    % (_PROCESS, _PROCESS)
 )
-"""Substitutions that become numbers, or nothing."""
+"""Substitutions that become numbers, or such as containers have, or nothing."""
 _AGO: Final = rb"(?:-?[0-9]{1,4} (?:minute|hour|day|week|month)s?(?: ago)?|yesterday|today|tomorrow)"
 _TIME: Final = rb"(?:%%[YmdHMSybBjseFT]|[A-Za-z0-9:/_.%b-])*"
 _TIMES: Final = (_TIME % b"", *(_TIME % b" ",) * 4)

@@ -351,7 +351,7 @@ class _Reader:
         word = self.word(node, depth)
         if ranged:
             return ShellWord(Like((ranged[1] + b"1" + ranged[2]).decode()))
-        return word if word.instead in {(), _NUMBERS} else ShellWord(None)
+        return replace(word, instead=()) if word.instead in {(), _NUMBERS} else ShellWord(None)
 
     # -- words
 

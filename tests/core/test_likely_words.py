@@ -23,6 +23,8 @@ BASH = "/bin/bash"
         "grep \"$(date '+%b %e')\" /var/log/syslog",
         "journalctl --since \"$(date -d '1 hour ago' '+%F %T')\"",
         "sar -f /var/log/sa/sa$(date +%d)",
+        "for c in $(docker ps -q); do docker top $c; done",
+        "docker inspect -f '{{.Name}} {{.RestartCount}}' $(docker ps -aq)",
         'for i in /sys/class/net/*; do echo "$(basename $i): $(cat $i/operstate)"; done',
     ],
 )
@@ -67,6 +69,10 @@ def test_a_number_or_a_date_is_read_as_one(script: str) -> None:
         'sh -c "cat /proc/$$/status"',
         "env $(pgrep none) sh",
         "kill $(pgrep nginx)",
+        "docker inspect $(docker ps -aq)",
+        "docker top $(docker ps -aq)",
+        "docker rm $(docker ps -aq)",
+        "docker inspect -f '{{.Name}}' $(docker ps --format '{{.Names}}')",
     ],
 )
 def test_nothing_hides_behind_a_number_or_a_date(script: str) -> None:
