@@ -123,6 +123,8 @@ A_DATE: Final = re.compile(
     rb" (?:\+(%b)|'\+(%b)'|\"\+(%b)\"|\+'(%b)'|\+\"(%b)\")\)" % (_AGO, _AGO, *_TIMES)
 )
 """Substitutions that become a date in a form whose every sign is known."""
+A_PROGRAM: Final = re.compile(rb"\$\((?:which|command -v) ([A-Za-z0-9_][A-Za-z0-9_.+-]*)(?: 2>/dev/null)?\)")
+"""A substitution that becomes where a program is, or nothing."""
 A_RANGE: Final = re.compile(rb"((?!-)[A-Za-z0-9_./:-]*)\{[0-9]{1,9}\.\.[0-9]{1,9}\}([A-Za-z0-9_./:-]*)")
 """A word that becomes one for each number, to bash."""
 LOWER_NAME: Final = re.compile(rb"[a-z_][a-z0-9_]*")
