@@ -111,9 +111,10 @@ _PROCESS: Final = rb"(?:%b|'%b'|\"%b\")" % (
 ONE_NUMBER: Final = re.compile(rb"\$\$")
 SOME_NUMBERS: Final = re.compile(
     rb"\$\((?:(?:pgrep(?: -[cfinoxv]+)*|pidof(?: -s)?) %b(?: 2>/dev/null)?(?: \| (?:head|tail) -(?:n ?)?1)?"
-    rb"|nproc|id -u(?: %b)?|seq(?: -w)?(?: [0-9]{1,9}){1,3})\)" % (_PROCESS, _PROCESS)
+    rb"|nproc|id -u(?: %b)?|(?:docker|podman) ps(?: -a)? -a?qa?|seq(?: -w)?(?: [0-9]{1,9}){1,3})\)"
+    % (_PROCESS, _PROCESS)
 )
-"""Substitutions that become numbers, or nothing."""
+"""Substitutions that become numbers, or such as containers have, or nothing."""
 _AGO: Final = rb"(?:-?[0-9]{1,4} (?:minute|hour|day|week|month)s?(?: ago)?|yesterday|today|tomorrow)"
 _TIME: Final = rb"(?:%%[YmdHMSybBjseFT]|[A-Za-z0-9:/_.%b-])*"
 _TIMES: Final = (_TIME % b"", *(_TIME % b" ",) * 4)
@@ -122,6 +123,8 @@ A_DATE: Final = re.compile(
     rb" (?:\+(%b)|'\+(%b)'|\"\+(%b)\"|\+'(%b)'|\+\"(%b)\")\)" % (_AGO, _AGO, *_TIMES)
 )
 """Substitutions that become a date in a form whose every sign is known."""
+A_PROGRAM: Final = re.compile(rb"\$\((?:which|command -v) ([A-Za-z0-9_][A-Za-z0-9_.+-]*)(?: 2>/dev/null)?\)")
+"""A substitution that becomes where a program is, or nothing."""
 A_RANGE: Final = re.compile(rb"((?!-)[A-Za-z0-9_./:-]*)\{[0-9]{1,9}\.\.[0-9]{1,9}\}([A-Za-z0-9_./:-]*)")
 """A word that becomes one for each number, to bash."""
 LOWER_NAME: Final = re.compile(rb"[a-z_][a-z0-9_]*")

@@ -13,8 +13,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
-from caisey_core import grammar
-from caisey_core.words import Absent, Like, ShellWord, strange_text, unquote, word_end
+from caisey_core import grammar, likely
+from caisey_core.words import Like, ShellWord, strange_text, unquote, word_end
 
 if TYPE_CHECKING:
     from tree_sitter import Node
@@ -81,9 +81,6 @@ def take_apart(script: str, shell: str) -> TakenApart:
     return TakenApart(tuple(reader.programs[:PROGRAM_LIMIT]), reader.why)
 
 
-_SOME: Final = b"\1"
-"""Stands in a word for numbers that are known only when it runs, or none. Scripts have no such sign of their own."""
-_NUMBERS: Final = ((), ("1", "1"))
 _FROM_SUBSTITUTION: Final = ShellWord("/dev/fd/63")
 """What `<(...)` becomes: a pipe to read from. What is written into it is read on its own."""
 
@@ -203,7 +200,7 @@ class _Reader:
             else:
                 self.outside(part, depth)
         piped = self.into_pipe(parts)
-        for some in _variants(words):
+        for some in likely.variants(words):
             argv, patterns = tuple(w.text for w in some), tuple(w.pattern for w in some)
             self.programs.append(replace(made, argv=argv, patterns=patterns, piped=piped))
 
@@ -278,7 +275,7 @@ class _Reader:
 
     def test(self, node: Node, depth: int) -> None:
         """Read `[ ... ]`, which is a command like any other; tree-sitter gives its expression instead of words."""
-        raw = self.skeleton(node, depth).replace(_SOME, b"\0")
+        raw = self.skeleton(node, depth).replace(likely.SOME, b"\0").replace(likely.WHERE, b"\0")
         words = raw.split()
         if grammar.SINGLE_TEST.fullmatch(raw) or (self.bash and grammar.DOUBLE_TEST.fullmatch(raw)):
             self.programs.append(Program(argv=("[[",), patterns=(None,)))
@@ -351,7 +348,7 @@ class _Reader:
         word = self.word(node, depth)
         if ranged:
             return ShellWord(Like((ranged[1] + b"1" + ranged[2]).decode()))
-        return word if word.instead in {(), _NUMBERS} else ShellWord(None)
+        return replace(word, instead=()) if word.instead in {(), likely.NUMBERS} else ShellWord(None)
 
     # -- words
 
@@ -372,10 +369,13 @@ class _Reader:
         if used and value and (value.text is not None or whole):
             return value
         raw = self.skeleton(node, depth)
-        text = self.decode(raw.replace(_SOME, b"1"))
+        text = self.decode(raw.replace(likely.SOME, b"1").replace(likely.WHERE, b"\0"))
         if node.type == "process_substitution" and self.raw(node).startswith(b"<("):
             return _FROM_SUBSTITUTION
-        return text if _SOME not in raw else _several(raw, text)
+        if likely.WHERE in raw:
+            program = grammar.A_PROGRAM.fullmatch(likely.modern(self.raw(node).strip(b'"')))
+            return likely.placed(program[1].decode(), raw) if program else ShellWord(None)
+        return text if likely.SOME not in raw else likely.several(raw, text)
 
     def skeleton(self, node: Node, depth: int) -> bytes:
         """The node's own text with a NUL in the place of each expansion, which is read on its own."""
@@ -395,7 +395,7 @@ class _Reader:
             return value.text.encode()
         if value and self.bare and grammar.KERNEL_NAMES.fullmatch(value.pattern or ""):
             return (value.pattern or "").encode()
-        like = _like(_modern(expansion))
+        like = likely.one_of(likely.modern(expansion))
         self.likely = self.likely or bool(like)
         return like or b"\0"
 
@@ -436,52 +436,6 @@ class _Reader:
         if word is None:
             self.doubt("A word is written in a way that is not judged.")
         return word or ShellWord(None)
-
-
-def _modern(expansion: bytes) -> bytes:
-    """A substitution in backticks, which has no signs of its own in it, as one in brackets."""
-    return b"$(" + expansion[1:-1] + b")" if expansion[:1] == b"`" else expansion
-
-
-def _like(expansion: bytes) -> bytes:
-    """One of the texts an expansion becomes, where all of them are judged alike; else nothing."""
-    if grammar.ONE_NUMBER.fullmatch(expansion):
-        return b"1"
-    if grammar.SOME_NUMBERS.fullmatch(expansion):
-        return _SOME
-    date = grammar.A_DATE.fullmatch(expansion)
-    text = next(filter(None, date.groups()), b"") if date else b""
-    return re.sub(rb"%[bB]", b"May", re.sub(rb"%[^bB]", b"1", text)) if text[:1] == b"%" else b""
-
-
-def _several(raw: bytes, word: ShellWord) -> ShellWord:
-    """A word in which numbers stand, which may be none at all, or many with blanks between."""
-    if raw == _SOME:
-        return replace(word, instead=_NUMBERS)
-    quoted = re.fullmatch(rb'"[^"\\]*"', raw)
-    if word.text is None or not (quoted or grammar.PLAIN_WORD.fullmatch(raw.replace(_SOME, b"1"))):
-        return ShellWord(None)
-    bare = raw.strip(b'"')
-    none, many = bare.replace(_SOME, b"").decode(), bare.replace(_SOME, b"1 1").decode()
-    return replace(word, instead=((none,), (many,) if quoted else tuple(many.split(" "))))
-
-
-def _variants(words: list[ShellWord]) -> list[list[ShellWord]]:
-    """The words of a command, and what they are where numbers are none, or many."""
-    if not any(word.instead for word in words):
-        return [words]
-    made = [words]
-    for turn in range(2):
-        pairs = [(word, word.instead[turn] if word.instead else None) for word in words]
-        made.append([one for word, other in pairs for one in ([word] if other is None else map(_liked, other))])
-    if not words[-1].instead or words[-1].instead[0]:
-        return made
-    made[1].append(ShellWord(Absent("1")))
-    return made
-
-
-def _liked(text: str) -> ShellWord:
-    return ShellWord(Like(text))
 
 
 def _redirected(made: Program, sign: str, target: str | None) -> Program:
