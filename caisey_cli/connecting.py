@@ -23,7 +23,7 @@ from caisey_cli.following import Following
 from caisey_cli.founding import due, renewal
 from caisey_cli.offering import Offering
 from caisey_cli.peers import Connect, over_websocket
-from caisey_cli.refusals import apart, cloned, denied, other_history, troubled, unwritable
+from caisey_cli.refusals import apart, denied, no_sign, other_history, troubled
 from caisey_cli.remembering import JOURNAL, keep_cloned, remember
 from caisey_cli.timing import RelayClock, wall
 from caisey_cli.unrecorded import STOPS, Unrecorded
@@ -393,18 +393,7 @@ class Line:
         if isinstance(answer, Alive):
             self.instances[endpoint] = answer.instance
             return answer
-        code = answer.code if isinstance(answer, Rejected) else "silent"
-        if isinstance(answer, Rejected) and code == "cloned":
-            raise cloned(name, answer.why)
-        if code == "store":
-            raise unwritable()
-        if isinstance(answer, Rejected) and code not in {"away", "silent"}:
-            raise denied(answer, f"endpoint {name}")
-        why = "its agent is not connected" if code == "away" else "its agent does not answer"
-        raise Unreachable(
-            f"{name} is offline: {why}. Nothing was done.",
-            hint="'caisey show' and 'caisey export' read what is on record without it.",
-        )
+        raise no_sign(answer if isinstance(answer, Rejected) else None, name)
 
     async def _probed(self, endpoint: Digest) -> Alive | Rejected | Acknowledged | None:
         await self.until(lambda: self._link.ready)

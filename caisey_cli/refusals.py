@@ -52,6 +52,22 @@ def denied(rejected: Rejected, what: str, *, kept: bool = False) -> CaiseyError:
             return Refused(sentence)
 
 
+def no_sign(rejected: Rejected | None, name: str) -> CaiseyError:
+    """What an endpoint's missing sign of life means: the relay says why, or nothing has come at all."""
+    code = rejected.code if rejected is not None else "silent"
+    if rejected is not None and code == "cloned":
+        return cloned(name, rejected.why)
+    if code == "store":
+        return unwritable()
+    if rejected is not None and code not in {"away", "silent"}:
+        return denied(rejected, f"endpoint {name}")
+    why = "its agent is not connected" if code == "away" else "its agent does not answer"
+    return Unreachable(
+        f"{name} is offline: {why}. Nothing was done.",
+        hint="'caisey show' and 'caisey export' read what is on record without it.",
+    )
+
+
 def cloned(name: str, why: str) -> Refused:
     """Nothing is run on an endpoint whose key several machines use."""
     return Refused(

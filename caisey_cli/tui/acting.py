@@ -115,6 +115,10 @@ class Acting(Frame):
             finally:
                 self._typed = ""
 
+    def on_command_line_unheeded(self) -> None:
+        """What is let out of a paste sends nothing."""
+        self.say("Enter came together with what was pasted, so nothing was sent; press it again to send it.", "warn")
+
     def on_command_line_pasted(self, event: CommandLine.Pasted) -> None:
         """More than the line shows was pasted: shown as one action before anything is sent."""
         from caisey_cli.tui.pasting import question

@@ -213,7 +213,8 @@ class WatchApp(Steady):
         return rows
 
     def _over(self, width: int) -> list[Row]:
-        rows: list[Row] = [clipped(((f" {each}", "dim"),), width) for each in self._past]
+        room = max(1, (self.size.height - 12) // 2)  # what waits comes first
+        rows: list[Row] = [clipped(((f" {each}", "dim"),), width) for each in self._past[-room:]]
         return [(("─" * width, "rule"),), *rows]
 
     def _messages(self, width: int) -> list[Row]:
@@ -223,7 +224,7 @@ class WatchApp(Steady):
         return folded(((" ", ""), *self._message), width, 1)[:3] if self._message else [()]
 
     def _footer(self, width: int) -> list[Row]:
-        keys = (("↑↓", "choose"), ("Enter", "card, approve, deny"), ("c", "copy the code"), ("q", "leave"))
+        keys = (("↑↓", "choose"), ("Enter", "card, approve, deny"), ("q", "leave"), ("c", "copy the code"))
         row: list[Piece] = [(" ", "")]
         for key, word in keys:
             row += [(key, "key"), (f" {word}   ", "dim")]

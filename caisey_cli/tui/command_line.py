@@ -60,6 +60,9 @@ class CommandLine(Ordered):
             super().__init__()
             self.text = text
 
+    class Unheeded(Message):
+        """Enter came in one burst with a paste."""
+
     class Offered(Message):
         """TAB has several to choose from; `chosen` is the one in the line, if one is."""
 
@@ -196,6 +199,7 @@ class CommandLine(Ordered):
         if event.time - self._burst < BURST:
             self._burst = event.time
             if event.key == "enter":
+                self.post_message(self.Unheeded())
                 event.stop()
                 event.prevent_default()
                 return

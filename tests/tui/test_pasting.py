@@ -130,6 +130,7 @@ async def test_enter_in_one_burst_with_a_paste_is_nobodys(office: Office) -> Non
         await seat.until(lambda: line.value == "ls xy")
         await seat.until(lambda: line.heeds)
         assert "action.proposed" not in seat.kinds
+        await seat.until(lambda: "press it again" in seat.app.last)
         await seat.press("enter")
         await seat.until(lambda: "action.finished" in seat.kinds)
         assert said(office, "action.proposed")[0].says(ActionProposed).script == "ls xy"
