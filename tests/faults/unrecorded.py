@@ -43,7 +43,7 @@ def _told(world: World, job: str, action: Action, became: str) -> Iterator[str]:
         yield f"unrecorded: {job} was left to run, and the policy says stop"
     if not became.startswith("Unkept"):
         return
-    (said,) = [each for each in became.split(". ") if request_code(action.digest) in each]
+    said = next((each for each in became.split(". ") if request_code(action.digest) in each), "")
     starts = [each for each in world.machine.starts if each.job == job]
     if "runs on, as the policy" in said and not world.plan.runs_on:
         yield f"unrecorded: {job} runs on, and the policy says stop"
