@@ -105,6 +105,10 @@ class Unrecorded:
             for each in session.active:
                 if each.proposal.record.head.key == self._own:
                     found[each.digest] = _Mine(log, endpoint, each.step is Step.RUNNING, _waits(each))
+            # Of what was taken back the endpoint has yet to say whether a start has crossed that.
+            for each in session.unsettled:
+                if each.proposal.record.head.key == self._own:
+                    found[each.digest] = _Mine(log, endpoint, running=False, told=True, heard=True, placed=True)
             for action, where in self._proposed.items():
                 if where == log and action not in session.actions:
                     found[action] = _Mine(log, endpoint, running=False)
@@ -149,19 +153,18 @@ class Unrecorded:
     async def _end(self, error: JournalError) -> None:
         try:
             runs_on = self._runs_on()
-            if not runs_on:
-                await self._stop()
+            await self._stop({} if runs_on else self._mine)
             self._failed(told(error, self._sorted(runs_on=runs_on)))
         except Exception as fault:  # noqa: BLE001  (whoever waits next raises it)
             self._failed(fault)
 
-    async def _stop(self) -> None:
-        for action, mine in self._mine.items():
-            if not mine.over:
+    async def _stop(self, those: Mapping[Digest, _Mine]) -> None:
+        for action, mine in those.items():
+            if not (mine.over or mine.told):
                 self._tell(action, mine)
         if any(each.told for each in self._mine.values()):
             with contextlib.suppress(CaiseyError):
-                await self._until(lambda: all(each.over for each in self._mine.values()), STOPPING)
+                await self._until(lambda: all(each.over or not each.told for each in self._mine.values()), STOPPING)
 
     def _runs_on(self) -> bool:
         # What a plain `caisey run` need not load.
@@ -197,9 +200,9 @@ def _became(mine: _Mine, *, runs_on: bool) -> str:
     if mine.over:
         stopped = isinstance(mine.end, ActionFinished) and mine.end.how is How.CANCELLED
         return "stopped" if mine.told and stopped else "ended"
-    if runs_on:
-        return "runs on"
-    return "told" if mine.heard else "kept" if mine.told else "untold"
+    if mine.told:
+        return "told" if mine.heard else "kept"
+    return "runs on" if runs_on else "untold"
 
 
 _SAYS: Final = {
@@ -218,10 +221,11 @@ _LATER: Final = "When it takes writes again: 'caisey sync', and 'caisey show' te
 
 def told(error: JournalError, became: Mapping[str, Sequence[str]]) -> Unkept:
     """What became of actions, by their codes, when the journal failed: a sentence for each word of `_SAYS`."""
-    said = [str(error).removesuffix(" Nothing was started.")]
+    said = []
     for word, (one, many, rest) in _SAYS.items():
         if codes := became.get(word):
             said.append(f"{listed(codes, _NAMED)} {one if len(codes) == 1 else many}{rest}.")
+    said.append(str(error).removesuffix(" Nothing was started."))
     said.append("Relay and endpoint keep the record.")
     at_large = [code for word in ("untold", "kept", "told", "runs on") for code in became.get(word, ())]
     elsewhere = f"To stop it from another device of yours: caisey deny {at_large[0]}. " if at_large else ""

@@ -20,6 +20,7 @@ from caisey_cli.desk import Desk
 from caisey_cli.folded import PAGE, Turns, kept_for_good
 from caisey_cli.home import Home
 from caisey_cli.peers import Connect, over_websocket
+from caisey_cli.refusals import Unkept
 from caisey_cli.sanitize import inert
 from caisey_cli.session import SessionController
 from caisey_cli.tui.front import Front, Shown
@@ -68,6 +69,7 @@ class Live:
         self._controller: SessionController | None = None
         self._membership = home.membership()
         self._key = home.key()
+        self._why: CaiseyError | None = None
 
     # -- as long as the view is open ----------------------------------------------------------------------
 
@@ -95,7 +97,10 @@ class Live:
         if not self._pulse.offline:
             self._shown.say(inert(f"{error} {error.hint}".strip()), "bad", passing=True)
         full = isinstance(error, JournalError)
-        self._pulse.offline, self._pulse.hopeless = inert(str(error)), not full and not isinstance(error, Unreachable)
+        # What became of what ran is said for as long as nothing can be written.
+        if not (full and self._pulse.offline and isinstance(self._why, Unkept)):
+            self._why, self._pulse.offline = error, inert(str(error))
+        self._pulse.hopeless = not full and not isinstance(error, Unreachable)
         self._line = self._controller = None
         self._shown.news()
         return full

@@ -46,7 +46,7 @@ MAY = "a2 may run on, for not even a word to stop could be kept."
 )
 def test_what_is_said_of_each(became: dict[str, list[str]], says: str, elsewhere: str) -> None:
     error = told(FAILED, became)
-    assert str(error) == f"The journal j cannot be used: its disk is full. {says} Relay and endpoint keep the record."
+    assert str(error) == f"{says} The journal j cannot be used: its disk is full. Relay and endpoint keep the record."
     assert ("To stop it from another device of yours: caisey deny " in error.hint) is bool(elsewhere)
     assert elsewhere in error.hint
     assert error.hint.endswith("'caisey show' tells what became of it.")
@@ -86,7 +86,9 @@ async def stopped(
 
 
 def says(error: JournalError, words: str) -> None:
-    assert re.search(rf"journal\.db cannot be used: .*\. a\w{{6}} {words}\. Relay and endpoint keep", str(error)), error
+    assert re.search(
+        rf"^a\w{{6}} {words}\. The journal .*journal\.db cannot be used: .*\. Relay and endpoint keep", str(error)
+    ), error
 
 
 async def test_what_runs_is_stopped_and_its_end_is_heard(office: Office) -> None:

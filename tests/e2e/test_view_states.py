@@ -6,8 +6,10 @@ import os
 import signal
 from pathlib import Path
 
+from caisey_core.kinds import ActionFinished, How
 from tests.e2e import journals
 from tests.e2e.test_connect import kinds, log_of, window
+from tests.e2e.test_no_room import full
 from tests.e2e.windows import Window, needs_tmux
 from tests.e2e.world import World, until
 
@@ -66,6 +68,31 @@ def test_a_relay_that_answers_nothing_and_one_that_is_gone(world: World, window:
     assert "reading only" in window.screen
     world.start_relay()
     window.shows(r"live \d")
+
+
+def test_a_journal_without_room_stops_what_runs_in_the_view_and_it_goes_on(world: World, window: Window) -> None:
+    logs = [world.path / "one.log", world.path / "two.log"]
+    # One that has to append to its log of changes, as any that has run for a while.
+    window.type("seq 5000")
+    until(lambda: "action.finished" in kinds(world))
+    for number, each in enumerate(logs, 2):
+        each.write_text("a line\n")
+        window.type(f"tail -f {each}")
+        until(lambda number=number: kinds(world).count("action.started") == number)  # type: ignore[misc]
+    with full(window.pid):
+        with logs[0].open("a") as file:
+            file.write("another\n")
+        window.shows(r"were\s+stopped,\s+for\s+what\s+cannot\s+be\s+recorded")
+        ends = [each.body for each in journals.records(world, log_of(world), "relay")]
+        assert [each.how for each in ends if isinstance(each, ActionFinished)] == [How.EXITED, *[How.CANCELLED] * 2]
+        window.type("touch /tmp/never")
+        window.shows("Nothing was sent")
+        window.press("C-u")
+    window.shows(r"live \d")
+    until(lambda: kinds(world).count("action.finished") == 3)
+    assert "action.proposed" not in kinds(world)[kinds(world).index("action.cancelled") :]
+    window.type("uname")
+    until(lambda: kinds(world).count("action.finished") == 4)
 
 
 def test_offline_everything_on_record_can_be_read_and_it_connects_by_itself(world: World, tmp_path: Path) -> None:

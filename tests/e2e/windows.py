@@ -53,6 +53,11 @@ class Window:
         return self._tmux("display-message", "-p", "-t", "a", "#{pane_title}")
 
     @property
+    def pid(self) -> int:
+        """The program's."""
+        return int(self._tmux("list-panes", "-t", "a", "-F", "#{pane_pid}"))
+
+    @property
     def gone(self) -> bool:
         """Whether the program has ended."""
         return not self._tmux("list-panes", "-t", "a").strip()

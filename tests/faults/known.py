@@ -146,4 +146,15 @@ KNOWN: Final = {
         (_fault("full", AGENT, "stream", RELAY, "before", 1.93),),
         runs_on=True,
     ),
+    # What was taken back, and might have started all the same, was said to run on when the journal failed just then.
+    "taken back while nothing could be kept": Plan(
+        900128,
+        (Job("job-1", ("rm", "-r", "/srv/job-1"), 0.945),),
+        "yes",
+        10.352,
+        (
+            _fault("read-only", TECHNICIAN, "finish", TECHNICIAN, "before", 2.91),
+            _fault("half-open", AGENT, "decide", RELAY, "after", 3.62),
+        ),
+    ),
 }

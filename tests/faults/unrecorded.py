@@ -7,7 +7,7 @@ from typing import Final
 
 from caisey_core.ids import request_code
 from caisey_core.kinds import ActionCancelled, ActionWithdrawn, How
-from caisey_core.lifecycle import Action, Placed, Session
+from caisey_core.lifecycle import Action, Session
 from tests.faults.plan import role
 from tests.faults.world import World, job_of
 
@@ -43,7 +43,7 @@ def _told(world: World, job: str, action: Action, became: str) -> Iterator[str]:
         yield f"unrecorded: {job} was left to run, and the policy says stop"
     if not became.startswith("Unkept"):
         return
-    (said,) = [each for each in became.split(". ") if request_code(action.digest) in each]
+    said = next((each for each in became.split(". ") if request_code(action.digest) in each), "")
     starts = [each for each in world.machine.starts if each.job == job]
     if "runs on, as the policy" in said and not world.plan.runs_on:
         yield f"unrecorded: {job} runs on, and the policy says stop"
@@ -53,7 +53,7 @@ def _told(world: World, job: str, action: Action, became: str) -> Iterator[str]:
         yield f"truth: the technician was told that {job} did not run, and it was started"
     if "ended" in said and not action.step.over:
         yield f"truth: the technician was told that {job} has ended, and it is {action.step}"
-    if ("stop" in said or "taken back" in said) and "not even" not in said and not _stopped(action):
+    if ("stop" in said or "taken back" in said) and "not even" not in said and not _words(action):
         yield f"truth: the technician was told that {job} is to stop, and nobody has said so"
     read_only = any(fault.what == "read-only" and role(fault.host) == "technician" for fault in world.strikes.struck)
     if "not even" in said and not read_only:
@@ -62,9 +62,10 @@ def _told(world: World, job: str, action: Action, became: str) -> Iterator[str]:
 
 def _stopped(action: Action) -> bool:
     """Whether a word to stop it is on record that was said because of a journal."""
-    said = [each.record.body for each in _words(action)]
-    return any(isinstance(each, ActionCancelled | ActionWithdrawn) and each.reason == REASON for each in said)
+    return any(each.reason == REASON for each in _words(action))
 
 
-def _words(action: Action) -> Iterator[Placed]:
-    yield from (each for each in (action.cancellation, action.end) if each is not None)
+def _words(action: Action) -> list[ActionCancelled | ActionWithdrawn]:
+    """What its technician has said to stop it, for whatever reason."""
+    placed = [each.record.body for each in (action.cancellation, action.end) if each is not None]
+    return [each for each in placed if isinstance(each, ActionCancelled | ActionWithdrawn)]

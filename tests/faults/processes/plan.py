@@ -65,7 +65,7 @@ def plan(seed: int) -> Plan:
 
 def _blow(chance: random.Random, what: str) -> Blow:
     step = chance.choice(STEPS)
-    hosts = (TECHNICIAN, AGENT) if what in CONNECTIONS else (RELAY, AGENT) if what in {"full", "read-only"} else HOSTS
+    hosts = (TECHNICIAN, AGENT) if what in CONNECTIONS else (RELAY, AGENT) if what == "read-only" else HOSTS
     delay = chance.choice((0.0, round(10 ** chance.uniform(-3, -0.5), 3)))
     seconds = round(10 ** chance.uniform(-0.7, 0.4), 2)
     ways = chance.choice((("up",), ("down",), ("up", "down")))
