@@ -1,13 +1,14 @@
 """Typed words -> values, without the validation library that typer loads for it.
 
 typer 0.29 turns every word into a value by a pydantic adapter: 60 ms at the start of each command, for words that are
-words already. Texts, paths, whole numbers and whatever has a parser of its own are turned here; everything else
-(choices, and what is wrong) is typer's own business still, with typer's own messages.
+words already. Texts, paths, whole numbers, choices and whatever has a parser of its own are turned here; everything
+else, and what is wrong, is typer's own business still, with typer's own messages.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -36,6 +37,8 @@ class Light(RuntimeParam):
             return coerce_cli_path(Path(value), self.parameter_info, path_type=Path, param=param, ctx=ctx)
         if kind is int and isinstance(value, str) and len(value) < _DIGITS and value.isascii() and value.isdigit():
             value = int(value)
+        if isinstance(kind, type) and issubclass(kind, StrEnum) and value in list(kind):
+            return kind(value)
         if isinstance(kind, type) and isinstance(value, kind) and self._within(value):
             return value
         return build_runtime_param(self.descriptor).coerce(value, param=param, ctx=ctx)

@@ -12,8 +12,8 @@ import os
 import select
 import sys
 import threading
-from collections.abc import Callable
-from typing import Final, TypeVar
+from queue import SimpleQueue
+from typing import Final
 
 from caisey_cli.output import say
 from caisey_cli.sanitize import Inert
@@ -21,7 +21,6 @@ from caisey_cli.sanitize import Inert
 _DESCRIPTORS: Final = {"stdout": 1, "stderr": 2}
 _LINE: Final = 4096
 WIDTH: Final = 100
-T = TypeVar("T")
 
 
 class Terminal:
@@ -35,6 +34,7 @@ class Terminal:
         self._gone: set[str] = set()
         self._left: set[str] = set()
         self._shown = False
+        self._writers: dict[str, _Writer] = {}
 
     @property
     def width(self) -> int:
@@ -94,7 +94,9 @@ class Terminal:
 
     async def _write(self, stream: str, data: bytes) -> None:
         try:
-            await _beside(lambda: _write_all(_DESCRIPTORS[stream], data))
+            if stream not in self._writers:
+                self._writers[stream] = _Writer(_DESCRIPTORS[stream])
+            await self._writers[stream].write(data)
         except OSError as error:
             self._gone.add(stream)
             if isinstance(error, BrokenPipeError):
@@ -129,27 +131,37 @@ def _forget_what_was_typed() -> None:
         termios.tcflush(sys.stdin.fileno(), termios.TCIFLUSH)
 
 
-async def _beside(work: Callable[[], T]) -> T:
-    """Its result, from a thread that may be left behind: a pipe that nobody reads must not hold the program."""
-    loop = asyncio.get_running_loop()
-    done: asyncio.Future[T] = loop.create_future()
+class _Writer:
+    """Writes to one descriptor, in a thread that may be left behind: a pipe nobody reads must not hold the program."""
 
-    def settle(result: T | None, error: OSError | None) -> None:
-        if done.done():
-            return
-        if error is not None:
-            done.set_exception(error)
-        else:
-            done.set_result(result)  # type: ignore[arg-type]
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+        self._waiting: SimpleQueue[tuple[bytes, asyncio.Future[None], asyncio.AbstractEventLoop]] = SimpleQueue()
+        threading.Thread(target=self._run, daemon=True).start()
 
-    def run() -> None:
-        result, error = None, None
-        try:
-            result = work()
-        except OSError as raised:
-            error = raised
-        with contextlib.suppress(RuntimeError):
-            loop.call_soon_threadsafe(settle, result, error)
+    async def write(self, data: bytes) -> None:
+        """Returns when all of it is written, behind what was given before. Raises `OSError`."""
+        loop = asyncio.get_running_loop()
+        done: asyncio.Future[None] = loop.create_future()
+        self._waiting.put((data, done, loop))
+        await done
 
-    threading.Thread(target=run, daemon=True).start()
-    return await done
+    def _run(self) -> None:
+        while True:
+            data, done, loop = self._waiting.get()
+            error = None
+            try:
+                _write_all(self._descriptor, data)
+            except OSError as raised:
+                error = raised
+            with contextlib.suppress(RuntimeError):  # nobody waits any more, nor is there a loop
+                loop.call_soon_threadsafe(_settle, done, error)
+
+
+def _settle(done: asyncio.Future[None], error: OSError | None) -> None:
+    if done.done():
+        return
+    if error is not None:
+        done.set_exception(error)
+    else:
+        done.set_result(None)

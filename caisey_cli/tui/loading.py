@@ -17,8 +17,10 @@ if TYPE_CHECKING:
     from caisey_cli.peers import Connect
     from caisey_cli.tui.opening import Asked
 
-# It stays for good: no collection has to go through it, which would hold up a key.
+# It stays for good: no collection has to go through it, which would hold up a key. Nor is one of what comes then to
+# take longer than a key may wait.
 gc.freeze()
+gc.set_threshold(50_000, 10, 10)
 
 
 def bench(home: Home, asked: Asked, shown: Shown, connect: Connect | None, pace: Pace | None) -> Bench:

@@ -75,6 +75,7 @@ def test_a_plain_run_loads_what_it_needs_and_no_more(tmp_path: Path) -> None:
 
 def test_a_session_is_shown_without_what_turns_unusual_words_into_values(tmp_path: Path) -> None:
     place = home(tmp_path, Workspace(), "ana")
-    loaded = imported("show", "last", "--lines", "5", "--home", str(place.path))
-    assert "caisey_cli.shelf" in loaded
-    assert [each for each in sorted(loaded) if each.startswith(("pydantic", "websockets", "asyncio", "rich"))] == []
+    for words in (("show", "last", "--lines", "5"), ("export", "last", "--format", "markdown")):
+        loaded = imported(*words, "--home", str(place.path))
+        assert "caisey_cli.shelf" in loaded
+        assert [each for each in sorted(loaded) if each.startswith(("pydantic", "websockets", "asyncio", "rich"))] == []
