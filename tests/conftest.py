@@ -11,7 +11,7 @@ settings.register_profile("dev", deadline=None)
 settings.register_profile("ci", deadline=None, derandomize=True, print_blob=True)
 settings.load_profile("ci" if os.environ.get("CI") else "dev")
 
-# A shell without job control has what it starts in the background ignore Ctrl-C, and so would every program started here.
+# A shell without job control has what it starts in the background ignore Ctrl-C, and that is passed on to its programs.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 NO_SKIP = os.environ.get("CAISEY_NO_SKIP") == "1"
