@@ -268,8 +268,10 @@ class SessionApp(Going):
                     self.say("Nothing was decided.")
 
             ask = _deciding(word, case.name)
-            sheet = Sheet(f"{word} {case.code}?", case.lines, ask=ask, name=case.name, over=case.over, news=news)
-            await self.push_screen(sheet, answered)
+            title = f"{word} {case.code}?"
+            await self.push_screen(
+                Sheet(title, case.lines, ask=ask, name=case.name, over=case.over, news=news, whole=grant), answered
+            )
             return ""
 
         self._do(f"fetching {inert(code)}", work)

@@ -22,6 +22,8 @@ from caisey_cli.tui.tone import Row, folded
 CALM: Final = 0.4
 """Seconds without a key before one decides: what was being typed when the card came up is no answer to it."""
 
+_AROUND: Final = 5
+"""Rows of a card that are not its text: frame, title, question."""
 MOMENT: Final = "A moment …"
 """What stands in the question's place until a key counts as its answer."""
 
@@ -30,7 +32,8 @@ class Sheet(ModalScreen[str | None]):
     """A text with a question under it. Dismissed with `y`, with the word that was typed, or with None.
 
     `ask`: with `name` that has to be typed, else `y`; `also` is another key that answers. `over` says, each second,
-    whether the question is void. `news`, inert, stands above the text: why it is put again.
+    whether the question is void. `news`, inert, stands above the text: why it is put again. `whole`: a yes is taken
+    only once the text's end has been in sight.
     """
 
     CSS = SHEETS
@@ -50,9 +53,12 @@ class Sheet(ModalScreen[str | None]):
         also: str = "",
         over: Callable[[], bool] = lambda: False,
         news: str = "",
+        whole: bool = False,
     ) -> None:
         super().__init__()
         self._news = news
+        self._whole = whole
+        self._read = False
         self._heading = title
         self._text = make
         self._ask = ask
@@ -111,18 +117,40 @@ class Sheet(ModalScreen[str | None]):
 
     def _question(self, width: int) -> list[Row]:
         asked = folded(self._asked(), width)
+        rows = max(len(folded(each, width)) for each in (self._ask, self._unread() if self._whole else ()))
+        asked += [() for _ in range(rows - len(asked))]  # what is asked next takes no more room
         if self._ask and not self._wanted and not self.heeds:
             asked = [((MOMENT, "dim"),), *(() for _ in asked[1:])]
         return [(("─" * width, "rule"),), *asked]
 
     def _asked(self) -> Row:
+        if self._whole and self.is_mounted and not (self._read or self._at_end()):
+            return self._unread()
         return self._ask or (("Esc", "key"), (" back   PgUp PgDn scroll", "dim"))
+
+    def _unread(self) -> Row:
+        """What is asked until its end has been in sight: everything but the yes."""
+        more: Row = (("PgDn", "key"), (" there is more to read before a yes counts   ", "warn"))
+        return (*more, *self._ask[-2 if self._wanted else 2 :])
+
+    def _at_end(self) -> bool:
+        """Whether the text's end is in sight; not before it has been laid out."""
+        body, text = self.query_one("#sheet-body", VerticalScroll), self.query_one("#sheet-text", Rows)
+        shown = min(body.size.height, self.app.size.height - _AROUND - bool(self._wanted))
+        return 0 < text.size.height <= body.scroll_offset.y + shown
+
+    def seen(self) -> bool:
+        """Whether a yes may be taken: its end has been in sight, where that matters."""
+        self._read = self._read or not self._whole or self._at_end()
+        return self._read
 
     def _look(self) -> None:
         if self._over():
             self.end(None)
         else:
             self.query_one("#sheet-text", Rows).update()
+            if self.is_current:
+                _ = self.seen()
             self._ask_anew()
 
     def on_key(self, event: Key) -> None:
@@ -133,7 +161,8 @@ class Sheet(ModalScreen[str | None]):
             event.stop()
         elif self._ask and event.key in {"y", self._also}:
             event.stop()
-            self.end(event.key)
+            if self.seen():
+                self.end(event.key)
         elif event.key == "n" or (not self._ask and event.key in {"enter", "q"}):
             event.stop()
             self.end(None)
@@ -145,7 +174,9 @@ class Sheet(ModalScreen[str | None]):
     def on_input_submitted(self, event: Input.Submitted) -> None:
         """The name was typed, or something else, which the endpoint judges."""
         event.stop()
-        if event.value.strip().casefold() == self._wanted.casefold():
+        if not self.seen():
+            self._ask_anew()
+        elif event.value.strip().casefold() == self._wanted.casefold():
             self.end(event.value.strip())
         else:
             self._ask = (("That is not the endpoint's name. ", "bad"), *self._ask[-3:])
@@ -164,3 +195,4 @@ class Sheet(ModalScreen[str | None]):
         """Reads on."""
         body = self.query_one("#sheet-body", VerticalScroll)
         body.scroll_relative(y=step * max(1, body.size.height - 1), animate=False)
+        self.call_after_refresh(self._ask_anew)

@@ -43,4 +43,5 @@ def confirm(bench: Bench, shown: Showing, session: Session, news: str) -> Sheet:
         name=name,
         over=lambda: not shown.waits(session),
         news=news,
+        whole=True,
     )

@@ -3,18 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Final
 
-from textual.containers import VerticalScroll
 from textual.events import Key
 from textual.widgets import Input
 
 from caisey_cli.tui.cards import Sheet
-from caisey_cli.tui.lines import Rows
 from caisey_cli.tui.tone import Row
-
-_AROUND: Final = 5
-"""Rows of a card that are not its text: frame, title, question."""
 
 
 class Card(Sheet):
@@ -37,38 +31,9 @@ class Card(Sheet):
         if why_not:
             answers = ((f"{why_not} ", "warn"),)
         ask: Row = (*answers, ("d", "key"), (" deny   ", ""), ("c", "key"), (" copy the code   ", ""), ("Esc", "key"))
-        super().__init__(title, make, ask=(*ask, (" back", "")), over=over, news=news)
+        super().__init__(title, make, ask=(*ask, (" back", "")), over=over, news=news, whole=not why_not)
         self._may_approve = not why_not
         self._code = code
-        self._read = False
-
-    def _at_end(self) -> bool:
-        """Whether the card's end is in sight; not before it has been laid out."""
-        body, text = self.query_one("#sheet-body", VerticalScroll), self.query_one("#sheet-text", Rows)
-        shown = min(body.size.height, self.app.size.height - _AROUND)
-        return 0 < text.size.height <= body.scroll_offset.y + shown
-
-    def _seen(self) -> bool:
-        """Whether it has been."""
-        self._read = self._read or self._at_end()
-        return self._read
-
-    def _asked(self) -> Row:
-        if self._may_approve and self.is_mounted and not (self._read or self._at_end()):
-            unread: Row = (("PgDn", "key"), (" there is more to read before it can be approved   ", "warn"))
-            return (*unread, *self._ask[-6:])
-        return super()._asked()
-
-    def _look(self) -> None:
-        super()._look()
-        if self.is_current:
-            _ = self._seen()
-            self._ask_anew()
-
-    def action_page(self, step: int) -> None:
-        """Reads on."""
-        super().action_page(step)
-        self.call_after_refresh(self._ask_anew)
 
     def on_key(self, event: Key) -> None:
         """One key decides, if it does not come in the midst of others."""
@@ -78,7 +43,7 @@ class Card(Sheet):
             self.app.copy_to_clipboard(self._code)
         elif event.key in {"a", "d"}:
             event.stop()
-            if heeded and (event.key == "d" or (self._may_approve and self._seen())):
+            if heeded and (event.key == "d" or (self._may_approve and self.seen())):
                 self.end(event.key)
         elif event.key == "q":
             event.stop()

@@ -107,6 +107,7 @@ def test_the_view_puts_what_waits_now_before_its_technician(renewing: Renewing, 
         window.shows("Run .*It is destructive")
         assert "anew (sensitive before" in window.screen
         assert renewing.answers("ana") == []
+        read(window, "y run it")
         window.decide("y", "It is destructive")
         window.shows("│ secret")
     finally:

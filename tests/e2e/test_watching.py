@@ -93,14 +93,17 @@ def decide(window: Raw, key: str) -> None:
     window.press(key)
 
 
-def read(window: Raw) -> None:
-    """Reads a card to its end. No key where it asks nothing: that is the moment after a key, and one would renew it."""
+def read(window: Window, words: str = "a approve") -> None:
+    """Reads a card to its end, which brings these words.
+
+    No key where it asks nothing: that is the moment after a key, and one would renew it.
+    """
 
     def read_all() -> bool:
         screen = window.screen
         if "more to read" in screen:
             window.press("NPage")
-        return "a approve" in screen
+        return words in screen
 
     until(read_all, every=LOOK, why="its end does not come")
 
@@ -160,7 +163,7 @@ def test_a_long_command_says_how_much_of_it_is_folded(tidy: World, tmp_path: Pat
         code = ask(tidy, "touch", *(f"/tmp/file-{n}" for n in range(80)), "/THE-END")
         assert "more rows of the command, folded; Enter shows it" in window.shows(code)
         window.press("Enter")
-        assert "a approve" not in window.shows("more to read before it can be approved")
+        assert "a approve" not in window.shows("more to read before a yes counts")
         window.press("a")
         window.shows("command .*bytes")
 

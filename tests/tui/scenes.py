@@ -18,8 +18,9 @@ from textual.pilot import Pilot
 from caisey_cli.peers import Connect
 from caisey_cli.tui.app import SessionApp
 from caisey_cli.tui.bench import Bench
-from caisey_cli.tui.cards import Sheet
+from caisey_cli.tui.cards import MOMENT, Sheet
 from caisey_cli.tui.closing import CloseOut
+from caisey_cli.tui.lines import Rows
 from caisey_cli.tui.opening import Asked, Opening
 from caisey_cli.tui.palette import Choosing
 from caisey_cli.tui.standing import State
@@ -252,10 +253,15 @@ async def held_with_countdown(booth: Booth, shoot: Callable[[], None]) -> None:
         shoot()
 
 
+def asks(sheet: Sheet) -> bool:
+    """Whether its question is drawn, and not the moment before it."""
+    return MOMENT not in sheet.query_one("#sheet-ask", Rows).render_line(1).text
+
+
 async def confirm_card(booth: Booth, shoot: Callable[[], None]) -> None:
     """Something waits for the technician."""
     async with booth.view(asking("systemctl restart cups"), wait=5) as app:
-        await booth.until(lambda: isinstance(app.screen, Sheet) and app.screen.heeds)
+        await booth.until(lambda: isinstance(app.screen, Sheet) and app.screen.heeds and asks(app.screen))
         shoot()
 
 

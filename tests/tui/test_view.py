@@ -88,6 +88,23 @@ async def test_what_i_must_confirm_comes_as_a_card(office: Office) -> None:
         assert "action.confirmed" in seat.kinds
 
 
+async def test_a_yes_counts_once_the_end_of_its_card_has_been_in_sight(office: Office) -> None:
+    async with seated(office, size=(60, 15)) as seat:
+        await seat.type("tee /etc/x")
+        await seat.until(lambda: isinstance(seat.app.screen, Sheet) and seat.app.screen.heeds)
+        sheet = seat.app.screen
+        await seat.until(lambda: seat.shows("more to read before a yes counts"))
+        assert not seat.shows("y run it")
+        await seat.press("y")
+        assert seat.app.screen is sheet
+        assert not sheet.seen()  # type: ignore[attr-defined]
+        for _ in range(3):
+            await seat.press("pagedown")
+        await seat.until(lambda: seat.shows("by roster version"))
+        await seat.decide("y")
+        await seat.until(lambda: "action.finished" in seat.kinds)
+
+
 @pytest.mark.parametrize("key", ["n", "escape"])
 async def test_what_i_do_not_confirm_is_taken_back(office: Office, key: str) -> None:
     async with seated(office) as seat:
