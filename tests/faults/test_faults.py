@@ -25,7 +25,7 @@ SEEDS = {
     "let-the-clock-go-back": 102,
     "forget-a-resend": 6,
     "forget-what-was-followed": 0,
-    "merge-two-series": 1,
+    "merge-two-series": 4,
     "spend-after-start": 2,
     "start-again-after-a-restart": 55,
     "claim-finished-when-killed": 55,
