@@ -217,9 +217,15 @@ def _went_on(back: Fault, chance: random.Random) -> Iterator[Fault]:
 
 
 def _cloned(seed: int, chance: random.Random) -> Plan:
-    """The endpoint's disk is copied, and an agent runs on the copy as well, for a while."""
-    drawn = _general(seed, chance)
-    return replace(drawn, faults=(_copy("cloned", AGENT, chance), *drawn.faults[: chance.choice((0, 0, 1))]))
+    """The endpoint's disk is copied, and an agent runs on the copy: beside the other, or while that is away."""
+    drawn, copy = _general(seed, chance), _copy("cloned", AGENT, chance)
+    if chance.random() < 0.5:
+        what, late = chance.choice(("cut", "half-open", "stop")), chance.uniform(0.0, 1.0)
+        seconds = round(copy.seconds + chance.uniform(1.0, 40.0), 2)
+        return replace(
+            drawn, faults=(copy, replace(copy, what=what, delay=round(copy.seconds * late, 4), seconds=seconds))
+        )
+    return replace(drawn, faults=(copy, *drawn.faults[: chance.choice((0, 0, 1))]))
 
 
 def _copy(what: str, host: str, chance: random.Random) -> Fault:

@@ -15,6 +15,8 @@ SEEDS = {
     "settle-before-everything-has-come": 65,
     "forget-what-its-key-has-said": 5,
     "let-two-machines-speak-for-one": 57,
+    "believe-whoever-calls-it-over-first": 497,
+    "say-twice-that-it-is-unknown": 57,
     "read-on-whatever-waits": 67,
     "call-whole-what-was-cut": 27,
     "give-one-peer-the-others-receipts": 33,

@@ -97,6 +97,7 @@ class World:
         self.machine.on_start = self._starts  # type: ignore[method-assign]
         self.restored = self.unsaid = False
         self.forgotten: set[str] = set()
+        self._kept: dict[str, int] = {}
         self._openers: dict[str, str] = {}
         self._parties: dict[LogId, tuple[str, ...]] = {}
         for host in (TECHNICIAN, APPROVER, RELAY, AGENT, *plan.technicians[1:], *plan.agents[1:]):
@@ -201,6 +202,7 @@ class World:
 
     def take_copy(self, host: str) -> None:
         """A backup of what a host's disk holds now."""
+        self._kept = dict(self.durable[host])
         with closing(sqlite3.connect(self._disk(host))) as source, closing(sqlite3.connect(self._copy(host))) as copy:
             source.backup(copy)
 
@@ -223,6 +225,7 @@ class World:
         """The copy runs on a second machine, for a while."""
         self._copy(host).replace(self._disk(CLONE))
         self.network.weather[CLONE] = Weather()
+        self.durable[CLONE] = self._kept
         process = self._start(CLONE, partial(programs.agent, self, CLONE))
         self.strikes.lasting += 1
 
