@@ -40,7 +40,7 @@ SEEDS = {
     "look-up-a-hold-that-is-gone": 214,
     "show-again-after-a-reconnect": 7,
     "leave-it-running-without-a-journal": 48,
-    "stop-it-whatever-the-policy-says": 21,
+    "stop-it-whatever-the-policy-says": 64,
     "stop-it-by-what-is-not-kept": 204,
     "run-on-whatever-the-policy-says": 55,
     "end-it-whatever-the-policy-says": 76,
