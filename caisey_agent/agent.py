@@ -97,7 +97,7 @@ class Agent:
         self._rooms: dict[LogId, Room] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._failed: asyncio.Future[None] | None = None
-        self._offering = self._settled = self._doubled = False
+        self._offering = self._settled = self._doubled = self._refused = False
         self._missed = 0
         self._caught_up = self._governed = self._unread = False
         self._behind: dict[LogId, list[tuple[Record, Receipt]]] = {}
@@ -206,6 +206,15 @@ class Agent:
         self._offered = {self._link.append(log, batch) for log, batch in batches(self._journal.unsent())}
         self._connection.flush()
 
+    def _offer_refused(self) -> None:
+        """Offers once more what a relay did not take that may have been put back from a backup, or is another now."""
+        if self._refused:
+            self._refused = False
+            for log, batch in batches(
+                (log, each) for log, each in self._journal.unsent() if self._link.outbox.lacks(each)
+            ):
+                self._offered.add(self._link.append(log, batch))
+
     def _offer_later(self) -> None:
         if not self._offering:
             self._offering = True
@@ -269,6 +278,7 @@ class Agent:
                     _say.warning("record.put_off", f"the relay takes no records now, they are kept: {why}", code=code)
                 self._offer_later()
             case Rejected(code=code, why=why):
+                self._refused = True
                 _say.warning("record.denied", f"the relay did not take a record: {why}", code=code)
             case Attested(checkpoint=checkpoint):
                 self._attested(checkpoint)
@@ -391,6 +401,7 @@ class Agent:
                 self._governed = self._unread = True
         for log, why in outcome.apart.items():
             _say.error("session.apart", f"the relay holds it otherwise: {why}", session=log)
+        self._offer_refused()
         if self._link.apart and not self._mending_later:
             self._mending_later = True
             asyncio.get_running_loop().call_later(_MEND_AGAIN_SECONDS, self._mend_again)

@@ -282,7 +282,7 @@ class Line:
             if self.logs[log].current:
                 return self.session(log)
             if refusal := self._refusal(log):
-                raise denied(refusal, f"session {session_code(log)}")
+                raise denied(refusal, f"session {session_code(log)}", had=self.logs[log].length > 0)
 
     def _refusal(self, log: LogId) -> Rejected | None:
         """Why it cannot be followed; nothing where the relay did not know it yet."""
@@ -439,6 +439,7 @@ class Line:
             case Rejected(id=0):
                 self._denied = event
                 self._too_early = self._offering.open() if self._mender.done else lambda _log: True
+                self._following.denied(event, self._too_early)
             case Acknowledged(id=id_) | Rejected(id=id_):
                 self._answers[id_] = event
             case Answered(alive=alive):

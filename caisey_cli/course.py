@@ -26,8 +26,8 @@ from caisey_cli.happenings import (
     Withdrawn,
     told,
 )
-from caisey_cli.refusals import unknown_outcome
-from caisey_core.errors import JournalError, NotAdmitted, OutcomeUnknown, Refused, Unreachable
+from caisey_cli.refusals import LOST, unknown_outcome
+from caisey_core.errors import OutcomeUnknown, Refused, Unreachable
 from caisey_core.frames import Receipt
 from caisey_core.lifecycle import Action, Step
 from caisey_core.record import Record
@@ -133,7 +133,7 @@ class Course:
         line, log = self._line, self._request.log
         try:
             return bool(await line.until(lambda: line.logs[log].length > after, seconds))
-        except (Unreachable, NotAdmitted, JournalError) as error:
+        except LOST as error:
             raise unknown_outcome(error, self._request.code) from error
 
     async def _silence(self) -> str | None:

@@ -8,12 +8,14 @@ from functools import partial
 from typing import Final
 
 from caisey_cli.folded import PAGE, Followed, Turns, again, kept, kept_for_good, verified, verifying
+from caisey_cli.refusals import denied
 from caisey_core.chain import Chain
 from caisey_core.errors import BadRecord, Refused
 from caisey_core.frames import Checkpoint, Receipt, read_checkpoint
-from caisey_core.ids import Digest, LogId, PublicKey
+from caisey_core.ids import Digest, LogId, PublicKey, session_code
 from caisey_core.journal import Journal
 from caisey_core.kinds import Namespace
+from caisey_core.link import Rejected
 from caisey_core.record import Record, parse
 from caisey_core.roster import Roster
 from caisey_core.signing import verify
@@ -104,6 +106,17 @@ class Following:
                 self.logs[log], self._chains[log] = followed, chain
 
     # -- what arrives -------------------------------------------------------------------------------------
+
+    def denied(self, rejected: Rejected, early: Callable[[LogId], bool]) -> None:
+        """A follow was denied. Raises `Forbidden` where that can only mean a session that the relay had shown before.
+
+        `early`: whether the relay may not know it yet.
+        """
+        if rejected.code != "scope" or len(self.logs) != 1:
+            return  # of several it does not say which
+        for log, followed in self.logs.items():
+            if followed.current and not early(log):
+                raise denied(rejected, f"session {session_code(log)}", had=True)
 
     def take(self, log: LogId, records: Placed) -> None:
         """The next records of a followed session, kept and folded."""

@@ -27,8 +27,14 @@ AGAIN: Final = frozenset({"store", "rate"})
 """Denials that are no judgement on what was offered: it is taken later."""
 
 
-def denied(rejected: Rejected, what: str, *, kept: bool = False) -> CaiseyError:
-    """What a relay's refusal means to who asked. `kept`: it lies in the journal, and is offered again if that helps."""
+_PUT_BACK: Final = "start it with 'caisey-server run --restored', and it is given back what it lost."
+
+
+def denied(rejected: Rejected, what: str, *, kept: bool = False, had: bool = False) -> CaiseyError:
+    """What a relay's refusal means to who asked.
+
+    `kept`: it lies in the journal, and is offered again if that helps. `had`: the relay has acknowledged some of it.
+    """
     reason = DENIALS.get(rejected.code, "it was refused")
     said = f" ({rejected.why.rstrip('.')})" if rejected.why and rejected.why != reason else ""
     # What is missing before it is kept here as well: the relay could not take that either.
@@ -39,7 +45,7 @@ def denied(rejected: Rejected, what: str, *, kept: bool = False) -> CaiseyError:
         case _ if again:
             return Unreachable(sentence, hint="Try again in a moment.")
         case "scope":
-            return Forbidden(sentence)
+            return Forbidden(sentence, hint=f"If the relay was restored from a backup: {_PUT_BACK}" if had else "")
         case "kind":
             return Refused(sentence, hint="Your role does not allow this here.")
         case "size" | "malformed":
@@ -92,8 +98,14 @@ def unwritable() -> Unreachable:
     )
 
 
-def unknown_outcome(error: Unreachable | NotAdmitted | JournalError, code: str) -> CaiseyError:
-    """The relay was lost, has shut its door, or nothing can be kept here, after an action was on its way."""
+LOST: Final = (Unreachable, NotAdmitted, JournalError, RecordError, Forbidden)
+"""What can end the wait for an action that is on its way."""
+
+
+def unknown_outcome(error: CaiseyError, code: str) -> CaiseyError:
+    """The relay was lost, has shut its door or lost the session, or nothing can be kept here (`LOST`), after an action
+    was on its way.
+    """
     if isinstance(error, Unkept):
         return error
     if isinstance(error, JournalError):
@@ -105,7 +117,10 @@ def unknown_outcome(error: Unreachable | NotAdmitted | JournalError, code: str) 
     hint = "When the relay is back: 'caisey sync', and 'caisey show' tells what became of it."
     if isinstance(error, NotAdmitted):
         hint = "Another member's 'caisey show' tells what became of it."
-    return OutcomeUnknown(f"{error} The action {code} may have run; it is never run again by itself.", hint=hint)
+    if isinstance(error, RecordError | Forbidden):
+        hint = error.hint or hint
+    said = str(error).removesuffix(" Nothing was done.")
+    return OutcomeUnknown(f"{said} The action {code} may have run; it is never run again by itself.", hint=hint)
 
 
 def other_history(event: Restored) -> RecordError:
@@ -113,7 +128,7 @@ def other_history(event: Restored) -> RecordError:
     return RecordError(
         f"The relay holds another history of log {event.log[:12]} than this journal: it ends at {event.seq}, or was "
         "restored from a backup. Nothing was done.",
-        hint="If it was restored: start it with 'caisey-server run --restored', and it is given back what it lost.",
+        hint=f"If it was restored: {_PUT_BACK}",
     )
 
 

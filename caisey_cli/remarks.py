@@ -28,6 +28,7 @@ CALM: Final = {
 """What was enough, by the policy that comes with the programs. Of anything else a policy is read, and the judge loaded
 with it, which would make a command that reads a third slower."""
 UNKNOWN: Final = "this journal's roster does not show the endpoint, so whose its key is stands on this record alone"
+COPIED: Final = "two machines spoke with the endpoint's key, and here one goes on with what the other had called over"
 LABEL: Final = 40
 """Characters that are repeated of what an endpoint calls a policy."""
 
@@ -36,6 +37,7 @@ def remarks(session: Session, roster: Roster) -> tuple[tuple[int, str], ...]:
     """Numbers of records and what there is to say of them, in the log's order."""
     known: Known = {}
     first = [(1, UNKNOWN)] if session.endpoint is not None and session.endpoint.id in roster.withheld else []
+    first += [(seq, COPIED) for seq in session.copied]
     found = [each for action in session.actions.values() for each in _of_action(action, session, roster, known)]
     return tuple(sorted(first + found))
 

@@ -5,6 +5,9 @@
               │        └─ running
               └─ running ─── finished | unknown
 
+An endpoint's disk can be copied, and the copy call over what goes on: what one process does goes before what another
+says of it (`Session.copied`).
+
 What is taken back, or denied, may have been started while the word for it was on its way. The endpoint says which: its
 `started` counts, or an `action.refused` of its own stands behind what was said (`Action.unsettled` until then).
 
@@ -146,6 +149,27 @@ class Question(Struct):
         return not self.answers or (isinstance(body, QuestionAnswered) and not body.settles)
 
 
+_DOINGS: Final = frozenset({"action.held", "action.started", "action.finished"})
+"""What an endpoint says of what it does with an action, and an end that another process of its key has told is none."""
+
+
+def _is_series(placed: Placed | None, record: Record) -> bool:
+    """Whether two records are of one process."""
+    head = placed.record.head if placed is not None else None
+    return head is not None and (head.key, head.series) == (record.head.key, record.head.series)
+
+
+def _is_twofold(action: Action, record: Record) -> bool:
+    """Whether an action's end was told by another process with its writer's key than writes this: on a copied disk.
+
+    It knew of nothing that was under way, or that something was. Who did it knows better.
+    """
+    end = action.end
+    if end is None or end.record.head.kind not in {"action.refused", "action.expired", "action.unknown"}:
+        return False
+    return end.record.head.key == record.head.key and end.record.head.series != record.head.series
+
+
 _REFERRING: Final = frozenset(name for name, kind in KINDS.items() if {"action", "hold"} & set(kind.re))
 """Kinds that speak of an action."""
 
@@ -165,6 +189,8 @@ class Session(Struct):
     closing: Placed | None = None
     closed: SessionClosed | None = None
     seq: int = 0
+    copied: list[int] = field(default_factory=list)
+    """Records with which the endpoint went on with what another process of its key had called over: it was copied."""
     _active: dict[Digest, Action] = field(default_factory=dict)
     _changed_until: int = 0
 
@@ -242,14 +268,17 @@ class Session(Struct):
         if action is None:
             unasked = name == "question.answered" and self.question_of(record) is None
             return "it refers to nothing in this session" if unasked or name in _REFERRING else ""
+        twofold = _is_twofold(action, record)
         if name in {"action.output", "action.finished"}:
-            return "" if action.step is Step.RUNNING else f"its action was not running, but {action.step}"
+            goes_on = action.step is Step.RUNNING or (twofold and _is_series(action.start, record))
+            return "" if goes_on else f"its action was not running, but {action.step}"
         # A withdrawal or a denial can cross a start on its way: the endpoint writes what it did, not what it should
         # have known.
         crossed = {Step.PROPOSED, Step.HELD, Step.WITHDRAWN}
-        if name == "action.held" and action.step not in crossed:
+        if name == "action.held" and action.step not in crossed and not (twofold and action.hold is None):
             return f"its action was {action.step} before"
-        if name == "action.started" and action.step not in {*crossed, Step.DENIED}:
+        anew = twofold and action.start is None
+        if name == "action.started" and action.step not in {*crossed, Step.DENIED} and not anew:
             return f"its action was {action.step} before"
         return self._unbacked(action, record) if name == "action.started" else ""
 
@@ -322,9 +351,13 @@ class Session(Struct):
     def _advance(self, action: Action, placed: Placed) -> None:
         record = placed.record
         body = record.body
+        twofold = _is_twofold(action, record)
+        if twofold and record.head.kind in _DOINGS:
+            self.copied.append(placed.seq)
         match record.head.kind:
             case "action.held":
-                action.step, action.hold = Step.WITHDRAWN if action.step.over else Step.HELD, placed
+                gone = action.step.over and not twofold
+                action.step, action.hold = Step.WITHDRAWN if gone else Step.HELD, placed
                 action.held = body if isinstance(body, ActionHeld) else None
                 self.holds[record.digest] = action.digest
             case "action.confirmed":

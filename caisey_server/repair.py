@@ -96,6 +96,14 @@ def _lost(connection: sqlite3.Connection, incarnation: str) -> int:
     return int(lost)
 
 
+def unsaid(seen: int, seq: int) -> str:
+    """What to say of a log that ends at `seq`, and of which somebody has `seen` more."""
+    return (
+        f"its writer has seen {seen} records of a log that ends at {seq} here. If the relay was restored from a "
+        "backup, it is to be started with 'caisey-server run --restored'"
+    )
+
+
 # -- tails ------------------------------------------------------------------------------------------------
 
 

@@ -191,7 +191,7 @@ class Sequencer:
             for record in new:
                 if record.head.n == 1 and record.digest == session.log:
                     continue
-                if refused := admission.writes(standing, session, record):
+                if refused := admission.writes(standing, session, record) or self._otherwise(connection, end, record):
                     return refused
         return known + self._place(connection, draft, session.endpoint if session else "", new, end, received)
 
@@ -267,6 +267,21 @@ class Sequencer:
             ).fetchone()
             draft.ends[log] = End(*row) if row else self._beginning(draft)
         return draft.ends[log]
+
+    def _otherwise(self, connection: sqlite3.Connection, end: End, record: Record) -> Denial | None:
+        """Why a record does not belong here whose writer has seen other records than are here, or more (`chain.Check`).
+
+        Taken, it would make the log a bad one. Here that means: this journal is a backup's, and nobody has said so.
+        """
+        seen = record.head.seen
+        if seen is None or (seen.incarnation, seen.seq, seen.chain) == (end.incarnation, end.seq, end.chain):
+            return None
+        if seen.seq > end.seq:
+            return denial("gap", repair.unsaid(seen.seq, end.seq)) if seen.incarnation == end.incarnation else None
+        incarnation, chained, _ = repair.at(connection, record.log, seen.seq) or ("", "", "")
+        if incarnation == seen.incarnation and chained != seen.chain:
+            return denial("conflict", "its writer had seen another history")
+        return None
 
     def _heard(self, connection: sqlite3.Connection, key: str) -> int:
         """When (ms) the last of what a key has said came; 0 if it has said nothing."""

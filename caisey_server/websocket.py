@@ -369,10 +369,20 @@ class _Peer:
             return _denied(0, denial("rate", "too many logs followed on one connection"))
         if not await self._is_here(frame):
             length = await log.ask(Reader.length, frame.log)
+            self._is_behind(frame.incarnation)
             return frames.Reset(log=frame.log, incarnation=log.life.incarnation, seq=length)
         line = OneLog(frame.log, session.endpoint if session else "", max(0, frame.seq))
         self._relay.hub.follow(self._follower, line)
         return None
+
+    def _is_behind(self, incarnation: str) -> None:
+        """Somebody asks for what comes after a place of this life's that there is not: no proof, but worth a word."""
+        if incarnation == self._life:
+            _say.warning(
+                "journal.behind",
+                "somebody knows more of it; if it was put back from a backup, start the relay with --restored",
+                connection=self._number,
+            )
 
     async def _is_here(self, frame: frames.Follow) -> bool:
         """Whether a position is one of this relay's log."""
@@ -390,6 +400,7 @@ class _Peer:
         scope = "*" if isinstance(standing, Member) else standing.id if isinstance(standing, Endpoint) else ""
         line = EveryLog.at(self._life, scope, frame.cursor, self._relay.hub.source.last)
         if line is None:
+            self._is_behind(frame.cursor.partition(".")[0])
             return frames.Reset(log="", incarnation=self._life, seq=0)
         self._relay.hub.follow_all(self._follower, line)
         return None

@@ -7,13 +7,23 @@ from typing import Any
 import pytest
 
 from caisey_cli.evidence import Examination, caveats, verdict
-from caisey_cli.remarks import CALM
+from caisey_cli.remarks import CALM, COPIED
 from caisey_core.chain import State
-from caisey_core.kinds import Class, Decision, Judged, MemberAdded, MemberRemoved, PolicyPublished, Quorum, Role
+from caisey_core.kinds import (
+    ActionUnknown,
+    Class,
+    Decision,
+    Judged,
+    MemberAdded,
+    MemberRemoved,
+    PolicyPublished,
+    Quorum,
+    Role,
+)
 from caisey_core.policy import DECISIONS
 from caisey_core.policyfile import FORMAT, in_force
-from tests.core.telling import started, started_by
-from tests.core.world import NOW, Story, Workspace, public
+from tests.core.telling import say, started, started_by
+from tests.core.world import NOW, Story, Workspace, public, writer
 from tests.core.world import verdict as judged
 
 POLICY = """[classes]
@@ -208,3 +218,17 @@ def test_of_many_the_first_are_spelled_out() -> None:
     assert len(report.remarks) == 5
     assert caveats(report).count("; record ") == 3
     assert "2 more remarks" in caveats(report)
+
+
+def test_an_endpoint_that_goes_on_with_what_its_copy_had_called_over_is_said() -> None:
+    """Nobody has forged anything, so the log holds."""
+    story = Story()
+    action = story.propose()
+    say(story, "started", action)
+    copy = writer("box", story.session.log, "copy")
+    body, re = ActionUnknown(why="The agent ended."), {"action": str(action.digest)}
+    story.place(copy.write("action.unknown", body, time=NOW, re=re, seen=story.book.seen))
+    end = say(story, "finished", action)
+    assert said(story) == [(story.session.seq, COPIED)]
+    assert story.action(action).end is not None
+    assert story.action(action).end.record.digest == end.digest  # type: ignore[union-attr]

@@ -124,6 +124,28 @@ async def test_a_relay_that_stays_away_leaves_the_outcome_unknown(office: Office
     assert error.exit_code is Exit.UNKNOWN
 
 
+async def test_a_relay_that_comes_back_without_the_session_is_not_waited_for(office: Office) -> None:
+    """It was put back from a backup, and nobody has said so: what runs may run on."""
+    office.agent.lasting.add("ls")
+
+    def lose(record: Record) -> None:
+        if record.head.kind == "action.proposed":
+            (peer,) = office.relay.peers
+
+            def back() -> None:
+                office.relay.drop()
+                del office.relay.logs[record.log]
+                peer.connect()
+
+            asyncio.get_running_loop().call_later(0.1, back)
+
+    office.agent.after = lose
+    error = await fails(office.at("ana", running("ls")), OutcomeUnknown, "no such log")
+    assert "may have run; it is never run again" in str(error)
+    assert "Nothing was done" not in str(error)
+    assert "--restored" in error.hint
+
+
 async def test_a_proposal_that_was_never_acknowledged_is_unknown_and_kept(office: Office) -> None:
     def proposed() -> bool:
         with Journal.read(office.home("ana").database) as journal:

@@ -22,7 +22,7 @@ from caisey_core.lifecycle import Step, fold, may_open
 from caisey_core.record import Record, Sealed, parse
 from tests.core.samples import BODIES
 from tests.core.telling import faults, say, started, started_by
-from tests.core.world import Story, Workspace, held, verdict
+from tests.core.world import Story, Workspace, held, verdict, writer
 
 # -- stories --------------------------------------------------------------------------------------------------
 
@@ -78,6 +78,78 @@ def test_a_withdrawal_after_the_start_does_not_make_it_undone() -> None:
     say(story, "withdrawn", action)
     assert story.action(action).step is Step.RUNNING
     assert story.session.changed
+
+
+# -- an endpoint whose disk was copied ----------------------------------------------------------------------------
+
+
+def copied(story: Story) -> None:
+    """From now on the endpoint speaks as its copy does; and, called again, as itself."""
+    writers = story._writers
+    other = writers["copy"] if "copy" in writers else writer("box", story.session.log, "copy")
+    writers["box"], writers["copy"] = other, writers.setdefault("box", writer("box", story.session.log))
+
+
+@pytest.mark.parametrize(
+    ("before", "by_the_copy", "after", "step"),
+    [
+        ((), "refused", ("held",), Step.HELD),
+        ((), "refused", ("started", "finished"), Step.FINISHED),
+        ((), "unknown", ("started", "output", "finished"), Step.FINISHED),
+        (("started",), "unknown", ("output", "finished"), Step.FINISHED),
+    ],
+    ids=str,
+)
+def test_what_its_copy_calls_over_goes_on(
+    before: tuple[str, ...], by_the_copy: str, after: tuple[str, ...], step: Step
+) -> None:
+    story = Story()
+    action = story.propose()
+    story.say("box", "endpoint.observed", BODIES["endpoint.observed"])
+    for word in before:
+        say(story, word, action)
+    copied(story)
+    say(story, by_the_copy, action)
+    copied(story)
+    for word in after:
+        say(story, word, action)
+    assert not any(story.faults)
+    assert story.action(action).step is step
+    assert story.session.copied
+
+
+@pytest.mark.parametrize("word", ["held", "started", "output", "finished"])
+def test_what_it_has_called_over_itself_does_not(word: str) -> None:
+    story = Story()
+    action = story.propose()
+    say(story, "started", action)
+    say(story, "unknown", action)
+    say(story, word, action)
+    assert story.fault.startswith("its action was")
+    assert not story.session.copied
+
+
+@pytest.mark.parametrize("word", ["held", "started"])
+def test_nothing_is_started_or_asked_for_twice_whoever_calls_it_over_between(word: str) -> None:
+    story = Story()
+    action = story.propose()
+    say(story, word, action)
+    copied(story)
+    say(story, "unknown" if word == "started" else "refused", action)
+    copied(story)
+    say(story, word, action)
+    assert story.fault.startswith("its action was")
+
+
+@pytest.mark.parametrize("word", ["output", "finished"])
+def test_only_who_started_it_says_how_it_ended(word: str) -> None:
+    story = Story()
+    action = story.propose()
+    say(story, "started", action)
+    say(story, "unknown", action)
+    copied(story)
+    say(story, word, action)
+    assert story.fault == "its action was not running, but unknown"
 
 
 def test_a_denial_that_comes_too_late() -> None:

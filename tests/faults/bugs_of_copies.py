@@ -12,6 +12,7 @@ from caisey_agent.agent import Agent
 from caisey_agent.room import Room
 from caisey_agent.runner import Ended
 from caisey_cli import missed
+from caisey_core import lifecycle
 from caisey_core.kinds import ActionFinished
 from caisey_core.link import Ready
 from caisey_core.mending import Mender
@@ -54,6 +55,22 @@ def let_two_machines_speak_for_one() -> None:
         await asyncio.sleep(0)
 
     Presence.older = nobody  # type: ignore[method-assign]
+
+
+@bug("journals")
+def believe_whoever_calls_it_over_first() -> None:
+    lifecycle._is_twofold = lambda action, record: False
+
+
+@bug("twice")
+def say_twice_that_it_is_unknown() -> None:
+    give_up = Room._give_up
+
+    def twice(self: Room, action: Any, *, restored: bool) -> None:
+        for _ in range(2):
+            give_up(self, action, restored=restored)
+
+    Room._give_up = twice  # type: ignore[method-assign]
 
 
 # -- much output -------------------------------------------------------------------------------------------

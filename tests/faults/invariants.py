@@ -36,8 +36,8 @@ from caisey_core.record import parse
 from tests.faults import unrecorded
 from tests.faults.endpoint import PIECE, Started
 from tests.faults.patches import AHEAD, BATCH
-from tests.faults.plan import CLONE, FRAMES, RELAY
-from tests.faults.world import World, job_of
+from tests.faults.plan import AGENT, CLONE, FRAMES, RELAY
+from tests.faults.world import FLAG, World, job_of
 
 NAMES: Final = (
     "once",
@@ -71,12 +71,20 @@ def violations(world: World) -> list[str]:
         found += list(_refused(world))
         found += list(_bounds(world))
         found += list(_executions(world, journals[RELAY]))
+        if _unsaid(world) and _forked(world):
+            return list(dict.fromkeys(each for each in found if not _is_of_a_fork(each)))
         if _is_cloned(world):
-            return list(dict.fromkeys([*found, *_cloned(world, journals[RELAY])]))
+            if (world.path / f"{CLONE}.db").exists():
+                journals[CLONE] = stack.enter_context(Journal.read(world.path / f"{CLONE}.db"))
+            found += list(_files(journals))
+            found += list(_named(world, journals[RELAY]))
+            found += [each for log in [world.template.log, *world.logs] for each in _copied(world, log, journals)]
+            found += [each for each in _published(world, journals) if "in the agent's journal" not in each]
+            return list(dict.fromkeys(each for each in found if not each.startswith("hang")))
         found += [
             f"hang: everything is right again, and '{each.what}' ended with {each.became}"
             for each in world.typed
-            if each.what == "sync" and each.became != "done"
+            if each.what == "sync" and each.became != "done" and not (_unsaid(world) and FLAG in each.became)
         ]
         found += list(_files(journals))
         for log in [world.template.log, *world.logs]:
@@ -98,6 +106,8 @@ def _refused(world: World) -> Iterator[str]:
     if any(fault.what in FRAMES for fault in world.strikes.struck):
         return
     for typed in world.typed:
+        if _unsaid(world) and (FLAG in typed.became or "no such log" in typed.became):
+            continue  # that is how whoever runs the relay hears of it, or the session had no receipt here
         if typed.became.startswith(("BadRecord", "RecordError", "Forbidden")):
             yield f"refusal: '{typed.what}' ended with {typed.became}"
 
@@ -241,15 +251,36 @@ def _bounds(world: World) -> Iterator[str]:
             yield f"bounds: {amount} bytes waited for their receipts at {host}, and {most} may"
 
 
+def _unsaid(world: World) -> bool:
+    """Whether the relay was put back and started as if it had not been."""
+    return any(fault.what == "unsaid" for fault in world.strikes.struck)
+
+
+def _forked(world: World) -> bool:
+    """Whether the relay gave one place of one incarnation to two records, which nobody mends (decision 9)."""
+    places: dict[tuple[str, str, int], str] = {}
+    for host, data, _ in world.frames:
+        frame = frames.from_relay(data) if host == RELAY else None
+        if isinstance(frame, frames.Appended | frames.Entries):
+            given = frame.receipts if isinstance(frame, frames.Appended) else frame.entries
+            for each in given:
+                receipt = each.receipt if isinstance(each, Entry) else each[1]
+                if places.setdefault((frame.log, receipt.incarnation, receipt.seq), receipt.chain) != receipt.chain:
+                    return True
+    return False
+
+
+def _is_of_a_fork(violation: str) -> bool:
+    """Whether it says that a session stays apart, or waits for one that does."""
+    return violation.startswith("hang") or (violation.startswith("refusal") and "otherwise than this" in violation)
+
+
 def _is_cloned(world: World) -> bool:
     return any(fault.what == "cloned" for fault in world.strikes.struck)
 
 
-def _cloned(world: World, relay: Journal) -> Iterator[str]:
-    """A copied disk: nothing runs twice, and if nothing else went wrong whoever administers the workspace is told.
-
-    What the record says in such a workspace is nobody's word alone, until an admin removes the endpoint (decision 17).
-    """
+def _named(world: World, relay: Journal) -> Iterator[str]:
+    """A copied disk: if nothing else went wrong the copy starts nothing, and an admin can read of it."""
     logged_in = any(host == CLONE for host, _, _ in world.frames)
     told = [log for log in relay.logs("audit.opened") for each in relay.entries(log) if _is(each, "endpoint.cloned")]
     alone = len(world.strikes.struck) == 1
@@ -258,6 +289,45 @@ def _cloned(world: World, relay: Journal) -> Iterator[str]:
     for started in world.machine.starts if alone else []:
         if started.process.name == CLONE:
             yield f"once: {started.job} was started by a copy of the endpoint"
+
+
+def _copied(world: World, log: LogId, journals: dict[str, Journal]) -> Iterator[str]:
+    """A session on an endpoint whose disk was copied. Neither machine is served once its connection is lost, so each
+    may know less; what it knows is what the relay and its technician hold, and that is sound (decision 17).
+    """
+    entries = {host: journals[host].entries(log) for host in world.parties(log)}
+    places = [(each.sealed.head, each.sealed.sig, each.receipt) for each in entries[RELAY]]
+    for host in {AGENT, CLONE} & journals.keys():
+        own = [(each.sealed.head, each.sealed.sig, each.receipt) for each in journals[host].entries(log)]
+        if own != places[: len(own)]:
+            yield f"journals: {host} holds other records of {log[:8]} than the relay"
+        entries.pop(host, None)
+    for host, held in entries.items():
+        if [(each.sealed.head, each.sealed.sig, each.receipt) for each in held] != places:
+            yield f"journals: {host} has {len(held)} records of {log[:8]}, the relay {len(places)}, or others"
+        if log != world.template.log:
+            report = examine(held, journals[host].checkpoints(log), world.template.roster)
+            if report.state is State.BAD:
+                yield f"journals: {host}'s record of {log[:8]} is bad at {report.seq}: {report.why}"
+    if log != world.template.log:
+        session = fold(entries[RELAY])
+        unsaid = [session.action_of(parse(each)) for _, each in journals[AGENT].unsent(log)]
+        # What a machine had no time to say before its copy was there in its place, nobody else knows.
+        world.forgotten |= {job_of(each) for each in unsaid if each is not None}
+        yield from _single_ends(session, entries[RELAY])
+        yield from (each for each in _told(world, session) if not each.startswith("hang"))
+
+
+def _single_ends(session: Session, entries: list[Entry]) -> Iterator[str]:
+    """Of a machine and its copy each says once how what it knows of ended, and the one that did it is believed."""
+    ends: Counter[tuple[str, str]] = Counter()
+    for record in (parse(each.sealed) for each in entries):
+        action = session.action_of(record) if record.head.kind in _ENDS else None
+        if action is not None:
+            ends[job_of(action), record.head.series] += 1
+    for (job, _), number in ends.items():
+        if number > 1:
+            yield f"twice: one process says {number} times how {job} ended"
 
 
 def _is(entry: Entry, kind: str) -> bool:

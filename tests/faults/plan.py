@@ -49,8 +49,11 @@ DISK: Final = ("full", "read-only")
 CONNECTION: Final = ("cut", "half-open", "delayed")
 FRAMES: Final = ("duplicated", "reordered", "truncated")
 CLOCK: Final = ("clock",)
-COPY: Final = ("restored", "cloned")
-"""A copy of the disk is taken at the moment of the fault, and put back, or started elsewhere, `seconds` later."""
+COPY: Final = ("restored", "unsaid", "cloned")
+"""A copy of the disk is taken at the moment of the fault, and put back, or started elsewhere, `seconds` later.
+
+`unsaid`: a relay's is put back, and whoever starts it does not say so (`--restored`).
+"""
 DRAWN: Final = (*PROCESS, *DISK, *CONNECTION, *FRAMES, *CLOCK)
 FAULTS: Final = (*DRAWN, *COPY)
 
@@ -190,6 +193,21 @@ def _put_back(seed: int, chance: random.Random) -> Plan:
     return replace(drawn, jobs=jobs, faults=(back, *drawn.faults[: chance.choice((0, 0, 1, 2))]))
 
 
+def _unsaid(seed: int, chance: random.Random) -> Plan:
+    """The relay's disk is put back and nobody says so, while something else goes wrong around that."""
+    drawn = _general(seed, chance)
+    back = _copy("unsaid", RELAY, chance)
+    if chance.random() < 0.3:
+        return replace(drawn, faults=(back, *_went_on(back, chance)))
+    near = []
+    for _ in range(chance.choice((0, 1, 1, 2))):
+        each = _fault(chance)
+        what = chance.choice(("kill", "cut", "cut", "half-open", "stop"))
+        delay = round(back.seconds + chance.uniform(-0.5, 3.0), 4)
+        near.append(replace(each, what=what, step=back.step, by=back.by, edge="after", nth=1, delay=max(0.0, delay)))
+    return replace(drawn, faults=(back, *near, *drawn.faults[: chance.choice((0, 0, 1))]))
+
+
 def _went_on(back: Fault, chance: random.Random) -> Iterator[Fault]:
     """Who knows the end that a relay has lost is away when it comes back, and somebody else goes on without it."""
     seconds = back.seconds + round(chance.uniform(2.0, 30.0), 2)
@@ -199,9 +217,15 @@ def _went_on(back: Fault, chance: random.Random) -> Iterator[Fault]:
 
 
 def _cloned(seed: int, chance: random.Random) -> Plan:
-    """The endpoint's disk is copied, and an agent runs on the copy as well, for a while."""
-    drawn = _general(seed, chance)
-    return replace(drawn, faults=(_copy("cloned", AGENT, chance), *drawn.faults[: chance.choice((0, 0, 1))]))
+    """The endpoint's disk is copied, and an agent runs on the copy: beside the other, or while that is away."""
+    drawn, copy = _general(seed, chance), _copy("cloned", AGENT, chance)
+    if chance.random() < 0.5:
+        what, late = chance.choice(("cut", "half-open", "stop")), chance.uniform(0.0, 1.0)
+        seconds = round(copy.seconds + chance.uniform(1.0, 40.0), 2)
+        return replace(
+            drawn, faults=(copy, replace(copy, what=what, delay=round(copy.seconds * late, 4), seconds=seconds))
+        )
+    return replace(drawn, faults=(copy, *drawn.faults[: chance.choice((0, 0, 1))]))
 
 
 def _copy(what: str, host: str, chance: random.Random) -> Fault:
@@ -302,6 +326,7 @@ def _by(step: str, chance: random.Random) -> str:
 
 
 _SPECIAL: Final = {
+    1: _unsaid,
     3: _put_back,
     5: _put_back,
     7: _much,

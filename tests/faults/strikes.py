@@ -76,9 +76,9 @@ class Strikes:
                 return lambda: world.disks.wrong.pop(fault.host, None)
             case "clock":
                 world.dice.walls[fault.host] = world.dice.walls.get(fault.host, 0.0) + fault.amount
-            case "restored":
+            case "restored" | "unsaid":
                 world.take_copy(fault.host)
-                return lambda: world.put_back(fault.host)
+                return lambda: world.put_back(fault.host, said=fault.what == "restored")
             case "cloned":
                 world.take_copy(fault.host)
                 return lambda: world.start_clone(fault.host)

@@ -38,6 +38,8 @@ from tests.faults.wire import End, Network, Weather
 STEPS_MOST = 300_000
 CLONED = 30.0
 """Seconds for which a copied disk runs on a second machine."""
+FLAG = "--restored"
+"""What a refusal names where a relay was put back and nobody has said so."""
 INTENT = 2000.0
 """Seconds within which whatever a technician types has to come to an end, whatever happens (holds wait 600)."""
 
@@ -56,6 +58,7 @@ class Ledger(logging.Handler):
         self.world.trace(f"{name} logs: {text}")
         if process is not None and not process.alive:
             return
+        self.world.hear(text)
         if record.exc_info and not isinstance(record.exc_info[1], CaiseyError | None):
             self.world.crashes.append(f"{name}: {text} {record.exc_info[1]!r}")
 
@@ -92,8 +95,9 @@ class World:
         self._became: dict[str, str] = {}
         self._commitments = 0
         self.machine.on_start = self._starts  # type: ignore[method-assign]
-        self.restored = False
+        self.restored = self.unsaid = False
         self.forgotten: set[str] = set()
+        self._kept: dict[str, int] = {}
         self._openers: dict[str, str] = {}
         self._parties: dict[LogId, tuple[str, ...]] = {}
         for host in (TECHNICIAN, APPROVER, RELAY, AGENT, *plan.technicians[1:], *plan.agents[1:]):
@@ -133,16 +137,26 @@ class World:
             self._supervise(APPROVER, lambda: programs.approver(self))
         await asyncio.sleep(0.2)
         await asyncio.gather(*(self._works(host) for host in self.plan.technicians))
-        while self.strikes.lasting:  # noqa: ASYNC110  (its clock costs nothing)
-            await asyncio.sleep(1.0)
-        self.strikes.disarm()
-        await asyncio.gather(*(self._closes(host) for host in self.plan.technicians))
-        while not {RELAY, *self.plan.agents} <= self.running.keys():  # noqa: ASYNC110  (soon started again)
-            await asyncio.sleep(1.0)
-        everybody = [self._type("sync", partial(programs.sync, self, host), host) for host in self.plan.technicians]
-        await asyncio.gather(*everybody)
+        while True:
+            while not self._right():  # noqa: ASYNC110  (its clock costs nothing)
+                await asyncio.sleep(1.0)
+            self.strikes.disarm()
+            while RELAY not in self.running:  # noqa: ASYNC110
+                await asyncio.sleep(1.0)
+            await asyncio.gather(*(self._closes(host) for host in self.plan.technicians))
+            while not {RELAY, *self.plan.agents} <= self.running.keys():  # noqa: ASYNC110  (soon started again)
+                await asyncio.sleep(1.0)
+            everybody = [self._type("sync", partial(programs.sync, self, host), host) for host in self.plan.technicians]
+            await asyncio.gather(*everybody)
+            if self._right():
+                break
+            self.trace("whoever runs the relay has heard only now that its backup was put back")
         self.over = True
         self.trace("the run is over")
+
+    def _right(self) -> bool:
+        """Whether all that has gone wrong is put right."""
+        return self.strikes.lasting == 0
 
     async def _works(self, host: str) -> None:
         """One technician's commands, one after the other, and the closing."""
@@ -188,16 +202,21 @@ class World:
 
     def take_copy(self, host: str) -> None:
         """A backup of what a host's disk holds now."""
+        self._kept = dict(self.durable[host])
         with closing(sqlite3.connect(self._disk(host))) as source, closing(sqlite3.connect(self._copy(host))) as copy:
             source.backup(copy)
 
-    def put_back(self, host: str) -> None:
-        """The host is switched off, and comes up with what its disk held when the copy was taken."""
+    def put_back(self, host: str, *, said: bool = True) -> None:
+        """The host is switched off, and comes up with what its disk held when the copy was taken.
+
+        `said`: whoever starts a relay again says that it was put back.
+        """
         if (process := self.running.get(host)) is not None:
             self.kill(process)
         if role(host) == AGENT:
             self.forgotten |= self._unknown_starts(host)
-        self.restored = self.restored or host == RELAY
+        self.restored = self.restored or (host == RELAY and said)
+        self.unsaid = not said
         for file in self.path.glob(f"{host}.db-*"):
             file.unlink()
         self._copy(host).replace(self._disk(host))
@@ -206,6 +225,7 @@ class World:
         """The copy runs on a second machine, for a while."""
         self._copy(host).replace(self._disk(CLONE))
         self.network.weather[CLONE] = Weather()
+        self.durable[CLONE] = self._kept
         process = self._start(CLONE, partial(programs.agent, self, CLONE))
         self.strikes.lasting += 1
 
@@ -255,7 +275,9 @@ class World:
             return "killed"
         if isinstance(error, CaiseyError):
             self.trace(f"{host} ends: {error}")
-            return f"{type(error).__name__}: {error}"
+            became = f"{type(error).__name__}: {error} {error.hint}".strip()
+            self.hear(became)
+            return became
         self.crashes.append(f"{host}: {error!r}")
         return f"crash: {error!r}"
 
@@ -307,6 +329,21 @@ class World:
         self.trace(f"{what}: {became}")
         self.typed.append(Typed(what, became))
         return became
+
+    def hear(self, said: str) -> None:
+        """Whoever runs the relay hears of something that names the flag, and starts it as one that was put back."""
+
+        def again() -> None:
+            self.trace("the relay is started again, with --restored")
+            self.restored = True
+            if (process := self.running.get(RELAY)) is not None:
+                self.kill(process)
+            self.strikes.lasting -= 1
+
+        if self.unsaid and FLAG in said:
+            self.unsaid = False
+            self.strikes.lasting += 1
+            self.loop.call_later(self.chance.uniform(0.5, 20.0), again, context=ROOT)
 
     # -- what is seen -------------------------------------------------------------------------------------
 

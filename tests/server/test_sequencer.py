@@ -19,7 +19,7 @@ from caisey_core.ids import LogId
 from caisey_core.journal import Journal
 from caisey_core.kinds import ClientAdded, MemberRemoved, Namespace, RosterRenewed
 from caisey_core.lifecycle import Session
-from caisey_core.record import Record, Writer, canonical, parse
+from caisey_core.record import Record, Seen, Writer, canonical, parse
 from caisey_core.signing import SigningKey, verify
 from caisey_server.admission import Denial
 from caisey_server.requests import Attest, Found
@@ -113,6 +113,32 @@ def test_a_removal_comes_by_the_clock_where_the_member_has_said_nothing_later(en
     removal = engine.world.governing("member.removed", MemberRemoved(id="tom", reason="left"))
     ((_, receipt),) = engine.places(engine.append([removal]))
     assert receipt.received == engine.now + 1
+
+
+def test_what_was_said_by_somebody_who_has_seen_more_is_not_taken(engine: Engine) -> None:
+    """The journal is a backup's, and nobody has said so: in its old place the record would make the log a bad one."""
+    _, writer = engine.open(engine.world.ana, engine.world.desk)
+    ((_, last),) = engine.places(engine.append(notes(writer, 1)))
+    known = Seen(last.incarnation, last.seq, last.chain)
+    engine.places(engine.append([writer.write("note.added", NOTE, time=1, seen=known)]))
+    refused = engine.append([writer.write("note.added", NOTE, time=1, seen=Seen(last.incarnation, 9, last.chain))])
+    assert code(refused) == "gap"
+    assert isinstance(refused, Denial)
+    assert "--restored" in refused.why
+
+
+def test_what_was_said_by_somebody_who_has_seen_others_is_not_taken(engine: Engine) -> None:
+    _, writer = engine.open(engine.world.ana, engine.world.desk)
+    ((_, last),) = engine.places(engine.append(notes(writer, 1)))
+    seen = Seen(last.incarnation, 1, last.chain)
+    assert code(engine.append([writer.write("note.added", NOTE, time=1, seen=seen)])) == "conflict"
+
+
+def test_what_was_seen_in_another_life_says_nothing(engine: Engine) -> None:
+    """What was lost with it has other places now, or none."""
+    _, writer = engine.open(engine.world.ana, engine.world.desk)
+    for seq in (1, 9):
+        engine.places(engine.append([writer.write("note.added", NOTE, time=1, seen=Seen("0d" * 16, seq, "00" * 32))]))
 
 
 def test_what_is_repeated_keeps_its_place(engine: Engine) -> None:
