@@ -37,6 +37,7 @@ _PLAIN_HOME: Final = re.compile(r"/.*|[A-Za-z]:[A-Za-z0-9._\\-]+", re.ASCII | re
 _HOME_VARIABLE: Final = re.compile(r"%(?:userprofile|homepath|appdata|localappdata|temp|tmp)%", re.IGNORECASE)
 COMMAND_LIMIT: Final = 256
 ARGV_LIMIT: Final = 8 * 1024
+PATTERN_LIMIT: Final = 64
 
 
 def decide(risk: Class) -> Decision:
@@ -101,6 +102,8 @@ def judge_script(script: str, shell: str) -> Verdict:
 # -- the whole ----------------------------------------------------------------------------------------------
 
 _HARMLESS_REDIRECTION: Final = re.compile(r"[0-9]?>(?:&[0-9]|[ \t]*/dev/null)")
+_WILD: Final = re.compile(r"[*?\[]")
+"""What makes a word a pattern, which is held against every secret there is."""
 _FEEDS: Final = re.compile(r"[|<>]")
 
 
@@ -121,6 +124,9 @@ def _argv(argv: Sequence[str], here: tuple[str, ...], *, windows: bool = False) 
 
 
 def _script(script: str, shell: str, here: tuple[str, ...]) -> Judgement:
+    if sum(map(bool, map(_WILD.search, script.split()))) > PATTERN_LIMIT:
+        why = f"There are patterns in more than {PATTERN_LIMIT} words of it."
+        return _judgement([], Finding(Class.UNJUDGED, "too-many", why), windows=shell in WINDOWS)
     if shell in WINDOWS:
         from caisey_core.windows.scripts import of_script as windows_script
 

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import posixpath
 import re
+from collections.abc import Iterable
 from fnmatch import fnmatchcase
 from functools import cache, lru_cache
-from typing import Final
+from typing import Final, NamedTuple
 
 from caisey_core.table import Glob, Paths, Word, table
 
@@ -75,14 +76,25 @@ def _normal(path: str) -> str:
     return re.sub(r"^/proc/[^/]+(?:/task/[^/]+)?/(?:root|cwd)(?=/)", "", path)
 
 
+class _Patterns(NamedTuple):
+    """What `policy/paths.toml` says of paths, each list as one pattern; `tails` of what is secret."""
+
+    secret: re.Pattern[str]
+    public: re.Pattern[str]
+    quiet: re.Pattern[str]
+    tails: re.Pattern[str]
+    named: re.Pattern[str]
+
+
 @cache
-def _patterns() -> tuple[re.Pattern[str], re.Pattern[str], re.Pattern[str], re.Pattern[str]]:
+def _patterns() -> _Patterns:
     paths: Paths = table().paths
-    return (
+    return _Patterns(
         any_of(path_regex(pattern) for pattern in paths.secret),
         any_of(path_regex(pattern) for pattern in paths.public),
         any_of(path_regex(pattern) for pattern in paths.quiet),
         any_of(path_regex(tail) for pattern in paths.secret for tail in tails(pattern)),
+        any_of(path_regex(pattern) for pattern in (*paths.named, *paths.public)),
     )
 
 
@@ -106,22 +118,24 @@ def tails(pattern: str) -> list[str]:
 
 
 def _secret(path: str) -> bool:
-    secret, public, _, _ = _patterns()
-    return bool(secret.fullmatch(path)) and not public.fullmatch(path)
+    known = _patterns()
+    return bool(known.secret.fullmatch(path)) and not known.public.fullmatch(path)
 
 
 def _secret_tail(text: str) -> bool:
-    _, public, _, ends = _patterns()
+    known = _patterns()
     path = posixpath.normpath(text)
     while path.startswith("../"):
         path = path[3:]
-    return bool(ends.fullmatch(path) or _patterns()[0].fullmatch("/" + path)) and not public.fullmatch("/" + path)
+    secret = known.tails.fullmatch(path) or known.secret.fullmatch("/" + path)
+    return bool(secret) and not known.public.fullmatch("/" + path)
 
 
 def _quiet(path: str) -> bool:
-    return bool(_patterns()[2].fullmatch(path))
+    return bool(_patterns().quiet.fullmatch(path))
 
 
+@lru_cache(maxsize=1024)
 def _glob_meets(text: str) -> bool:
     """Whether a pattern may match one of the samples; by the last name alone outside the quiet directories.
 
@@ -133,29 +147,54 @@ def _glob_meets(text: str) -> bool:
     if _secret(path):  # its directory is a secret one, whatever the pattern meets there
         return True
     name = posixpath.basename(text)
+    above, begin, end = _LITERAL.match(path), _LITERAL.match(name), _LITERAL_END.search(name)
     for sample in table().paths.samples:
-        if ("**" in path or path.count("/") == sample.count("/")) and fnmatchcase(sample, path):
+        levels = "**" in path or path.count("/") == sample.count("/")
+        if levels and above and sample.startswith(above[0]) and fnmatchcase(sample, path):
             return True
         last = posixpath.basename(sample)
         hidden = last.startswith(".") and not name.startswith(".")
-        if not sample.startswith("/etc/") and not hidden and fnmatchcase(last, name):
+        near = begin and end and last.startswith(begin[0]) and last.endswith(end[0])
+        if near and not sample.startswith("/etc/") and not hidden and fnmatchcase(last, name):
             return True
-    endings, names = _secret_names(posixpath.dirname(path))
-    _, dot, ending = name.rpartition(".")
-    return any(meet(name, each) for each in names) or any(dot and meet(ending, each) for each in endings)
+    folder = posixpath.dirname(path)
+    endings, names = _secret_names(folder)
+    ends = ("." in name or not _patterns().named.fullmatch(folder + "/x")) and may_end(name, endings)
+    return ends or any(meet(name, each) for each in names)
+
+
+_LITERAL: Final = re.compile(r"[^*?\[]*")
+_LITERAL_END: Final = re.compile(r"[^*?\]]*\Z")
 
 
 @lru_cache(maxsize=256)
 def _secret_names(directory: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Endings of what is secret anywhere, and the names of what is secret in that directory; what may follow left out.
-
-    `app.log*` may meet `app.log.key` as well: a pattern is held against what it is meant for, not against all it could.
-    """
+    """Endings of what is secret in a directory, and the names of what is secret there; what may follow left out."""
     secret = table().paths.secret
     names = tuple(
         name.rstrip("*") for where, _, name in (each.rpartition("/") for each in secret) if where == directory
     )
-    return tuple(each[5:] for each in secret if re.fullmatch(r"\*\*/\*\.\w+", each)), tuple(filter(None, names))
+    return endings_of(secret), tuple(filter(None, names))
+
+
+def endings_of(patterns: Iterable[str]) -> tuple[str, ...]:
+    """The endings of names that are secret in any directory."""
+    return tuple(each[5:] for each in patterns if re.fullmatch(r"\*\*/\*\.\w+", each))
+
+
+_BRACKETS: Final = re.compile(r"\[!?\]?[^\]]*\]")
+
+
+def may_end(name: str, endings: Iterable[str]) -> bool:
+    """Whether a pattern for a name may match one with such an ending: `my*` does `mysite.key`.
+
+    `app.log*` may match `app.log.key` as well: a pattern with an ending is held against what it is meant for.
+    """
+    name = _BRACKETS.sub("?", name)
+    _, dot, ending = name.rpartition(".")
+    last = name[-1:].casefold()
+    near = endings if last in {"*", "?", ""} else [each for each in endings if each.endswith(last)]
+    return any(meet(ending, each) if dot else meet(name, f"*.{each}") for each in near)
 
 
 def meet(glob: str, pattern: str) -> bool:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
+from itertools import zip_longest
 from typing import TYPE_CHECKING, Final
 
 from caisey_core import grammar, likely
@@ -114,7 +115,7 @@ class _Reader:
             self.outside(node, depth)
             return
         at, separated = node.start_byte, True
-        for child in node.children:
+        for child, following in zip_longest(node.children, node.children[1:]):
             gap = self.source[at : child.start_byte]
             if gap and not grammar.SPACE.fullmatch(gap):
                 self.doubt("A part of it belongs to no command.")
@@ -128,7 +129,7 @@ class _Reader:
                 if not separated:
                     self.doubt("Two commands stand side by side.")
                 separated = child.type in grammar.CLAUSES
-                outer, following = self.piped, child.next_sibling
+                outer = self.piped
                 self.piped = outer or (following is not None and following.type in {"|", "|&"})
                 self.statement(child, depth + 1)
                 self.piped = outer

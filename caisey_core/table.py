@@ -182,6 +182,7 @@ class Paths(_Data, frozen=True):
     public: tuple[str, ...]
     samples: tuple[str, ...]
     quiet: tuple[str, ...]
+    named: tuple[str, ...]
     match: tuple[str, ...]
     no_match: tuple[str, ...]
 

@@ -11,13 +11,13 @@ import tomllib
 from dataclasses import dataclass
 from enum import Enum
 from fnmatch import fnmatchcase
-from functools import cache
+from functools import cache, lru_cache
 from typing import Final
 
 from msgspec import Struct, convert
 
 from caisey_core.kinds import Class
-from caisey_core.reading import any_of, path_regex, tails
+from caisey_core.reading import any_of, endings_of, may_end, path_regex, tails
 from caisey_core.rules import SECRET, Finding
 from caisey_core.table import FOLDER, table
 
@@ -54,6 +54,7 @@ class Places:
     public: re.Pattern[str]
     quiet: re.Pattern[str]
     registry: re.Pattern[str]
+    endings: tuple[str, ...]
 
 
 @cache
@@ -70,6 +71,7 @@ def places() -> Places:
         any_of(path_regex(pattern) for pattern in public),
         any_of(path_regex(pattern) for pattern in data.quiet),
         any_of(path_regex(pattern) for pattern in data.registry),
+        endings_of(secret),
     )
 
 
@@ -172,6 +174,7 @@ def _normal(path: str) -> str:
     return "/".join(parts) or "/"
 
 
+@lru_cache(maxsize=1024)
 def _meets(path: str) -> bool:
     """Whether a pattern may match a secret. Above the last name one is taken to, outside of the quiet directories."""
     table_ = places()
@@ -184,7 +187,9 @@ def _meets(path: str) -> bool:
         return True
     # PowerShell's patterns: `[!a]` is no negation there, so anything in brackets counts as any character.
     name = re.sub(r"\[[^\]]*\]?", "*", name)
-    if any(fnmatchcase(sample.rpartition("/")[2], name) for sample in table_.data.samples):
+    if may_end(name, table_.endings) or any(
+        fnmatchcase(sample.rpartition("/")[2], name) for sample in table_.data.samples
+    ):
         return True
     secret = f"/{folder.strip('/')}/{WILD.sub('x', name)}".replace("//", "/")
     return bool(table_.secret.fullmatch(secret)) and not table_.public.fullmatch(secret)

@@ -175,6 +175,19 @@ def test_what_starts_a_pager_says_what_to_type_instead(command: str) -> None:
     assert judge_argv(shlex.split(command)).rule == "pager"
 
 
+@pytest.mark.parametrize(
+    ("shell", "read", "joint"), [(SH, "cat", " "), ("cmd", "type", " "), ("powershell", "gc", ", ")]
+)
+def test_patterns_are_held_against_every_secret_and_there_are_only_so_many(shell: str, read: str, joint: str) -> None:
+    def script(count: int, begin: str) -> str:
+        return f"{read} {joint.join(f'{begin}{at}.b*c' for at in range(count))}"
+
+    judge_script(f"{read} x*", shell)  # the tables are read
+    assert judge_script(script(60, "a"), shell).risk is Class.OBSERVE
+    assert calls(partial(judge_script, script(60, "b"), shell)) < 60_000
+    assert judge_script(script(65, "a"), shell).rule == "too-many"
+
+
 # -- actions ---------------------------------------------------------------------------------------------------
 
 
