@@ -17,8 +17,8 @@ from collections.abc import Callable, Iterable, Iterator
 
 from caisey_agent import gate, machine, runner
 from caisey_agent.gate import Standing
+from caisey_agent.governed import Governed
 from caisey_agent.home import AgentHome
-from caisey_agent.inforce import InForce
 from caisey_agent.machine import Machine
 from caisey_agent.room import Room
 from caisey_agent.work import Work
@@ -29,7 +29,7 @@ from caisey_core.errors import BadRecord, JournalError, RecordError
 from caisey_core.frames import Alive, Checkpoint, Receipt, read_checkpoint
 from caisey_core.ids import Digest, LogId
 from caisey_core.journal import Journal
-from caisey_core.kinds import BATCHED, Namespace, Previous
+from caisey_core.kinds import BATCHED, Namespace
 from caisey_core.link import (
     Acknowledged,
     Attested,
@@ -49,7 +49,6 @@ from caisey_core.logs import Teller
 from caisey_core.mending import Mender
 from caisey_core.outbox import AGAIN, Outbox
 from caisey_core.record import Record, parse
-from caisey_core.roster import Roster
 from caisey_core.ruling import Policy, Unrecorded
 from caisey_core.signing import verify
 
@@ -92,14 +91,13 @@ class Agent:
         self._own = own or Machine()
         self._going = list(going)
         self._roster_log = LogId(self._membership.roster)
-        self._roster = Roster()
-        self._in_force = InForce(journal)
+        self._governed = Governed(journal)
         self._rooms: dict[LogId, Room] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._failed: asyncio.Future[None] | None = None
         self._offering = self._settled = self._doubled = self._refused = False
         self._missed = 0
-        self._caught_up = self._governed = self._unread = False
+        self._caught_up = False
         self._behind: dict[LogId, list[tuple[Record, Receipt]]] = {}
         self._put_off = ""
         self._offered: set[int] = set()
@@ -123,7 +121,7 @@ class Agent:
         runner.prepare()
         try:
             self._govern()
-            await self._in_force.read(self._roster)
+            await self._governed.read()
             self._restore()
         except JournalError:
             self._hand_over()
@@ -195,11 +193,10 @@ class Agent:
             self._room(LogId(late))
 
     def _govern(self) -> None:
-        for record, receipt in self._kept(self._roster_log):
-            self._roster.apply(record, receipt.received)
+        self._governed.fold(self._kept(self._roster_log))
 
     def _policy(self) -> Policy:
-        return self._in_force.policy
+        return self._governed.policy
 
     def _offer(self) -> None:
         """Offers the relay everything that has no receipt; what it has already keeps its place."""
@@ -231,7 +228,7 @@ class Agent:
         async for event in self._connection.events():
             self._take(event)
             self._connection.flush()
-            if self._unread:
+            if self._governed.unread:
                 await self._read_policy()
                 self._connection.flush()
 
@@ -297,7 +294,7 @@ class Agent:
     def _received(self, event: Received) -> None:
         settings = {_CURSOR: event.cursor} if event.cursor else {}
         if event.log == self._roster_log:
-            self._journal.place(self._take_roster(event), settings)
+            self._journal.place(self._governed.take(event.records), settings)
             return
         if any(record.head.kind == "session.closed" for record, _ in event.records):
             settings[_CLOSING] = " ".join(sorted({*self._closing, event.log}))
@@ -396,9 +393,7 @@ class Agent:
             if log in self._rooms:
                 self._rooms[log].refold(self._kept(log))
             elif log == self._roster_log:
-                self._roster = Roster()
                 self._govern()
-                self._governed = self._unread = True
         for log, why in outcome.apart.items():
             _say.error("session.apart", f"the relay holds it otherwise: {why}", session=log)
         self._offer_refused()
@@ -419,36 +414,19 @@ class Agent:
             said = read_checkpoint(checkpoint.statement)
         except BadRecord:
             return
-        if said.key in self._roster.relays and verify(
+        if said.key in self._governed.roster.relays and verify(
             said.key, Namespace.CHECKPOINT, checkpoint.statement, checkpoint.sig
         ):
             self._journal.keep_checkpoint(checkpoint)
 
-    def _take_roster(self, event: Received) -> list[tuple[Record, Receipt]]:
-        """Folds the roster's next records; those that hold. After one that does not, only reading runs."""
-        held: list[tuple[Record, Receipt]] = []
-        for record, receipt in event.records:
-            try:
-                self._roster.apply(record, receipt.received)
-            except BadRecord as bad:
-                self._roster.understood = False
-                _say.error("roster.broken", str(bad), record=receipt.seq)
-                break
-            held.append((record, receipt))
-        self._in_force.remember(self._roster)
-        self._governed = self._unread = True
-        return held
-
     async def _read_policy(self) -> None:
         """Goes by the roster's policy, before the next event is taken. What runs goes on meanwhile."""
-        self._unread = False
-        await self._in_force.read(self._roster)
+        await self._governed.read()
         if self._caught_up:
             self._roster_changed()
 
     def _roster_changed(self) -> None:
-        if self._governed:
-            self._governed = False
+        if self._governed.told():
             for room in self._rooms.values():
                 room.roster_changed()
 
@@ -463,26 +441,15 @@ class Agent:
             self._journal,
             self._link,
             standing=self._standing,
-            roster=lambda: self._roster,
+            roster=lambda: self._governed.roster,
             policy=self._policy,
             wake=self._connection.flush,
             spawn=self._spawn,
-            previous=lambda: self._previous(log),
             unwritable=self._fail,
         )
         self._rooms[log] = room
         room.restore(self._kept(log), [parse(sealed) for _, sealed in self._journal.unsent(log)])
         return room
-
-    def _previous(self, log: LogId) -> Previous | None:
-        """The session before this one, as far as this endpoint knows it."""
-        known = self._journal.logs("session.opened")
-        for other in known[known.index(log) + 1 :] if log in known else known:
-            length = self._journal.length(other)
-            if length:
-                (entry,) = self._journal.entries(other, length - 1, 1)
-                return Previous(session=other, seq=length, head=parse(entry.sealed).digest)
-        return None
 
     def _spawn(self, what: str, task: asyncio.Task[None]) -> None:
         """Watches over a task: a failure to record ends the agent, any other is said and refused by silence."""
@@ -526,4 +493,4 @@ class Agent:
     def _alive(self, id_: int) -> Alive:
         why = disks.trouble(self._journal.path)
         trouble = f"The journal {self._journal.path} cannot be used: {why}" if why else ""
-        return self._own.alive(id_, roster=self._roster.version, trouble=trouble)
+        return self._own.alive(id_, roster=self._governed.roster.version, trouble=trouble)

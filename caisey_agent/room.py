@@ -40,7 +40,7 @@ from caisey_core.lifecycle import Action, Session, Step
 from caisey_core.link import Link
 from caisey_core.logs import Teller
 from caisey_core.policy import judgement
-from caisey_core.record import Record, Seen, canonical
+from caisey_core.record import Record, Seen, canonical, parse
 from caisey_core.roster import Roster
 from caisey_core.ruling import Policy, Ruled, Subject, Unrecorded, rule
 from caisey_core.signing import SigningKey
@@ -74,7 +74,6 @@ class Room:
         policy: Callable[[], Policy],
         wake: Callable[[], None],
         spawn: Callable[[str, asyncio.Task[None]], None],
-        previous: Callable[[], Previous | None],
         unwritable: Callable[[JournalError], None],
     ) -> None:
         self.session = Session()
@@ -88,7 +87,6 @@ class Room:
         self._policy = policy
         self._wake = wake
         self._spawn = spawn
-        self._previous = previous
         self._unwritable = unwritable
         self._says = Saying(log, key, journal, link, wake)
         self._chain: dict[int, tuple[str, str]] = {}
@@ -410,7 +408,10 @@ class Room:
         if self.session.closing is not None:
             return
         body = EndpointObserved(
-            facts=facts, previous=self._previous(), instance=self._own.instance, agent=f"caisey-agent {__version__}"
+            facts=facts,
+            previous=before(self._journal, self.log),
+            instance=self._own.instance,
+            agent=f"caisey-agent {__version__}",
         )
         self._write("endpoint.observed", body, {})
 
@@ -482,3 +483,14 @@ class Room:
 def _ends(records: list[Record]) -> set[Digest]:
     """The actions of which these say that they are over."""
     return {Digest(each.head.re["action"]) for each in records if each.head.kind in _ENDS}
+
+
+def before(journal: Journal, log: LogId) -> Previous | None:
+    """The session before this one, as far as the endpoint knows it."""
+    known = journal.logs("session.opened")
+    for other in known[known.index(log) + 1 :] if log in known else known:
+        length = journal.length(other)
+        if length:
+            (entry,) = journal.entries(other, length - 1, 1)
+            return Previous(session=other, seq=length, head=parse(entry.sealed).digest)
+    return None

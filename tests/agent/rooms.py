@@ -44,7 +44,6 @@ class Desk:
             policy=lambda: in_force(self.story.workspace.roster),
             wake=lambda: None,
             spawn=lambda _what, task: self.tasks.append(task),
-            previous=lambda: None,
             unwritable=lambda _error: None,
         )
         entries = self.journal.entries(self.log)
