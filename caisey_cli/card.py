@@ -15,7 +15,7 @@ from typing import Final
 from msgspec import Struct
 
 from caisey_cli import wording
-from caisey_cli.sanitize import inert, inert_block, inert_lines_of
+from caisey_cli.sanitize import cut_at, inert, inert_block, inert_lines_of
 from caisey_cli.transcript import Transcript, Work
 from caisey_core.environment import fixed_environment, home_of
 from caisey_core.ids import Digest, request_code
@@ -206,7 +206,7 @@ def _fold(row: str, width: int) -> Iterator[str]:
     while rest or label.strip():
         cut = _fitting(rest, room)
         if cut < len(rest):
-            cut = rest.rfind(" ", 1, cut + 1) if " " in rest[1 : cut + 1] else cut
+            cut = rest.rfind(" ", 1, cut + 1) if " " in rest[1 : cut + 1] else cut_at(rest, cut)
         yield label + rest[:cut].rstrip()
         label, rest = " " * _LABEL, rest[cut:].lstrip(" ")
 

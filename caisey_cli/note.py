@@ -89,7 +89,7 @@ def write_note(transcript: Transcript, report: Report, zone: tzinfo = UTC, *, lo
         *telling.record(transcript, report, clock),
     ]
     column = _column([*first, *told, *last])
-    room = LINES - len(_wrapped(title, WIDTH, "", "  ")) - sum(_height(each, column) for each in (*first, *last))
+    room = LINES - len(wording.wrapped(title, WIDTH, "", "  ")) - sum(_height(each, column) for each in (*first, *last))
     session = transcript.session
     return Note(
         title=title,
@@ -153,11 +153,11 @@ def _rest(left_out: list[Line], code: str) -> Line:
 
 def text(note: Note, cite: bool = False, width: int = WIDTH) -> str:
     """Plain text: labels in the first column, what is told beside them, no trailing blanks."""
-    rows, label, column = [*_wrapped(note.title, width, "", "  ")], "", _column(note.lines)
+    rows, label, column = [*wording.wrapped(note.title, width, "", "  ")], "", _column(note.lines)
     for each in note.lines:
         lead = "" if each.label == label else f"{each.label}:"
         label = each.label
-        rows += _wrapped(_cited(each, cite), width, lead.ljust(column), " " * (column + 2))
+        rows += wording.wrapped(_cited(each, cite), width, lead.ljust(column), " " * (column + 2))
     return "\n".join(rows) + "\n"
 
 
@@ -214,28 +214,8 @@ def _cited(each: Line, cite: bool) -> str:
     return f"{each.text} {cited(each.records)}".rstrip() if cite else each.text
 
 
-def _wrapped(words: str, width: int, first: str, rest: str) -> list[str]:
-    """Lines of at most `width`; broken at spaces where there are any, and no character is lost but those.
-
-    What somebody said stands on one line where it fits on one, so that it can be searched for.
-    """
-    rows, lead = [], first
-    while True:
-        room = max(20, width - len(lead))
-        if len(words) <= room:
-            rows.append((lead + words).rstrip())
-            return rows
-        cut = words.rfind("; ", 2 * room // 3, room) + 1 or words.rfind(" ", room // 3, room + 1)
-        begun, ends = words.rfind('"', 0, max(cut, 0)), words.find('"', max(cut, 0))
-        if words.count('"', 0, max(cut, 0)) % 2 and begun > room // 3 and 0 < ends - begun < width - len(rest) - 1:
-            cut = begun - (words[begun - 1] == "(")
-        rows.append((lead + words[: cut if cut > 0 else room]).rstrip())
-        words = words[cut if cut > 0 else room :].lstrip(" ")
-        lead = rest
-
-
 def _height(each: Line, column: int) -> int:
-    return len(_wrapped(_cited(each, True), WIDTH, " " * column, " " * (column + 2)))
+    return len(wording.wrapped(_cited(each, True), WIDTH, " " * column, " " * (column + 2)))
 
 
 def _column(lines: Iterable[Line]) -> int:

@@ -5,7 +5,6 @@ A row begins with a word in its first nine columns; what belongs to it stands be
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
@@ -104,12 +103,5 @@ def fitted(rows: list[str], width: int) -> list[str]:
     """Rows no wider than a terminal, continued under their text."""
     lines: list[str] = []
     for row in rows:
-        lines += textwrap.wrap(
-            row,
-            width,
-            subsequent_indent=" " * (LABEL + 2),
-            break_on_hyphens=False,
-            replace_whitespace=False,
-            drop_whitespace=True,
-        )
+        lines += wording.wrapped(row, width, "", " " * (LABEL + 2))
     return lines

@@ -33,6 +33,8 @@ _ASCII_BLOCK: Final = re.compile("[\x00-\x08\x0b-\x1f\x7f]")
 _SHOWN: Final = re.compile(r"\\u\{([0-9a-f]{1,6})\}")
 _BROKEN: Final = re.compile(r"\\(?:u(?:\{[0-9a-f]{0,6})?)?\Z")
 """Where a cut has gone through what stands for one character."""
+_BEFORE: Final = re.compile(r"\\(?:u(?:\{[0-9a-f]{0,6}\}?)?)?\Z")
+"""What stands for one character before a cut, or its beginning."""
 _HELD_BACK: Final = re.compile(r"(?:\r|\\u?)\Z")
 
 
@@ -77,6 +79,15 @@ def decode(data: bytes) -> str:
 def reveal(text: str) -> str:
     """The text that `inert` was given."""
     return _SHOWN.sub(lambda shown: chr(int(shown[1], 16)), text)
+
+
+def cut_at(text: str, most: int) -> int:
+    """Where inert text is cut that has to be: at `most`, or before what stands for one character there.
+
+    Else a line would begin with what somebody has written behind a line break of theirs.
+    """
+    shown = _BEFORE.search(text, max(0, most - 10), most)
+    return shown.start() if shown and shown.start() else most
 
 
 class Inert:

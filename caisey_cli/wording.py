@@ -15,7 +15,7 @@ from typing import Final
 from msgspec import Struct
 
 from caisey_cli.checks import ending
-from caisey_cli.sanitize import inert
+from caisey_cli.sanitize import cut_at, inert
 from caisey_cli.transcript import WITHHELD, Decided, Transcript, Work
 from caisey_core.kinds import (
     ActionExpired,
@@ -200,6 +200,27 @@ def clipped(full: str, limit: int, where: str = "") -> str:
     size = len(full.encode("utf-8", "surrogatepass"))
     head, end = inert(full[: limit - tail])[: limit - tail], inert(full[-tail:])[-tail:]
     return f"{head} ... {end} ({size} bytes{where})"
+
+
+def wrapped(words: str, width: int, first: str, rest: str) -> list[str]:
+    """Lines of at most `width`; broken at spaces where there are any, and no character is lost but those.
+
+    What somebody said stands on one line where it fits on one, so that it can be searched for.
+    """
+    rows, lead = [], first
+    while True:
+        room = max(20, width - len(lead))
+        if len(words) <= room:
+            rows.append((lead + words).rstrip())
+            return rows
+        at = words.rfind("; ", 2 * room // 3, room) + 1 or words.rfind(" ", room // 3, room + 1)
+        begun, ends = words.rfind('"', 0, max(at, 0)), words.find('"', max(at, 0))
+        if words.count('"', 0, max(at, 0)) % 2 and begun > room // 3 and 0 < ends - begun < width - len(rest) - 1:
+            at = begun - (words[begun - 1] == "(")
+        at = at if at > 0 else cut_at(words, room)
+        rows.append((lead + words[:at]).rstrip())
+        words = words[at:].lstrip(" ")
+        lead = rest
 
 
 def line(proposed: ActionProposed) -> str:

@@ -102,3 +102,13 @@ def test_an_endpoint_that_states_nonsense_does_not_stop_the_note() -> None:
     assert line(story, "Reported") == "no reason was given (ana, 10:02)"
     story.approve(hold)
     assert "Waiting:" in story.text()
+
+
+@pytest.mark.parametrize("spare", range(70, 110))
+def test_no_line_begins_with_what_stands_behind_an_escape(spare: int) -> None:
+    """A word too long for a line is broken somewhere; never so that the rest of an escape begins the next one."""
+    story = Story()
+    story.observe()
+    story.find("y" * spare + "\x1bOutcome:" + "z" * 40)
+    story.close()
+    assert not re.search(r"(?m)^[\W0-9a-f]*Outcome:z", text(story.written()))

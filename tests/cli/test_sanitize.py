@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import unicodedata
 
@@ -9,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from caisey_cli.sanitize import Inert, decode, inert, inert_block, inert_lines, kept_inert, reveal
+from caisey_cli.sanitize import Inert, cut_at, decode, inert, inert_block, inert_lines, kept_inert, reveal
 from tests.counting import calls
 
 HARMFUL = {"Cc", "Cf", "Cs", "Zl", "Zp"}
@@ -117,3 +118,12 @@ def test_what_is_inert_is_kept_so(text: str) -> None:
     shown = inert(text + "\u0378\x1b")
     assert kept_inert(shown) == shown
     assert kept_inert(text) == kept_inert(kept_inert(text))
+
+
+@given(nasty, st.integers(1, 60))
+def test_no_cut_goes_through_what_stands_for_one_character(text: str, most: int) -> None:
+    shown = inert(text)
+    at = cut_at(shown, most)
+    assert 0 < at <= most
+    for each in re.finditer(r"\\u\{[0-9a-f]{1,6}\}", shown):
+        assert each.start() == 0 or not each.start() < at < each.end()
