@@ -13,7 +13,6 @@ import signal
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -211,7 +210,6 @@ def test_interrupted_it_leaves_nothing(tmp_path: Path, number: signal.Signals) -
     for line in process.stdout:
         if "== 3" in line:
             break
-    time.sleep(0.2)
     process.send_signal(number)
     _out, err = process.communicate(timeout=60)
     assert process.returncode == 130

@@ -8,17 +8,22 @@ from pathlib import Path
 
 from tests.e2e import journals
 from tests.e2e.running import Running
-from tests.e2e.test_faults import LINES, PACED
+from tests.e2e.test_faults import LINES
 from tests.e2e.world import BIN, World, until
 
 
 def test_ten_thousand_lines_while_the_relay_is_restarted(world: World) -> None:
-    running = Running(world, "run", "box", "-c", PACED)
+    gate = world.path / "gate"
+    half = LINES // 2
+    waits = f"[ $i != {half} ] || while [ ! -e {gate} ]; do sleep 0.05; done"
+    script = f"touch {gate}.begun; for i in $(seq {LINES}); do echo line $i; {waits}; done"
+    running = Running(world, "run", "box", "-c", script)
     world.approve("sam", running.code)
     until(lambda: running.lines() >= LINES // 4, why="a quarter of it")
     assert world.relay is not None
     world.relay.stop()
     assert world.relay.process.returncode == 0, "it was asked to end, and did by itself"
+    gate.touch()
     assert running.process.poll() is None
     world.start_relay()
     assert running.wait() == 0, running.said
