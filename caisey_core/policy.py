@@ -10,6 +10,7 @@ import re
 from collections.abc import Sequence
 from typing import Final
 
+from caisey_core.alone import alone
 from caisey_core.environment import WINDOWS_SHELLS, absolute, fixed_environment, home_of, of_windows
 from caisey_core.kinds import ActionProposed, Class, Decision, Judged, Verdict
 from caisey_core.rules import ORDER, Finding, Found, heaviest, shown_word
@@ -55,6 +56,7 @@ def judge(action: ActionProposed) -> Verdict:
     return judgement(action).verdict
 
 
+@alone
 def judgement(action: ActionProposed) -> Judgement:
     """Judge an action as the endpoint would run it, from its directory and in its environment."""
     home = home_of(action.environment)
@@ -79,11 +81,13 @@ def judgement(action: ActionProposed) -> Judgement:
     return _argv(action.argv, here, windows=windows)
 
 
+@alone
 def of_argv(argv: Sequence[str]) -> Judgement:
     """Judge a program with its arguments, started without a shell."""
     return _argv(argv, ())
 
 
+@alone
 def of_script(script: str, shell: str) -> Judgement:
     """Judge a script as the shell at this absolute path would run it, or `powershell` or `cmd`."""
     return _script(script, shell, ())

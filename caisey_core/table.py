@@ -18,6 +18,7 @@ from typing import Final, Literal
 
 from msgspec import Struct, convert
 
+from caisey_core.alone import alone
 from caisey_core.kinds import Class
 from caisey_core.words import Absent
 
@@ -201,6 +202,7 @@ class Table:
 
 
 @cache
+@alone
 def table() -> Table:
     """Read the table that comes with this version, once."""
     rows: dict[str, Row] = {}
@@ -213,6 +215,7 @@ def table() -> Table:
 
 
 @cache
+@alone
 def windows_programs(name: str) -> dict[str, Row]:
     """The rows of one file of Windows' own programs."""
     rows: dict[str, Row] = {}

@@ -19,6 +19,7 @@ from typing import Final
 
 from msgspec import Struct, convert
 
+from caisey_core.alone import alone
 from caisey_core.kinds import Class
 from caisey_core.reading import plain_url
 from caisey_core.rules import SECRET, Finding, Found, heaviest, unknown
@@ -86,6 +87,7 @@ class _File(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 @cache
+@alone
 def cmdlets() -> dict[str, Cmdlet]:
     """The rows that come with this version, by each name in lower case."""
     rows: dict[str, Cmdlet] = {}

@@ -16,6 +16,7 @@ from typing import Final
 
 from msgspec import Struct, convert
 
+from caisey_core.alone import alone
 from caisey_core.kinds import Class
 from caisey_core.reading import any_of, endings_of, may_end, path_regex, tails
 from caisey_core.rules import SECRET, Finding
@@ -58,6 +59,7 @@ class Places:
 
 
 @cache
+@alone
 def places() -> Places:
     """Read the table that comes with this version, once."""
     data = convert(tomllib.loads((FOLDER / "windows" / "paths.toml").read_text("utf-8")), _Paths)
