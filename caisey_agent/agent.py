@@ -97,7 +97,7 @@ class Agent:
         self._failed: asyncio.Future[None] | None = None
         self._offering = self._settled = self._doubled = self._refused = False
         self._missed = 0
-        self._caught_up = False
+        self._caught_up = self._asked_again = False
         self._behind: dict[LogId, list[tuple[Record, Receipt]]] = {}
         self._put_off = ""
         self._offered: set[int] = set()
@@ -247,13 +247,17 @@ class Agent:
             case Nudged():
                 self._on_alive()
             case Ready(restored=restored):
-                self._caught_up = False
+                self._caught_up = self._asked_again = False
                 if restored:
                     self._relay_restored()
                 _say.info("relay.reached", relay=self._relay)
                 self._on_ready()
             case Received():
                 self._received(event)
+            case CaughtUp(log="") if not self._settled and not self._asked_again:
+                # Once more before anything is settled: that it has all may have come ahead of the last of it.
+                self._asked_again = True
+                self._link.follow_all(self._link.cursor)
             case CaughtUp(log=""):
                 self._caught_up = True
                 if not self._settled:

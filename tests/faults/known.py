@@ -157,4 +157,15 @@ KNOWN: Final = {
             _fault("half-open", AGENT, "decide", RELAY, "after", 3.62),
         ),
     ),
+    # That everything had come overtook the last of it, at an endpoint whose disk had been put back: it refused what ran.
+    "all there before the last of it": Plan(
+        1501405,
+        (Job("job-1", ("rm", "-r", "/srv/job-1"), 2.525, by=TECHNICIAN, on=AGENT, lasts=20.0),),
+        "yes",
+        10.868,
+        (
+            Fault("restored", AGENT, "hold", RELAY, "after", 1, 0.0, 0.793, ("up", "down"), 1),
+            Fault("reordered", AGENT, "decide", AGENT, "before", 1, 0.0, 0.29, ("down",), 5),
+        ),
+    ),
 }
