@@ -157,7 +157,7 @@ KNOWN: Final = {
             _fault("half-open", AGENT, "decide", RELAY, "after", 3.62),
         ),
     ),
-    # That everything had come overtook the last of it, at an endpoint whose disk had been put back: it refused what it did.
+    # That everything had come overtook the last of it, at an endpoint whose disk had been put back.
     "all there before the last of it": Plan(
         1501405,
         (Job("job-1", ("rm", "-r", "/srv/job-1"), 2.525, by=TECHNICIAN, on=AGENT, lasts=20.0),),
