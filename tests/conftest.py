@@ -14,6 +14,9 @@ settings.load_profile("ci" if os.environ.get("CI") else "dev")
 # A shell without job control has what it starts in the background ignore Ctrl-C, and that is passed on to its programs.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
+# Nothing is kept in the directory of whoever runs the tests.
+os.environ.pop("XDG_RUNTIME_DIR", None)
+
 NO_SKIP = os.environ.get("CAISEY_NO_SKIP") == "1"
 
 

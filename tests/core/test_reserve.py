@@ -202,3 +202,45 @@ def test_others_words_are_not_kept_there(tmp_path: Path) -> None:
         assert plain.execute("SELECT count(*) FROM records").fetchone() == (0,)
     with Reserve(path).taken() as kept:
         assert kept == []
+
+
+def test_where_nothing_on_that_disk_can_be_written_it_is_kept_in_the_runtime_directory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runtime, path, (one, two) = tmp_path / "run", tmp_path / "journal.db", stops(2)
+    runtime.mkdir(mode=0o700)
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(runtime))
+    with opened(path) as journal:
+        beside = Reserve(path).path
+        beside.rename(tmp_path / "away")
+        beside.mkdir()  # what cannot be opened, root or not, as on a read-only file system
+        with full():
+            journal.put_last([one])
+            journal.put_last([two])
+        (kept,) = runtime.iterdir()
+        assert kept.stat().st_mode & 0o077 == 0
+        beside.rmdir()
+        (tmp_path / "away").rename(beside)
+        journal.touch()
+        assert [sealed for _, sealed in journal.unsent()] == [one.sealed, two.sealed]
+        with Reserve(path).taken() as left:
+            assert left == []
+
+
+@pytest.mark.parametrize("what", ["missing", "open to others", "relative"])
+def test_a_runtime_directory_that_others_may_write_to_is_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    runtime, path, (one,) = tmp_path / "run", tmp_path / "journal.db", stops(1)
+    if what != "missing":
+        runtime.mkdir(mode=0o700)
+        runtime.chmod(0o755 if what == "open to others" else 0o700)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XDG_RUNTIME_DIR", "run" if what == "relative" else str(runtime))
+    with opened(path) as journal:
+        beside = Reserve(path).path
+        beside.unlink()
+        beside.mkdir()
+        with full(), pytest.raises(JournalError):
+            journal.put_last([one])
+    assert not list(runtime.iterdir() if runtime.exists() else [])
