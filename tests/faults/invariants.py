@@ -96,7 +96,7 @@ def violations(world: World) -> list[str]:
                 found += list(_unsent(log, journals))
         found += list(_published(world, journals))
         found += list(_answered(world))
-        found += list(unrecorded.broken(world, [fold(journals[RELAY].entries(log)) for log in world.logs]))
+        found += list(unrecorded.broken(world, [journals[RELAY].entries(log) for log in world.logs]))
         found += list(_shown(world))
     return list(dict.fromkeys(found))
 
