@@ -17,7 +17,8 @@ from caisey_core.windows.grammar import seen
 from caisey_core.windows.paths import of_path
 from caisey_core.windows.pieces import Items, Text
 from caisey_core.windows.programs import plain_name, program, row_of
-from caisey_core.windows.reader import Part, Step, read
+from caisey_core.windows.reader import read
+from caisey_core.windows.steps import Part, Step
 from caisey_core.words import strange_text
 
 SCRIPT_LIMIT: Final = 8 * 1024
