@@ -51,6 +51,10 @@ class Cmdlet(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rena
     """The parameter with which it reads whole directories."""
     free: bool = False
     """No value makes it change, start or send anything, so one that is not known cannot either."""
+    loose: str = ""
+    """Parameters of which no value does either, where that cannot be said of all."""
+    plain: str = ""
+    """The properties that are nobody's secret, of a command that is sensitive because of others."""
     feeds: str = "objects"
     """What may be piped into it: `any`, `nothing`, `objects` as Windows has them, `text` (a file object is opened)."""
     makes: bool = False
@@ -121,16 +125,36 @@ class _Use:
     odd: str = ""
 
 
-def by_cmdlet(row: Cmdlet, step: Step, here: tuple[str, ...]) -> Found:
-    """Judge a command by its row. `here`: directories that relative paths may start from; empty: not known."""
+def by_cmdlet(row: Cmdlet, step: Step, here: tuple[str, ...], *, narrowed: bool = False) -> Found:
+    """Judge a command by its row. `here`: directories that relative paths may start from; empty: not known.
+
+    `narrowed`: of what it shows only the properties go further that `plain` lists.
+    """
     if row.verbatim:
         return Found(step.words, Finding(row.risk, _title(row, step.name), row.why))
     use = _bound(row, step.parts)
     name = _title(row, step.name)
-    findings = [Finding(row.risk, name, row.why), *_of_use(row, name, use, here)]
+    risk = Class.OBSERVE if narrowed else row.risk
+    findings = [Finding(risk, name, row.why), *_of_use(row, name, use, here)]
     if step.before:
         findings += _of_input(row, step, use)
     return Found(step.words, heaviest(findings))
+
+
+def narrows(step: Step) -> Step | None:
+    """The command of whose objects this one takes nothing but properties that are nobody's secret."""
+    fed = step.before[-1] if step.before else None
+    row = cmdlets().get(fed.name.lower()) if fed else None
+    if row is None or not row.plain or step.name.lower() not in _PICKS:
+        return None
+    values = [part.value for part in step.parts if not part.name]
+    named = {part.name.lower() for part in step.parts if part.name}
+    flat = [one for value in values for one in (value.values if isinstance(value, Items) else (value,))]
+    plain = {one.text.lower() if isinstance(one, Text) else "" for one in flat} <= set(row.plain.split())
+    return fed if flat and plain and named <= {"property", "autosize", "auto", "wrap", "expandproperty"} else None
+
+
+_PICKS: Final = names_of("select-object select format-table ft format-list fl")
 
 
 def _title(row: Cmdlet, name: str) -> str:
@@ -211,6 +235,12 @@ class _Place:
     here: tuple[str, ...]
 
     @property
+    def any_value(self) -> bool:
+        """Whether no value makes a difference."""
+        free = self.row.free or self.option in self.row.loose.split()
+        return free and self.option not in self.row.allowed
+
+    @property
     def what(self) -> Finding:
         shown = "this argument" if self.option == "positional" else f"this value of {self.option}"
         return unknown(self.name, "unknown-value", shown)
@@ -232,7 +262,7 @@ def _of_value(at: _Place, kind: str, value: Value) -> Iterator[Finding]:
     elif value is None or isinstance(value, Listed | Fields):
         if kind == "files":
             yield SECRET
-        elif kind in _LITERAL or not at.row.free or at.option in at.row.allowed:
+        elif kind in _LITERAL or not at.any_value:
             yield unknown(at.name, "unknown-word", "a value that is known only when it runs")
     else:
         shape = at.row.allowed.get(at.option)
@@ -302,7 +332,7 @@ def _of_fields(kind: str, value: Fields, what: Finding) -> Iterator[Finding]:
 
 # -- what is piped into it ---------------------------------------------------------------------------------------
 
-_TEXT: Final = names_of("get-content gc cat type out-string oss write-output echo select-string sls")
+_TEXT: Final = names_of("get-gporeport get-content gc cat type out-string oss write-output echo select-string sls")
 
 
 def _of_input(row: Cmdlet, step: Step, use: _Use) -> Iterator[Finding]:

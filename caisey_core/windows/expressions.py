@@ -30,6 +30,13 @@ class Expressions:
     names: Variables = field(default_factory=Variables)
     fed: Value = None
     """The expression that was read last, which may begin a pipeline."""
+    own: list[str] = field(default_factory=list)
+    """The variables that are known by what the block that is being read has set them to."""
+    last: list[Step | None] = field(default_factory=list)
+    """The commands of the pipeline that was read last."""
+    inside: list[Step | None] = field(default_factory=list)
+    span: tuple[int, int] = (0, 0)
+    """The pipeline that was in brackets last, and where these begin and end."""
     feeding: Listed | None = None
     """What is listed for the blocks of the command that is being read."""
 
@@ -142,9 +149,10 @@ class Expressions:
             self.at += 1
             if len(self.steps) > before and not isinstance(value, Listed):
                 value = None
-        elif self.take(pieces.OPEN_PAREN):
+        elif found := self.take(pieces.OPEN_PAREN):
             value = self.pipeline(")")
             self.at += 1
+            self.inside, self.span = self.last, (found.start(), self.at)
         else:
             raise DoubtError("It uses a part of PowerShell's language that is not judged.")
         return self.member(value)

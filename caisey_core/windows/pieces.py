@@ -116,7 +116,8 @@ FILTERED: Final = names_of(
     " get-mobiledevice get-publicfolder get-mailpublicfolder"
 )
 """Commands whose `-Filter {...}` is a text, beside those of the directory."""
-FILTER_BLOCK: Final = _of(r"\{((?:[^{}()`&|<>;@$\n]|\$(?:true|false|null)\b)*)\}")
+FILTER_BLOCK: Final = _of(r"\{((?:[^{}()`&|<>;@$\n]|@(?![({])|\$[a-z][a-z0-9_]*\b(?![:({]))*)\}")
+"""A variable in it is looked up, and no more."""
 
 # -- expressions
 
@@ -190,6 +191,9 @@ STATICS: Final = frozenset(
     | {("net.servicepointmanager", "securityprotocol", False)}
     | {
         ("timezoneinfo", "local", False),
+        ("net.networkinformation.networkinterface", "getallnetworkinterfaces", True),
+        ("net.networkinformation.networkinterface", "getisnetworkavailable", True),
+        ("net.networkinformation.ipglobalproperties", "getipglobalproperties", True),
         ("intptr", "size", False),
         ("globalization.cultureinfo", "currentculture", False),
     }
@@ -213,7 +217,10 @@ METHODS: Final = names_of(
     " converttodatetime split substring startswith endswith contains indexof lastindexof padleft padright"
     " subtract tofiletime getstring isinrole equals compareto toxml selectnodes selectsinglenode getenumerator"
     " containskey tochararray tolowerinvariant toupperinvariant getowner getownersid getfiles getdirectories"
-    " getvalue getvaluenames getsubkeynames toshortstring createupdatesearcher search gettotalhistorycount queryhistory"
+    " getlastresult getlaststate gettasksessions getactivetcplisteners getactivetcpconnections"
+    " getactiveudplisteners getipproperties getphysicaladdress getipv4statistics getvalue"
+    " getvaluenames getsubkeynames toshortstring"
+    " createupdatesearcher search gettotalhistorycount queryhistory"
 )
 """Methods that only compute, whatever object has them."""
 

@@ -45,6 +45,7 @@ class _Reader(Expressions):
     def statements(self, end: str) -> None:
         """Read statements up to `end`, which is left behind; the end of the text where it is empty."""
         self.deeper()
+        outer, self.own = self.own, []
         while True:
             while self.take(pieces.BETWEEN) or self.comment():
                 pass
@@ -60,6 +61,8 @@ class _Reader(Expressions):
             self.comment()
             if self.at < len(self.text) and not self.next(";", "\n") and not (end and self.next(end)):
                 raise DoubtError("A part of it belongs to no command.")
+        self.names.forget(self.own)
+        self.own = outer
         self.depth -= 1
 
     def comment(self) -> bool:
@@ -116,8 +119,8 @@ class _Reader(Expressions):
                 self.statement()
                 return
             value = self.pipeline("")
-            if self.depth == 1 and not found[1] and not found[3]:
-                self.names.assign(found[2].lower(), value)
+            if not found[1] and not found[3] and self.names.assign(found[2].lower(), value):
+                self.own.append(found[2].lower())
             return
         self.pipeline("")
 
@@ -170,8 +173,10 @@ class _Reader(Expressions):
             elif name := (before and self.take(pieces.FOREACH_NAME)) or self.take(pieces.NAME):
                 before.append(self.command(name[0], before))
             elif not before:
+                start = self.at
                 value = self.fed = self.expression()
-                before.append(None)
+                inside = self.inside if (start, self.at) == self.span else None
+                before += inside or [None]
             else:
                 raise DoubtError("Which command is called is not certain.")
             self.take(pieces.BLANK)
@@ -183,6 +188,7 @@ class _Reader(Expressions):
             if not self.next(end):
                 raise DoubtError("A bracket is not closed.")
         self.depth -= 1
+        self.last = before
         return value if before == [None] else listing(before)
 
     def command(self, name: str, before: list[Step | None]) -> Step:

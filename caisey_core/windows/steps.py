@@ -69,11 +69,18 @@ class Variables:
         if before is not None:
             self.known[name] = before
 
-    def assign(self, name: str, value: Value) -> None:
-        """Know a variable from here on by what it is set to, once and outside of any block."""
+    def assign(self, name: str, value: Value) -> bool:
+        """Know a variable by what it is set to, if only once, until its block ends; whether it is known."""
         plain = isinstance(value, Text | Fields | Listed) or bool(_literals(value))
         if plain and isinstance(value, Text | Fields | Listed | Items) and self._once(name):
             self.known[name] = value
+            return True
+        return False
+
+    def forget(self, names: Sequence[str]) -> None:
+        """Know these no longer."""
+        for name in names:
+            self.known.pop(name, None)
 
     def turn(self, name: str) -> Value:
         """What a variable stands for, as long as that is not asked too often."""
