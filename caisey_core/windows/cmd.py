@@ -52,9 +52,11 @@ _EXPANSION: Final = rf"%(?:{_ONE})%"
 _OPTION: Final = re.compile(r"\A/[A-Za-z_]+:")
 _PERCENT: Final = r"%(?=[ \t])"
 """A percent sign that begins no variable, since no name begins with a blank."""
+_BRACED: Final = r"%\{[a-z_]+\}"
+"""What `curl -w` replaces. cmd leaves the name of a variable that is not there as it is, and none has such a one."""
 _WORD: Final = re.compile(
     rf"(?P<lead>(?:/[A-Za-z]+:|[A-Za-z]+=)?)\""
-    rf"(?P<quoted>(?:[A-Za-z0-9_.:\\/*?+#@$~{{}}\[\],|&<>^;=' ()-]|{_EXPANSION}|{_PERCENT})*)\""
+    rf"(?P<quoted>(?:[A-Za-z0-9_.:\\/*?+#@$~{{}}\[\],|&<>^;=' ()-]|{_EXPANSION}|{_PERCENT}|{_BRACED})*)\""
     rf"|(?P<bare>(?:[A-Za-z0-9_.:\\/*?+#@$~{{}}\[\],=-]|'[A-Za-z0-9_.-]*'|{_EXPANSION})+)",
     re.ASCII | re.IGNORECASE,
 )

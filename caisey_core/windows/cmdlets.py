@@ -5,7 +5,7 @@ Parameters are a list of words: `-force` takes no value, `-name=` takes text, `-
 
 Kinds: `text`, `number`, `names` (a path that is listed), `files` (one that is read), `props` (names or calculated
 properties), `block`, `condition` (a block, or a property), `member` (a block, or a property that `values` lists),
-`events` (a table that filters events), `host`, `class`, `uri`.
+`events` (a table that filters events), `table` (any table), `host`, `class`, `uri`.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ from caisey_core.reading import plain_url
 from caisey_core.rules import SECRET, Finding, Found, heaviest, unknown
 from caisey_core.table import FOLDER, Raise
 from caisey_core.windows.paths import Place, of_path, place
-from caisey_core.windows.pieces import Block, Fields, Items, Text, Value, names_of
-from caisey_core.windows.reader import Part, Step
+from caisey_core.windows.pieces import Block, Fields, Items, Listed, Text, Value, names_of
+from caisey_core.windows.steps import LISTS, SIEVES, Part, Step, has_fields
 
 FED: Final = Finding(Class.UNJUDGED, "pipeline", "What the pipeline feeds it may name anything.")
 
@@ -51,6 +51,10 @@ class Cmdlet(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rena
     """The parameter with which it reads whole directories."""
     free: bool = False
     """No value makes it change, start or send anything, so one that is not known cannot either."""
+    loose: str = ""
+    """Parameters of which no value does either, where that cannot be said of all."""
+    plain: str = ""
+    """The properties that are nobody's secret, of a command that is sensitive because of others."""
     feeds: str = "objects"
     """What may be piped into it: `any`, `nothing`, `objects` as Windows has them, `text` (a file object is opened)."""
     makes: bool = False
@@ -91,7 +95,7 @@ class _File(Struct, frozen=True, forbid_unknown_fields=True):
 def cmdlets() -> dict[str, Cmdlet]:
     """The rows that come with this version, by each name in lower case."""
     rows: dict[str, Cmdlet] = {}
-    for name in ("powershell.toml", "changes.toml"):
+    for name in ("powershell.toml", "servers.toml", "changes.toml"):
         file = convert(tomllib.loads((FOLDER / "windows" / name).read_text("utf-8")), _File)
         for row in file.cmdlet:
             for alias in row.names.lower().split():
@@ -121,16 +125,36 @@ class _Use:
     odd: str = ""
 
 
-def by_cmdlet(row: Cmdlet, step: Step, here: tuple[str, ...]) -> Found:
-    """Judge a command by its row. `here`: directories that relative paths may start from; empty: not known."""
+def by_cmdlet(row: Cmdlet, step: Step, here: tuple[str, ...], *, narrowed: bool = False) -> Found:
+    """Judge a command by its row. `here`: directories that relative paths may start from; empty: not known.
+
+    `narrowed`: of what it shows only the properties go further that `plain` lists.
+    """
     if row.verbatim:
         return Found(step.words, Finding(row.risk, _title(row, step.name), row.why))
     use = _bound(row, step.parts)
     name = _title(row, step.name)
-    findings = [Finding(row.risk, name, row.why), *_of_use(row, name, use, here)]
+    risk = Class.OBSERVE if narrowed else row.risk
+    findings = [Finding(risk, name, row.why), *_of_use(row, name, use, here)]
     if step.before:
         findings += _of_input(row, step, use)
     return Found(step.words, heaviest(findings))
+
+
+def narrows(step: Step) -> Step | None:
+    """The command of whose objects this one takes nothing but properties that are nobody's secret."""
+    fed = step.before[-1] if step.before else None
+    row = cmdlets().get(fed.name.lower()) if fed else None
+    if row is None or not row.plain or step.name.lower() not in _PICKS:
+        return None
+    values = [part.value for part in step.parts if not part.name]
+    named = {part.name.lower() for part in step.parts if part.name}
+    flat = [one for value in values for one in (value.values if isinstance(value, Items) else (value,))]
+    plain = {one.text.lower() if isinstance(one, Text) else "" for one in flat} <= set(row.plain.split())
+    return fed if flat and plain and named <= {"property", "autosize", "auto", "wrap", "expandproperty"} else None
+
+
+_PICKS: Final = names_of("select-object select format-table ft format-list fl")
 
 
 def _title(row: Cmdlet, name: str) -> str:
@@ -211,6 +235,12 @@ class _Place:
     here: tuple[str, ...]
 
     @property
+    def any_value(self) -> bool:
+        """Whether no value makes a difference."""
+        free = self.row.free or self.option in self.row.loose.split()
+        return free and self.option not in self.row.allowed
+
+    @property
     def what(self) -> Finding:
         shown = "this argument" if self.option == "positional" else f"this value of {self.option}"
         return unknown(self.name, "unknown-value", shown)
@@ -223,12 +253,16 @@ def _of_value(at: _Place, kind: str, value: Value) -> Iterator[Finding]:
     elif isinstance(value, Block):
         if kind not in _BLOCKS:
             yield at.what
-    elif isinstance(value, Fields):
+    elif isinstance(value, Listed) and value.path and kind in {"names", "files"} and at.option not in at.row.allowed:
+        for where in value.paths:
+            if finding := of_path(_folder(where), at.here, deep=True, contents=kind == "files"):
+                yield finding
+    elif isinstance(value, Fields) and kind in _TABLES:
         yield from _of_fields(kind, value, at.what)
-    elif value is None:
+    elif value is None or isinstance(value, Listed | Fields):
         if kind == "files":
             yield SECRET
-        elif kind in _LITERAL or not at.row.free or at.option in at.row.allowed:
+        elif kind in _LITERAL or not at.any_value:
             yield unknown(at.name, "unknown-word", "a value that is known only when it runs")
     else:
         shape = at.row.allowed.get(at.option)
@@ -238,7 +272,8 @@ def _of_value(at: _Place, kind: str, value: Value) -> Iterator[Finding]:
 
 
 _BLOCKS: Final = frozenset({"block", "props", "condition", "member"})
-_LITERAL: Final = frozenset({"host", "class", "uri", "names", "block", "member"})
+_TABLES: Final = frozenset({"props", "events", "table"})
+_LITERAL: Final = frozenset({"host", "class", "uri", "names", "block", "member", "events", "table"})
 """Kinds whose value has to be known."""
 _SHAPES: Final = {
     "host": re.compile(r"[a-z0-9_](?:[a-z0-9_.-]*[a-z0-9_])?|[0-9a-f:.]+", re.IGNORECASE | re.ASCII),
@@ -285,21 +320,19 @@ def _of_fields(kind: str, value: Fields, what: Finding) -> Iterator[Finding]:
     """A table of calculated properties, or one that filters events."""
     known = {"props": _CALCULATED, "events": _EVENTS}.get(kind, frozenset[str]())
     for key, one in value.entries:
-        if key not in known:
+        if key not in known and kind != "table":
             yield what
         if not isinstance(one, Text | Items | Block | None) or (isinstance(one, Block) and kind != "props"):
             yield what
         if kind == "events" and key in _SOURCES and not _logs_no_scripts(one):
             yield what
-    if not known:
+    if not known and kind != "table":
         yield what
 
 
 # -- what is piped into it ---------------------------------------------------------------------------------------
 
-_TEXT: Final = names_of("get-content gc cat type out-string oss write-output echo select-string sls")
-_LISTS: Final = names_of("get-childitem gci dir ls get-item gi")
-_SIEVES: Final = names_of("where-object where ? sort-object sort select-object select")
+_TEXT: Final = names_of("get-gporeport get-content gc cat type out-string oss write-output echo select-string sls")
 
 
 def _of_input(row: Cmdlet, step: Step, use: _Use) -> Iterator[Finding]:
@@ -315,35 +348,34 @@ def _of_input(row: Cmdlet, step: Step, use: _Use) -> Iterator[Finding]:
 
 def _is_text(before: tuple[Step | None, ...]) -> bool:
     """Whether what comes out of a pipeline is text, or files that may be read as a whole."""
-    kept = [one for one in before if one is None or one.name.lower() not in _SIEVES]
+    kept = [one for one in before if one is None or one.name.lower() not in SIEVES]
     if (
         not kept
         or any(one is None for one in before)
-        or any(_has_fields(p.value) for one in before if one for p in one.parts)
+        or any(has_fields(p.value) for one in before if one for p in one.parts)
     ):
         return False
     last = kept[-1]
     if last is None:
         return False
     name = last.name.lower()
-    return name in _TEXT or name not in cmdlets() or (name in _LISTS and len(kept) == 1 and _lists_quietly(last))
+    return name in _TEXT or name not in cmdlets() or (name in LISTS and len(kept) == 1 and _lists_quietly(last))
 
 
 def _lists_quietly(step: Step) -> bool:
     """Whether what it lists may be read as a whole."""
     paths = [part.value for part in step.parts if not part.name or part.name.lower() == "path"]
     texts = [value.text for value in paths if isinstance(value, Text) and re.search(r"[\\/]", value.text)]
-    return bool(texts) and all(
-        place(re.sub(r"[\\/][^\\/]*[*?][^\\/]*\Z", "", text), deep=True) is Place.PLAIN for text in texts
-    )
+    return bool(texts) and all(place(_folder(text), deep=True) is Place.PLAIN for text in texts)
+
+
+def _folder(path: str) -> str:
+    """The directory of a path whose last name is a pattern, or the path."""
+    return re.sub(r"[\\/][^\\/]*[*?][^\\/]*\Z", "", path)
 
 
 def _makes(step: Step) -> bool:
     row = cmdlets().get(step.name.lower())
     if row is None or row.makes:
         return True
-    return any(_has_fields(part.value) or part.name.lower() == "expandproperty" for part in step.parts)
-
-
-def _has_fields(value: Value) -> bool:
-    return isinstance(value, Fields) or (isinstance(value, Items) and any(map(_has_fields, value.values)))
+    return any(has_fields(part.value) or part.name.lower().startswith("exp") for part in step.parts)

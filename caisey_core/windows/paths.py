@@ -91,6 +91,8 @@ _CERTIFICATES: Final = re.compile(
     r"cert:(?:/|/(?:localmachine|currentuser)(?:/(?:my|root|ca|authroot|trustedpublisher|trustedpeople|disallowed"
     r"|webhosting|remote desktop|\*)?)?(?:/\*|/[0-9a-f]{40})?)?/?"
 )
+_SITES: Final = re.compile(r"iis:/(?:sites|sslbindings)/?")
+"""What the web server serves; its pools are not here, since they carry passwords."""
 _VARIABLE: Final = re.compile(
     r"env:/?(?:path|pathext|computername|username|userdomain|userprofile|logonserver|temp|tmp|windir|systemroot"
     r"|processor_architecture|number_of_processors|os|comspec|programfiles|programdata|appdata|localappdata|psmodulepath)"
@@ -110,6 +112,8 @@ def place(text: str, *, deep: bool = False, contents: bool = True) -> Place:
         return Place.PLAIN if _VARIABLE.fullmatch(path) else Place.SECRET
     if path.startswith("cert:"):
         return Place.PLAIN if _CERTIFICATES.fullmatch(path) and not contents else Place.SECRET
+    if _SITES.fullmatch(path) and not contents and not deep:
+        return Place.PLAIN
     drive = _DRIVE.match(path)
     path = path[2:] if drive else path
     if ":" in path or re.search(r"~\d", path) or "//" in path or _DEVICE.search(path):

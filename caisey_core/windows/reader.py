@@ -8,126 +8,50 @@ method, a static member or a command that is not named in the text, but for shor
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
 from typing import Final
 
 from caisey_core.windows import pieces
-from caisey_core.windows.pieces import BLOCK, Block, Fields, Items, Text, Value
+from caisey_core.windows.expressions import DoubtError, Expressions
+from caisey_core.windows.pieces import BLOCK, Block, Fields, Items, Listed, Text, Value
+from caisey_core.windows.steps import Part, Read, Step, Variables, listing
 
-DEPTH_LIMIT: Final = 40
 COMMAND_LIMIT: Final = 256
 WORD_LIMIT: Final = 256
-TURN_LIMIT: Final = 256
-"""How many literals the variable of a loop may stand for; all uses of such variables together twice as many."""
 _EACH: Final = frozenset({"foreach-object", "foreach", "%", "where-object", "where", "?"})
-
-
-@dataclass(frozen=True, slots=True)
-class Part:
-    """One element of a command: a parameter with what is attached to it by a colon, or an argument."""
-
-    name: str = ""
-    value: Value | None = None
-    """None: a parameter with nothing attached."""
-    raw: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """One command. `before`: the steps that feed it, the first of which is None where it is an expression."""
-
-    name: str
-    parts: tuple[Part, ...]
-    before: tuple[Step | None, ...] = ()
-
-    @property
-    def words(self) -> tuple[str | None, ...]:
-        """The command as a verdict shows it."""
-        return (self.name, *(part.raw or None for part in self.parts))
-
-
-@dataclass(frozen=True, slots=True)
-class Read:
-    """Every command that was found, sensitive names of the environment, and a doubt or an empty string."""
-
-    steps: tuple[Step, ...]
-    environment: tuple[str, ...]
-    doubt: str
-    empty: bool
-    """There is no statement in it."""
-
-
-class _DoubtError(Exception):
-    """It is not certain how PowerShell reads it."""
+_GIVEN: Final = _EACH | pieces.names_of(
+    "select-object select sort-object sort group-object group format-table ft format-list fl measure-object measure"
+)
+"""Commands whose blocks are given what the pipeline feeds."""
 
 
 def read(script: str) -> Read:
     """Take a script apart. Never raises, whatever the text is."""
-    reader = _Reader(script)
+    reader = _Reader(script, names=Variables(script))
     try:
         reader.statements(end="")
         doubt = ""
-    except _DoubtError as error:
+    except DoubtError as error:
         doubt = str(error)
     return Read(tuple(reader.steps[:COMMAND_LIMIT]), tuple(reader.environment), doubt, not reader.some)
 
 
-@dataclass(slots=True)
-class _Reader:
-    text: str
-    at: int = 0
-    depth: int = 0
-    some: bool = False
-    steps: list[Step] = field(default_factory=list)
-    environment: list[str] = field(default_factory=list)
-    bound: dict[str, Items] = field(default_factory=dict)
-    """What the variable of a loop over literals may be while its body is read."""
-    fed: Value = None
-    """The expression that was read last, which may begin a pipeline."""
-    turned: int = 0
+class _Reader(Expressions):
+    """Statements and pipelines, around what `Expressions` reads."""
 
-    # -- characters
-
-    def take(self, pattern: re.Pattern[str]) -> re.Match[str] | None:
-        """What the pattern matches here, which is then behind."""
-        found = pattern.match(self.text, self.at)
-        if found:
-            self.at = found.end()
-        return found
-
-    def need(self, pattern: re.Pattern[str], why: str) -> re.Match[str]:
-        found = self.take(pattern)
-        if found is None:
-            raise _DoubtError(why)
-        return found
-
-    def next(self, *starts: str) -> bool:
-        return self.text.startswith(starts, self.at)
-
-    def blank(self) -> bool:
-        """Skip blanks; whether the next character begins something new."""
-        self.take(pieces.BLANK)
-        return self.at >= len(self.text) or self.text[self.at] in "|;\n)}"
-
-    def deeper(self) -> None:
-        self.depth += 1
-        if self.depth > DEPTH_LIMIT:
-            raise _DoubtError("It is nested too deeply.")
+    __slots__ = ()
 
     # -- statements
 
     def statements(self, end: str) -> None:
         """Read statements up to `end`, which is left behind; the end of the text where it is empty."""
         self.deeper()
+        outer, self.own = self.own, []
         while True:
             while self.take(pieces.BETWEEN) or self.comment():
                 pass
             if self.at >= len(self.text):
                 if end:
-                    raise _DoubtError("A bracket is not closed.")
+                    raise DoubtError("A bracket is not closed.")
                 break
             if end and self.next(end):
                 self.at += 1
@@ -136,7 +60,9 @@ class _Reader:
             self.take(pieces.BLANK)
             self.comment()
             if self.at < len(self.text) and not self.next(";", "\n") and not (end and self.next(end)):
-                raise _DoubtError("A part of it belongs to no command.")
+                raise DoubtError("A part of it belongs to no command.")
+        self.names.forget(self.own)
+        self.own = outer
         self.depth -= 1
 
     def comment(self) -> bool:
@@ -155,6 +81,15 @@ class _Reader:
         if self.take(pieces.WHILE):
             self.condition()
             return
+        if self.take(pieces.DO):
+            self.body()
+            self.need(pieces.DO_WHILE, "A condition is expected.")
+            self.pipeline(")")
+            self.at += 1
+            return
+        if self.take(pieces.SWITCH):
+            self.switch()
+            return
         if found := self.take(pieces.COUNTED):
             self.variable_to_set(found[1])
             self.body()
@@ -162,10 +97,10 @@ class _Reader:
         if self.take(pieces.TRY):
             self.body()
             self.need(pieces.CATCH, "What catches an error is not plain.")
-            with self.bind("_", None):
+            with self.names.bind("_", None):
                 self.body()
             while self.take(pieces.CATCH):
-                with self.bind("_", None):
+                with self.names.bind("_", None):
                     self.body()
             return
         if self.take(pieces.FOREACH):
@@ -173,11 +108,20 @@ class _Reader:
             self.variable_to_set(name)
             value = self.pipeline(")")
             self.at += 1
-            with self.bind(name, value):
+            with self.names.bind(name, value):
                 self.body()
             return
         if found := self.take(pieces.ASSIGNMENT):
-            self.variable_to_set(found[1])
+            self.variable_to_set(found[2])
+            if found[1] and found[1].lower() not in pieces.TYPES:
+                raise DoubtError("It uses a type that is not judged.")
+            if pieces.COMPOUND.match(self.text, self.at):
+                self.statement()
+                return
+            value = self.pipeline("")
+            if not found[1] and not found[3] and self.names.assign(found[2].lower(), value):
+                self.own.append(found[2].lower())
+            return
         self.pipeline("")
 
     def condition(self) -> None:
@@ -186,35 +130,34 @@ class _Reader:
         self.at += 1
         self.body()
 
+    def switch(self) -> None:
+        """`(value) { label {block} ... }`; a label is a literal or a block."""
+        self.at += 1
+        self.pipeline(")")
+        self.at += 1
+        self.need(pieces.OPEN_BLOCK, "A block is expected.")
+        some = False
+        with self.names.bind("_", None):
+            while not self.take(pieces.CLOSE_SWITCH):
+                self.take(pieces.BETWEEN)
+                if self.next("{"):
+                    self.block()
+                elif self.next('"'):
+                    self.double()
+                else:
+                    self.need(pieces.LABEL, "A label is written in a way that is not judged.")
+                self.body()
+                some = True
+        if not some:
+            raise DoubtError("A block is expected.")
+
     def body(self) -> None:
         self.need(pieces.OPEN_BLOCK, "A block is expected.")
         self.statements("}")
 
-    @contextmanager
-    def bind(self, name: str, value: Value) -> Iterator[None]:
-        """Know a variable by the literals it takes, where nothing else in the script gives it a value."""
-        before = self.bound.pop(name, None)
-        given = (value,) if isinstance(value, Text) else value.values if isinstance(value, Items) else ()
-        given = () if len(given) > TURN_LIMIT or not all(isinstance(one, Text) for one in given) else given
-        if given and (
-            name == "_"
-            or len(re.findall(rf"\${name}\b(?:[ \t]*[-+*/%?]*=(?!=)|\+\+|--|[ \t]+in\b)", self.text, re.IGNORECASE)) < 2
-        ):
-            self.bound[name] = Items(given)
-        yield
-        self.bound.pop(name, None)
-        if before:
-            self.bound[name] = before
-
-    def turn(self, name: str) -> Items | None:
-        """What the variable of a loop stands for, as long as that is not asked too often."""
-        found = self.bound.get(name)
-        self.turned += len(found.values) if found else 0
-        return found if self.turned <= 2 * TURN_LIMIT else None
-
     def variable_to_set(self, name: str) -> None:
         if pieces.STEERING.fullmatch(name):
-            raise _DoubtError("It sets a variable that may change what a command does.")
+            raise DoubtError("It sets a variable that may change what a command does.")
 
     # -- pipelines
 
@@ -230,10 +173,12 @@ class _Reader:
             elif name := (before and self.take(pieces.FOREACH_NAME)) or self.take(pieces.NAME):
                 before.append(self.command(name[0], before))
             elif not before:
+                start = self.at
                 value = self.fed = self.expression()
-                before.append(None)
+                inside = self.inside if (start, self.at) == self.span else None
+                before += inside or [None]
             else:
-                raise _DoubtError("Which command is called is not certain.")
+                raise DoubtError("Which command is called is not certain.")
             self.take(pieces.BLANK)
             if not self.take(pieces.PIPE):
                 break
@@ -241,15 +186,27 @@ class _Reader:
         if end and not self.next(end):
             self.take(pieces.SPACE)
             if not self.next(end):
-                raise _DoubtError("A bracket is not closed.")
+                raise DoubtError("A bracket is not closed.")
         self.depth -= 1
-        return value if before == [None] else None
+        self.last = before
+        return value if before == [None] else listing(before)
 
     def command(self, name: str, before: list[Step | None]) -> Step:
-        if not before:
-            return self.command_of(name, before)
-        with self.bind("_", self.fed if before == [None] and name.lower() in _EACH else None):
-            return self.command_of(name, before)
+        outer, self.feeding = self.feeding, None
+        if before and name.lower() in _GIVEN:
+            self.feeding = listing(before)
+        one = self.fed if before == [None] and name.lower() in _EACH else None
+        if isinstance(one, Listed):
+            one, self.feeding = None, one
+        if before:
+            with self.names.bind("_", one):
+                step = self.command_of(name, before)
+        else:
+            step = self.command_of(name, before)
+        if (one or self.feeding) and sum(isinstance(part.value, Block) for part in step.parts) > 1:
+            raise DoubtError("Which of its blocks sees what it is given is not certain.")
+        self.feeding = outer
+        return step
 
     def command_of(self, name: str, before: list[Step | None]) -> Step:
         parts: list[Part] = []
@@ -258,18 +215,21 @@ class _Reader:
             if self.blank():
                 break
             if not spaced and not (self.next("{") and name in {"%", "?", "foreach"}):
-                raise _DoubtError("It is not certain where its words begin and end.")
+                raise DoubtError("It is not certain where its words begin and end.")
             if self.comment():
                 break
             if self.take(pieces.HARMLESS_REDIRECT):
                 continue
-            parts.append(self.part(name))
+            if found := self.take(pieces.SPLAT):
+                parts += self.splat(found[1].lower())
+            else:
+                parts.append(self.part(name))
             if len(parts) > WORD_LIMIT:
-                raise _DoubtError("There are too many words in one command.")
+                raise DoubtError("There are too many words in one command.")
         step = Step(name, tuple(parts), tuple(before))
         self.steps.append(step)
         if len(self.steps) > COMMAND_LIMIT:
-            raise _DoubtError("There are too many commands in one script.")
+            raise DoubtError("There are too many commands in one script.")
         return step
 
     def part(self, command: str) -> Part:
@@ -281,6 +241,13 @@ class _Reader:
             return Part(found[1], None, found[0])
         value = self.argument(command)
         return Part("", value, self.shown(start, value))
+
+    def splat(self, name: str) -> list[Part]:
+        """The parameters of `@name`, where the table is known."""
+        table = self.names.turn(name)
+        if not isinstance(table, Fields) or not all(key.isalpha() for key, _ in table.entries):
+            raise DoubtError("It takes parameters from a table that is not known.")
+        return [Part(key, value, f"-{key}:@{name}") for key, value in table.entries]
 
     def shown(self, start: int, value: Value) -> str:
         text = self.text[start : self.at]
@@ -294,12 +261,12 @@ class _Reader:
         while self.take(pieces.COMMA):
             values.append(self.simple(command))
         if self.at < len(self.text) and not self.next(" ", "\t", "|", ";", "\n", ")", "}"):
-            raise _DoubtError("It is not certain where its words begin and end.")
+            raise DoubtError("It is not certain where its words begin and end.")
         return values[0] if len(values) == 1 else Items(tuple(values))
 
     def simple(self, command: str) -> Value:
         if self.next("{"):
-            if command.lower().startswith("get-ad"):
+            if command.lower().startswith("get-ad") or command.lower() in pieces.FILTERED:
                 return Text(self.need(pieces.FILTER_BLOCK, "A filter is not plain.")[1].strip())
             return self.block()
         if self.next("@", "(", "'", '"'):
@@ -311,7 +278,7 @@ class _Reader:
             return value
         word = self.need(pieces.BARE, "An argument is written in a way that is not judged.")[0]
         if word.startswith("--%"):
-            raise _DoubtError("After --% everything is passed on as it is.")
+            raise DoubtError("After --% everything is passed on as it is.")
         if pieces.LEAD.fullmatch(word) and self.next("'", '"'):
             quoted = self.primary()
             return Text(word + quoted.text) if isinstance(quoted, Text) else None
@@ -319,174 +286,11 @@ class _Reader:
 
     def block(self) -> Block:
         self.at += 1
-        self.statements("}")
-        return BLOCK
-
-    # -- expressions
-
-    def expression(self) -> Value:
-        """An expression without side effects; its value where it is a literal or a list of literals."""
-        self.deeper()
-        values, plain, span = [self.unary()], True, False
-        while True:
-            mark = self.at
-            self.take(pieces.BLANK)
-            sign = self.take(pieces.OPERATOR)
-            if sign is None:
-                self.at = mark
-                break
-            plain, span = plain and sign[0].strip() == ",", sign[0] == ".." and len(values) == 1
-            self.take(pieces.SPACE)
-            values.append(self.unary())
-        self.depth -= 1
-        if span and len(values) == 2 and all(isinstance(one, Text) and one.text.isdigit() for one in values):
-            first, last = (int(one.text[:9]) for one in values if isinstance(one, Text))
-            numbers = range(min(first, last), max(first, last) + 1)
-            return Items(tuple(Text(str(one)) for one in numbers)) if len(numbers) <= TURN_LIMIT else None
-        if not plain:
-            return None
-        return values[0] if len(values) == 1 else Items(tuple(values))
-
-    def unary(self) -> Value:
-        changed = False
-        while self.take(pieces.UNARY):
-            changed = True
-        if cast := self.take(pieces.TYPE):
-            name = cast[1].lower().removeprefix("system.")
-            if self.next("::"):
-                self.static(name)
-                self.chain()
-                return None
-            if name not in pieces.TYPES:
-                raise _DoubtError("It uses a type that is not judged.")
-            self.take(pieces.BLANK)
-            if self.next("@{", "$", "'", '"', "(", "@(", "[", "-") or self.text[self.at : self.at + 1].isdigit():
-                self.deeper()
-                self.unary()
-                self.depth -= 1
-            return None
-        value = self.primary()
-        return None if changed else value
-
-    def static(self, name: str) -> None:
-        found = self.need(pieces.STATIC, "It uses a static member.")
-        if (name, found[1].lower(), bool(found[2])) not in pieces.STATICS:
-            raise _DoubtError("It uses a static member that is not judged.")
-        if found[2]:
-            self.arguments()
-
-    def primary(self) -> Value:
-        if found := self.take(pieces.NUMBER):
-            return Text(found[0])
-        value: Value
-        if found := self.take(pieces.SINGLE):
-            value = Text(found[1].replace("''", "'"))
-        elif self.next('"'):
-            value = self.double()
-        elif self.next("$"):
-            return self.variable()
-        elif self.take(pieces.TABLE_OPEN):
-            return self.table()
-        elif self.take(pieces.LIST_OPEN):
-            before = len(self.steps)
-            value = Items(()) if self.next(")") else self.pipeline(")")
-            self.at += 1
-            if len(self.steps) > before:
-                value = None
-        elif self.take(pieces.OPEN_PAREN):
-            value = self.pipeline(")")
-            self.at += 1
+        given, self.feeding = self.feeding, None
+        if given:
+            with self.names.bind("_", given):
+                self.statements("}")
         else:
-            raise _DoubtError("It uses a part of PowerShell's language that is not judged.")
-        return None if self.chain() else value
-
-    def chain(self) -> bool:
-        """Read members, indexes and the few methods that only compute; whether there were any."""
-        some = False
-        while True:
-            if found := self.take(pieces.MEMBER):
-                if found[2]:
-                    if found[1].lower() not in pieces.METHODS:
-                        raise _DoubtError(f"It calls a method ({found[1][:40]}).")
-                    self.arguments()
-            elif self.next("["):
-                self.at += 1
-                self.expression()
-                self.need(pieces.CLOSE_INDEX, "A bracket is not closed.")
-            else:
-                return some
-            some = True
-
-    def arguments(self) -> None:
-        self.take(pieces.SPACE)
-        if not self.next(")"):
-            self.expression()
-            self.take(pieces.SPACE)
-        if not self.next(")"):
-            raise _DoubtError("A bracket is not closed.")
-        self.at += 1
-
-    def variable(self) -> Value:
-        if found := self.take(pieces.ENVIRONMENT):
-            return self.of_environment(found[1])
-        found = self.need(pieces.VARIABLE, "It uses a variable in a way that is not judged.")
-        if self.chain():
-            return None
-        name = found[1].lower()
-        if name in {"true", "false", "null"}:
-            return Text("$" + name)
-        return self.turn(name) or pieces.KNOWN.get("$" + name)
-
-    def of_environment(self, name: str) -> Value:
-        value = pieces.KNOWN.get("$env:" + name.lower())
-        if value is None and name.lower() not in pieces.HARMLESS_ENVIRONMENT:
-            self.environment.append(name)
-        if self.chain():
-            return None
-        return value
-
-    def double(self) -> Value:
-        """A string in double quotes. None where what it becomes is not known."""
-        start, self.at = self.at, self.at + 1
-        texts: tuple[str, ...] | None = ("",)
-        while not self.take(pieces.QUOTE):
-            if found := self.take(pieces.IN_DOUBLE):
-                more: Value = Text(found[0].replace('""', '"'))
-            elif self.take(pieces.SUBEXPRESSION):
-                self.pipeline(")")
-                self.at += 1
-                more = None
-            elif found := self.take(pieces.ENVIRONMENT):
-                more = self.of_environment(found[1])
-            elif found := self.take(pieces.VARIABLE):
-                if self.next(":"):
-                    raise _DoubtError("A variable in a string can be read in two ways.")
-                more = self.turn(found[1].lower()) or pieces.KNOWN.get("$" + found[1].lower())
-            else:
-                raise _DoubtError("A string is written in a way that is not judged.")
-            ends = [one.text for one in (more.values if isinstance(more, Items) else (more,)) if isinstance(one, Text)]
-            known = texts is not None and ends and len(texts) * len(ends) <= TURN_LIMIT
-            texts = tuple(text + end for text in texts for end in ends) if texts and known else None
-        # Beside other text the machine's name would be told to whomever an address names.
-        if texts is None or (texts != ("localhost",) and pieces.OWN_NAME.search(self.text, start, self.at)):
-            return None
-        return Text(texts[0]) if len(texts) == 1 else Items(tuple(map(Text, texts)))
-
-    def table(self) -> Fields:
-        """`@{name = value; ...}`; a value may be a block here."""
-        entries: list[tuple[str, Value]] = []
-        while True:
-            while self.take(pieces.BETWEEN):
-                pass
-            if self.next("}"):
-                self.at += 1
-                return Fields(tuple(entries))
-            found = self.need(pieces.KEY, "A table is written in a way that is not judged.")
-            key = (found[1] or found[2] or found[3]).lower()
-            if self.next("{"):
-                entries.append((key, self.block()))
-            else:
-                entries.append((key, self.pipeline("")))
-            self.take(pieces.BLANK)
-            if not self.next(";", "\n", "}"):
-                raise _DoubtError("A table is written in a way that is not judged.")
+            self.statements("}")
+        self.feeding = given
+        return BLOCK

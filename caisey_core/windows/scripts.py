@@ -12,12 +12,13 @@ from caisey_core.kinds import Class
 from caisey_core.rules import Finding, Found
 from caisey_core.table import Word, windows_programs
 from caisey_core.windows.cmd import UNCERTAIN_START, Command, commands_of, inner_line, quoted
-from caisey_core.windows.cmdlets import FED, by_cmdlet, cmdlets
+from caisey_core.windows.cmdlets import FED, by_cmdlet, cmdlets, narrows
 from caisey_core.windows.grammar import seen
 from caisey_core.windows.paths import of_path
 from caisey_core.windows.pieces import Items, Text
 from caisey_core.windows.programs import plain_name, program, row_of
-from caisey_core.windows.reader import Part, Step, read
+from caisey_core.windows.reader import read
+from caisey_core.windows.steps import Part, Step
 from caisey_core.words import strange_text
 
 SCRIPT_LIMIT: Final = 8 * 1024
@@ -60,7 +61,8 @@ def _powershell(script: str, here: tuple[str, ...], depth: int) -> Judged:
     taken = read(script)
     moves = [step for step in taken.steps if step.name.lower() in _MOVES]
     here = _places(([p.value.text for p in step.parts if isinstance(p.value, Text)] for step in moves), here)
-    found = [one for step in taken.steps for one in _step(step, here, depth)]
+    narrowed = {id(narrows(step)) for step in taken.steps}
+    found = [one for step in taken.steps for one in _step(step, here, depth, narrowed=id(step) in narrowed)]
     doubt = taken.doubt
     if len(moves) > MOVE_LIMIT:
         doubt = doubt or "It changes its directory too often."
@@ -83,10 +85,10 @@ def _powershell(script: str, here: tuple[str, ...], depth: int) -> Judged:
     return found or [Found((script,), Finding(Class.OBSERVE, "expression", "Computes a value."))], None
 
 
-def _step(step: Step, here: tuple[str, ...], depth: int) -> list[Found]:
+def _step(step: Step, here: tuple[str, ...], depth: int, *, narrowed: bool) -> list[Found]:
     row = cmdlets().get(step.name.lower())
     if row is not None:
-        return [by_cmdlet(row, step, here)]
+        return [by_cmdlet(row, step, here, narrowed=narrowed)]
     name = plain_name(step.name)
     words: tuple[Word, ...] = (step.name, *map(_native, step.parts))
     if name in _SHELLS and None not in words:

@@ -159,7 +159,7 @@ def test_every_command_is_listed_also_of_a_script_that_was_not_read() -> None:
         "Stop-Process",
         "ForEach-Object",
     ]
-    doubted = judge_script("do { Remove-Item x } while ($true)", "powershell")
+    doubted = judge_script("trap { Remove-Item x }", "powershell")
     assert (doubted.risk, [judged.argv for judged in doubted.commands]) == (Class.UNJUDGED, [("Remove-Item",)])
     assert doubted.commands[0].risk is Class.DESTRUCTIVE
 
@@ -179,10 +179,12 @@ def test_a_literal_is_what_powershell_makes_of_it() -> None:
         "a `", "a > b", "a 2>b", "a 2>&2", "a < b", "a 'b'c", "a \"b\"c", "@'\nx\n'@", '@"\nx\n"@', "<# a #> b",
         "#requires -x", "a @b", "a @b.c", "$a:b", "${a}", "$global:x", "$a = {b}", "$a.b()", "$a.b = 1", "$a++",
         "--$a", "[a]::b", "[a]::b()", "[a.b]$c", "[int[]]$a", "{a}", "a --% b",  "function a {}", "try {1}",
-        "do {1} while (1)", "while 1 {2}", "for ($i = a; $i -lt 3; $i++) {1}",
+        "do {1}",
+        "do {1} while 1", "switch (1) {a}", "switch (1) {(a) {1}}", "switch -file x {a {1}}", "[x]$a = 1",
+        "while 1 {2}", "for ($i = a; $i -lt 3; $i++) {1}",
         "for (;;) {1}", "try {1} catch [x] {2}", "$_ = 1", "for ($i = 0; $j -lt 3; $i++) {1}",
          "switch (1) {}", "param($a)", "class a {}", "return a", "a;;|b", "$(a)", "\"$(a)\"",
-        "\"${a}\"", "\"$a:b\"", "\"`n\"", "a –b", "a ‘b’", "a “b”", "$PSDefaultParameterValues = 1", "$env:x = 1",
+        "\"${a}\"", "\"$a:b\"", "\"`u{41}\"", "a –b", "a ‘b’", "a “b”", "$PSDefaultParameterValues = 1", "$env:x = 1",
         "$ErrorActionPreference = 'x'", "$a = 1 = 2", "a $b$c", "a -b: c", "a\x00", "a\u00a0b", "a\u200b",
         "foreach ($PSHOME in 1) {a}", "a b,", "1..", "-a", "$a -foo 1", "@{a}", "@{a=1", "a[", "%", "? x", "if (1)",
         "7z x", "'a' | 'b'", "1 | 2", "a | $b", "é", "a é",

@@ -1,0 +1,146 @@
+"""What the reading of a PowerShell script comes to: its commands, and what its variables stand for meanwhile."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Final
+
+from caisey_core.windows.pieces import Fields, Items, Listed, Text, Value, names_of
+
+TURN_LIMIT: Final = 256
+"""How many literals a variable may stand for; all uses of such variables together twice as many."""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One element of a command: a parameter with what is attached to it by a colon, or an argument."""
+
+    name: str = ""
+    value: Value | None = None
+    """None: a parameter with nothing attached."""
+    raw: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One command. `before`: the steps that feed it, the first of which is None where it is an expression."""
+
+    name: str
+    parts: tuple[Part, ...]
+    before: tuple[Step | None, ...] = ()
+
+    @property
+    def words(self) -> tuple[str | None, ...]:
+        """The command as a verdict shows it."""
+        return (self.name, *(part.raw or None for part in self.parts))
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """Every command that was found, sensitive names of the environment, and a doubt or an empty string."""
+
+    steps: tuple[Step, ...]
+    environment: tuple[str, ...]
+    doubt: str
+    empty: bool
+    """There is no statement in it."""
+
+
+@dataclass(slots=True)
+class Variables:
+    """What variables stand for while a script is read, where nothing else in it gives them a value."""
+
+    text: str = ""
+    known: dict[str, Items | Fields | Listed | Text] = field(default_factory=dict)
+    turned: int = 0
+
+    @contextmanager
+    def bind(self, name: str, value: Value) -> Iterator[None]:
+        """Know the variable of a loop by the literals, or the list, that it takes; by nothing where it takes others."""
+        before = self.known.pop(name, None)
+        given = _literals(value)
+        if (given or isinstance(value, Listed)) and (name == "_" or self._once(name)):
+            self.known[name] = value if isinstance(value, Listed) else Items(given)
+        yield
+        self.known.pop(name, None)
+        if before is not None:
+            self.known[name] = before
+
+    def assign(self, name: str, value: Value) -> bool:
+        """Know a variable by what it is set to, if only once, until its block ends; whether it is known."""
+        plain = isinstance(value, Text | Fields | Listed) or bool(_literals(value))
+        if plain and isinstance(value, Text | Fields | Listed | Items) and self._once(name):
+            self.known[name] = value
+            return True
+        return False
+
+    def forget(self, names: Sequence[str]) -> None:
+        """Know these no longer."""
+        for name in names:
+            self.known.pop(name, None)
+
+    def turn(self, name: str) -> Value:
+        """What a variable stands for, as long as that is not asked too often."""
+        found = self.known.get(name)
+        self.turned += len(found.values) if isinstance(found, Items) else 1 if isinstance(found, Fields) else 0
+        return found if self.turned <= 2 * TURN_LIMIT else None
+
+    def _once(self, name: str) -> bool:
+        gives = rf"\${name}\b(?:[ \t]*[-+*/%?]*=(?!=)|\+\+|--|[ \t]+in\b)"
+        return len(re.findall(gives, self.text, re.IGNORECASE)) < 2
+
+
+def _literals(value: Value) -> tuple[Value, ...]:
+    given = (value,) if isinstance(value, Text) else value.values if isinstance(value, Items) else ()
+    return () if len(given) > TURN_LIMIT or not all(isinstance(one, Text) for one in given) else given
+
+
+# -- what a pipeline lists ---------------------------------------------------------------------------------------
+
+LISTS: Final = names_of("get-childitem gci dir ls get-item gi")
+SIEVES: Final = names_of("where-object where ? sort-object sort select-object select")
+_SWITCHES: Final = names_of("recurse s r force file directory hidden readonly system ad af ah verbose vb")
+
+
+def listing(before: Sequence[Step | None]) -> Listed | None:
+    """Where what a pipeline passes on was listed, all of it; None where it may be something else."""
+    first, rest = before[0], before[1:]
+    if first is None or first.name.lower() not in LISTS or not all(map(_passes_on, rest)):
+        return None
+    parts, at, given = first.parts, 0, None
+    while at < len(parts):
+        part = parts[at]
+        at += 1
+        name = part.name.lower()
+        if name == "name":
+            return None
+        if not part.name:
+            given = given or part
+        elif name not in _SWITCHES:
+            attached = ":" in part.raw
+            if name in {"path", "literalpath"}:
+                given = part if attached else parts[at] if at < len(parts) else part
+            at += not attached
+    return Listed((".",)) if given is None else _places(given.value)
+
+
+def _places(value: Value) -> Listed | None:
+    if isinstance(value, Listed):
+        return Listed(value.paths) if value.path else None
+    texts = _literals(value)
+    return Listed(tuple(one.text for one in texts if isinstance(one, Text))) if texts else None
+
+
+def _passes_on(step: Step | None) -> bool:
+    """Whether it lets objects through as they are."""
+    if step is None or step.name.lower() not in SIEVES:
+        return False
+    return not any(has_fields(part.value) or part.name.lower().startswith("exp") for part in step.parts)
+
+
+def has_fields(value: Value) -> bool:
+    """Whether there is a calculated property in it."""
+    return isinstance(value, Fields) or (isinstance(value, Items) and any(map(has_fields, value.values)))
