@@ -126,7 +126,7 @@ def _word(script: str, at: int, *, first: bool) -> tuple[str, int] | None:
     if not re.match(r"[ \t|&]|>(?!&)|\Z", script[word.end() : word.end() + 2]):
         return None
     text = word["bare"] if word["bare"] is not None else word["quoted"]
-    if word["bare"] is None and text.endswith("\\"):
+    if word["bare"] is None and (len(text) - len(text.rstrip("\\"))) % 2:
         return None  # many a program takes the quote after it for a letter
     return (word["lead"] or "") + _VARIABLE.sub(lambda name: VARIABLES[name[1].lower()], text), word.end()
 

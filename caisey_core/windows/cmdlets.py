@@ -25,7 +25,7 @@ from caisey_core.reading import plain_url
 from caisey_core.rules import SECRET, Finding, Found, heaviest, unknown
 from caisey_core.table import FOLDER, Raise
 from caisey_core.windows.paths import Place, of_path, place
-from caisey_core.windows.pieces import Block, Fields, Items, Listed, Text, Value, names_of
+from caisey_core.windows.pieces import Block, Fields, Items, Listed, Passed, Text, Value, names_of
 from caisey_core.windows.steps import LISTS, SIEVES, Part, Step, has_fields
 
 FED: Final = Finding(Class.UNJUDGED, "pipeline", "What the pipeline feeds it may name anything.")
@@ -143,7 +143,7 @@ def by_cmdlet(row: Cmdlet, step: Step, here: tuple[str, ...], *, narrowed: bool 
 
 def narrows(step: Step) -> Step | None:
     """The command of whose objects this one takes nothing but properties that are nobody's secret."""
-    fed = step.before[-1] if step.before else None
+    fed = step.before[-1] if step.before and not step.again else None
     row = cmdlets().get(fed.name.lower()) if fed else None
     if row is None or not row.plain or step.name.lower() not in _PICKS:
         return None
@@ -253,13 +253,13 @@ def _of_value(at: _Place, kind: str, value: Value) -> Iterator[Finding]:
     elif isinstance(value, Block):
         if kind not in _BLOCKS:
             yield at.what
-    elif isinstance(value, Listed) and value.path and kind in {"names", "files"} and at.option not in at.row.allowed:
+    elif isinstance(value, Listed) and kind in {"names", "files"} and at.option not in at.row.allowed:
         for where in value.paths:
             if finding := of_path(_folder(where), at.here, deep=True, contents=kind == "files"):
                 yield finding
     elif isinstance(value, Fields) and kind in _TABLES:
         yield from _of_fields(kind, value, at.what)
-    elif value is None or isinstance(value, Listed | Fields):
+    elif value is None or isinstance(value, Listed | Passed | Fields):
         if kind == "files":
             yield SECRET
         elif kind in _LITERAL or not at.any_value:
@@ -322,7 +322,7 @@ def _of_fields(kind: str, value: Fields, what: Finding) -> Iterator[Finding]:
     for key, one in value.entries:
         if key not in known and kind != "table":
             yield what
-        if not isinstance(one, Text | Items | Block | None) or (isinstance(one, Block) and kind != "props"):
+        if not isinstance(one, Text | Items | Block | Passed | None) or (isinstance(one, Block) and kind != "props"):
             yield what
         if kind == "events" and key in _SOURCES and not _logs_no_scripts(one):
             yield what

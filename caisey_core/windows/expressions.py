@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Final
 
 from caisey_core.windows import pieces
-from caisey_core.windows.pieces import Block, Fields, Items, Listed, Text, Value
-from caisey_core.windows.steps import TURN_LIMIT, Step, Variables
+from caisey_core.windows.pieces import Block, Fields, Items, Listed, Passed, Text, Value
+from caisey_core.windows.steps import TURN_LIMIT, Output, Step, Variables, listing
 
 DEPTH_LIMIT: Final = 40
 
@@ -37,8 +37,8 @@ class Expressions:
     inside: list[Step | None] = field(default_factory=list)
     span: tuple[int, int] = (0, 0)
     """The pipeline that was in brackets last, and where these begin and end."""
-    feeding: Listed | None = None
-    """What is listed for the blocks of the command that is being read."""
+    feeding: Output | None = None
+    """What is passed to the blocks of the command that is being read."""
 
     # -- characters
 
@@ -147,7 +147,7 @@ class Expressions:
             before = len(self.steps)
             value = Items(()) if self.next(")") else self.pipeline(")")
             self.at += 1
-            if len(self.steps) > before and not isinstance(value, Listed):
+            if len(self.steps) > before and not isinstance(value, Passed):
                 value = None
         elif found := self.take(pieces.OPEN_PAREN):
             value = self.pipeline(")")
@@ -162,8 +162,7 @@ class Expressions:
         start = self.at
         if not self.chain():
             return value
-        own = isinstance(value, Listed) and not value.path and pieces.OWN_PATH.fullmatch(self.text, start, self.at)
-        return replace(value, path=True) if own and isinstance(value, Listed) else None
+        return listing(value) if pieces.OWN_PATH.fullmatch(self.text, start, self.at) else None
 
     def chain(self) -> bool:
         """Read members, indexes and the few methods that only compute; whether there were any."""
@@ -236,7 +235,7 @@ class Expressions:
                 first = self.at == start + 3
                 more = self.pipeline(")")
                 self.at += 1
-                if first and isinstance(more, Listed) and more.path and self.take(pieces.BELOW):
+                if first and isinstance(more, Listed) and self.take(pieces.BELOW):
                     return more
                 more = None
             elif self.take(pieces.ESCAPED):

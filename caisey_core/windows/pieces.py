@@ -31,10 +31,9 @@ class Fields:
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """Something that Windows lists in or below these places; `path`: its full path."""
+    """The full path of something that Windows lists in or below these places."""
 
     paths: tuple[str, ...]
-    path: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +42,15 @@ class Block:
 
 
 BLOCK: Final = Block()
-Value = Text | Items | Fields | Listed | Block | None
+
+
+class Passed:
+    """What a pipeline passes on, or one of it; `caisey_core.windows.steps.Output` says which pipeline."""
+
+    __slots__ = ()
+
+
+Value = Text | Items | Fields | Listed | Passed | Block | None
 """None: it is known only when it runs."""
 
 
@@ -121,7 +128,7 @@ FILTER_BLOCK: Final = _of(r"\{((?:[^{}()`&|<>;@$\n]|@(?![({])|\$[a-z][a-z0-9_]*\
 
 # -- expressions
 
-NUMBER: Final = _of(r"(?:0x[0-9a-f]+|\d+(?:\.\d+)?)(?:[kmgtp]b)?(?![\w.]*\w)|\d+(?=\.\.)")
+NUMBER: Final = _of(r"(?:0x[0-9a-f]+|\d+(?:\.\d+)?(?:e[+-]?\d{1,3})?)(?:[kmgtp]b)?(?![\w.]*\w)|\d+(?=\.\.)")
 SINGLE: Final = _of(r"'((?:[^'\n]|'')*)'(?!')")
 QUOTE: Final = _of(r'"(?!")')
 IN_DOUBLE: Final = _of(r'(?:[^"`$\n]|""|\$(?=[ "]))+')

@@ -12,8 +12,8 @@ from typing import Final
 
 from caisey_core.windows import pieces
 from caisey_core.windows.expressions import DoubtError, Expressions
-from caisey_core.windows.pieces import BLOCK, Block, Fields, Items, Listed, Text, Value
-from caisey_core.windows.steps import Part, Read, Step, Variables, listing
+from caisey_core.windows.pieces import BLOCK, Block, Fields, Items, Text, Value
+from caisey_core.windows.steps import Output, Part, Read, Step, Variables
 
 COMMAND_LIMIT: Final = 256
 WORD_LIMIT: Final = 256
@@ -162,21 +162,25 @@ class _Reader(Expressions):
     # -- pipelines
 
     def pipeline(self, end: str) -> Value:
-        """Read one pipeline; its value where it is one literal."""
+        """Read one pipeline; its value where it is one literal, or what it passes on."""
         self.deeper()
         self.take(pieces.SPACE)
         before: list[Step | None] = []
         value: Value = None
+        again = False
         while True:
             if self.next("%", "?") and before:
-                before.append(self.command(self.need(pieces.SIGN_NAME, "It is not certain what is called.")[0], before))
+                before.append(
+                    self.command(self.need(pieces.SIGN_NAME, "It is not certain what is called.")[0], before, again)
+                )
             elif name := (before and self.take(pieces.FOREACH_NAME)) or self.take(pieces.NAME):
-                before.append(self.command(name[0], before))
+                before.append(self.command(name[0], before, again))
             elif not before:
                 start = self.at
                 value = self.fed = self.expression()
                 inside = self.inside if (start, self.at) == self.span else None
-                before += inside or [None]
+                again = isinstance(value, Output) and not inside
+                before += inside or (value.steps if isinstance(value, Output) else [None])
             else:
                 raise DoubtError("Which command is called is not certain.")
             self.take(pieces.BLANK)
@@ -189,26 +193,24 @@ class _Reader(Expressions):
                 raise DoubtError("A bracket is not closed.")
         self.depth -= 1
         self.last = before
-        return value if before == [None] else listing(before)
+        return value if before == [None] else Output(tuple(before))
 
-    def command(self, name: str, before: list[Step | None]) -> Step:
+    def command(self, name: str, before: list[Step | None], again: bool) -> Step:
         outer, self.feeding = self.feeding, None
-        if before and name.lower() in _GIVEN:
-            self.feeding = listing(before)
+        if before and None not in before and name.lower() in _GIVEN:
+            self.feeding = Output(tuple(before))
         one = self.fed if before == [None] and name.lower() in _EACH else None
-        if isinstance(one, Listed):
-            one, self.feeding = None, one
         if before:
             with self.names.bind("_", one):
-                step = self.command_of(name, before)
+                step = self.command_of(name, before, again)
         else:
-            step = self.command_of(name, before)
-        if (one or self.feeding) and sum(isinstance(part.value, Block) for part in step.parts) > 1:
+            step = self.command_of(name, before, again)
+        if before and sum(isinstance(part.value, Block) for part in step.parts) > 1:
             raise DoubtError("Which of its blocks sees what it is given is not certain.")
         self.feeding = outer
         return step
 
-    def command_of(self, name: str, before: list[Step | None]) -> Step:
+    def command_of(self, name: str, before: list[Step | None], again: bool) -> Step:
         parts: list[Part] = []
         while True:
             spaced = bool(self.take(pieces.BLANK_SOME))
@@ -226,7 +228,7 @@ class _Reader(Expressions):
                 parts.append(self.part(name))
             if len(parts) > WORD_LIMIT:
                 raise DoubtError("There are too many words in one command.")
-        step = Step(name, tuple(parts), tuple(before))
+        step = Step(name, tuple(parts), tuple(before), again)
         self.steps.append(step)
         if len(self.steps) > COMMAND_LIMIT:
             raise DoubtError("There are too many commands in one script.")

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Final
 
-from caisey_core.windows.pieces import Fields, Items, Listed, Text, Value, names_of
+from caisey_core.windows.pieces import Fields, Items, Listed, Passed, Text, Value, names_of
 
 TURN_LIMIT: Final = 256
 """How many literals a variable may stand for; all uses of such variables together twice as many."""
@@ -31,11 +32,20 @@ class Step:
     name: str
     parts: tuple[Part, ...]
     before: tuple[Step | None, ...] = ()
+    again: bool = False
+    """What feeds it was kept in a variable, and may be shown elsewhere too."""
 
     @property
     def words(self) -> tuple[str | None, ...]:
         """The command as a verdict shows it."""
         return (self.name, *(part.raw or None for part in self.parts))
+
+
+@dataclass(frozen=True, slots=True)
+class Output(Passed):
+    """What these steps, the last of which is the last of a pipeline, pass on."""
+
+    steps: tuple[Step | None, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,16 +64,18 @@ class Variables:
     """What variables stand for while a script is read, where nothing else in it gives them a value."""
 
     text: str = ""
-    known: dict[str, Items | Fields | Listed | Text] = field(default_factory=dict)
+    known: dict[str, Items | Fields | Listed | Passed | Text] = field(default_factory=dict)
     turned: int = 0
+    given: Counter[str] | None = None
+    """How often each of them is given a value in the text."""
 
     @contextmanager
     def bind(self, name: str, value: Value) -> Iterator[None]:
         """Know the variable of a loop by the literals, or the list, that it takes; by nothing where it takes others."""
         before = self.known.pop(name, None)
         given = _literals(value)
-        if (given or isinstance(value, Listed)) and (name == "_" or self._once(name)):
-            self.known[name] = value if isinstance(value, Listed) else Items(given)
+        if (given or isinstance(value, Passed)) and (name == "_" or self._once(name)):
+            self.known[name] = value if isinstance(value, Passed) else Items(given)
         yield
         self.known.pop(name, None)
         if before is not None:
@@ -71,8 +83,8 @@ class Variables:
 
     def assign(self, name: str, value: Value) -> bool:
         """Know a variable by what it is set to, if only once, until its block ends; whether it is known."""
-        plain = isinstance(value, Text | Fields | Listed) or bool(_literals(value))
-        if plain and isinstance(value, Text | Fields | Listed | Items) and self._once(name):
+        plain = isinstance(value, Text | Fields | Listed | Passed) or bool(_literals(value))
+        if plain and isinstance(value, Text | Fields | Listed | Passed | Items) and self._once(name):
             self.known[name] = value
             return True
         return False
@@ -89,8 +101,15 @@ class Variables:
         return found if self.turned <= 2 * TURN_LIMIT else None
 
     def _once(self, name: str) -> bool:
-        gives = rf"\${name}\b(?:[ \t]*[-+*/%?]*=(?!=)|\+\+|--|[ \t]+in\b)"
-        return len(re.findall(gives, self.text, re.IGNORECASE)) < 2
+        if self.given is None:
+            self.given = Counter(found.lower() for found in _GIVES.findall(self.text))
+        return self.given[name] < 2
+
+
+_GIVES: Final = re.compile(
+    r"\$([a-z_][a-z0-9_]*)(?:[ \t]*[-+*/%?]*=(?!=)|\+\+|--|[ \t]+in(?![a-z0-9_]))", re.IGNORECASE | re.ASCII
+)
+"""Where a variable is given a value."""
 
 
 def _literals(value: Value) -> tuple[Value, ...]:
@@ -105,9 +124,11 @@ SIEVES: Final = names_of("where-object where ? sort-object sort select-object se
 _SWITCHES: Final = names_of("recurse s r force file directory hidden readonly system ad af ah verbose vb")
 
 
-def listing(before: Sequence[Step | None]) -> Listed | None:
-    """Where what a pipeline passes on was listed, all of it; None where it may be something else."""
-    first, rest = before[0], before[1:]
+def listing(value: Value) -> Listed | None:
+    """Where everything was listed that a pipeline passes on; None where it may be something else."""
+    if not isinstance(value, Output):
+        return None
+    first, rest = value.steps[0], value.steps[1:]
     if first is None or first.name.lower() not in LISTS or not all(map(_passes_on, rest)):
         return None
     parts, at, given = first.parts, 0, None
@@ -129,7 +150,7 @@ def listing(before: Sequence[Step | None]) -> Listed | None:
 
 def _places(value: Value) -> Listed | None:
     if isinstance(value, Listed):
-        return Listed(value.paths) if value.path else None
+        return value
     texts = _literals(value)
     return Listed(tuple(one.text for one in texts if isinstance(one, Text))) if texts else None
 
