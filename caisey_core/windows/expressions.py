@@ -162,7 +162,8 @@ class Expressions:
         start = self.at
         if not self.chain():
             return value
-        return listing(value) if pieces.OWN_PATH.fullmatch(self.text, start, self.at) else None
+        found = listing(value) if pieces.OWN_PATH.fullmatch(self.text, start, self.at) else None
+        return found if found and self.names.spend(len(found.paths)) else None
 
     def chain(self) -> bool:
         """Read members, indexes and the few methods that only compute; whether there were any."""

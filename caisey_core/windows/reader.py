@@ -205,7 +205,8 @@ class _Reader(Expressions):
                 step = self.command_of(name, before, again)
         else:
             step = self.command_of(name, before, again)
-        if before and sum(isinstance(part.value, Block) for part in step.parts) > 1:
+        aside = any(part.name.lower() in {"begin", "end"} for part in step.parts)
+        if before and (aside or sum(isinstance(part.value, Block) for part in step.parts) > 1):
             raise DoubtError("Which of its blocks sees what it is given is not certain.")
         self.feeding = outer
         return step

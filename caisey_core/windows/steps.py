@@ -97,8 +97,13 @@ class Variables:
     def turn(self, name: str) -> Value:
         """What a variable stands for, as long as that is not asked too often."""
         found = self.known.get(name)
-        self.turned += len(found.values) if isinstance(found, Items) else 1 if isinstance(found, Fields) else 0
-        return found if self.turned <= 2 * TURN_LIMIT else None
+        size = len(found.values) if isinstance(found, Items) else len(found.entries) if isinstance(found, Fields) else 0
+        return found if self.spend(size) else None
+
+    def spend(self, values: int) -> bool:
+        """Whether so many values may still be looked at."""
+        self.turned += values
+        return self.turned <= 2 * TURN_LIMIT
 
     def _once(self, name: str) -> bool:
         if self.given is None:

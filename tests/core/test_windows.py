@@ -77,6 +77,32 @@ def test_the_places_are_what_the_examples_say() -> None:
     assert [path for path in data.samples if place(path) is not Place.SECRET] == []
 
 
+@pytest.mark.parametrize(
+    ("script", "expected"),
+    [
+        ("$b = Get-BitLockerVolume; $b | select MountPoint; $b", Class.SENSITIVE),
+        ("Get-BitLockerVolume | select MountPoint, KeyProtector", Class.SENSITIVE),
+        ("Get-BitLockerVolume | select MountPoint, VolumeStatus", Class.OBSERVE),
+        ("$p = 'C:\\x'; gci $p", Class.OBSERVE),
+        ("$p = 'C:\\x'; $p = '\\\\evil\\x'; gci $p", Class.UNJUDGED),
+        ("1 | % { $p = 'C:\\x' }; gci $p", Class.UNJUDGED),
+        ("gci C:\\x | % { gci $_.FullName }", Class.OBSERVE),
+        ("gci C:\\x | % { gc $_.FullName }", Class.SENSITIVE),
+        ("gci C:\\x | % { gci C:\\y | gci -Path $_.Target }", Class.UNJUDGED),
+        (
+            "gci C:\\Windows\\System32\\config | % { gci C:\\Windows\\Logs | % -Begin { gc $_.FullName } 1 }",
+            Class.UNJUDGED,
+        ),
+        ("$x = Get-Service bits; $x | Restart-Service", Class.REVERSIBLE),
+        ("$x = [pscustomobject]@{ComputerName='evil'}; $x | Get-Service", Class.UNJUDGED),
+        ("$p = @{LogName='System'}; Get-WinEvent @p", Class.OBSERVE),
+        ("$p = @{ComputerName='evil'}; Get-WinEvent @p", Class.UNJUDGED),
+    ],
+)
+def test_a_variable_is_followed_only_as_far_as_it_is_certain(script: str, expected: Class) -> None:
+    assert risk(script) is expected
+
+
 # -- collections -----------------------------------------------------------------------------------------------
 
 
@@ -356,6 +382,8 @@ SLOW = [
     "$a.b[0]", "!", "-not ", "[int]", "''", '""', "#", "\n", ";", " ", "$x;", "1..", "a -b:c ", "Get-ADUser {",
     "try {", "try {1} catch {1} ", "while (1) {", "for ($i = 0; $i -lt 3; $i++) {",
     "if (1) {2} elseif (1) {2} ", "C:\\", "..\\", "* ", "a*", "\\", "%", "/a ", "/s/s", "a=", "x\"y\"",
+    "$a=1;", "(gci)|sort;", "$x.Where({", "$x.'a'", "gci @p;", "switch(1){a{", "do{", "a{1}",
+    ".trim().replace('a','b')", "%{gc $_.FullName}|", "gc $_.FullName;",
 ]  # fmt: skip
 
 
@@ -369,6 +397,20 @@ def test_what_a_script_costs_grows_no_faster_than_the_script(shell: str) -> None
                 script = (front + piece * size)[:size]
                 cost = calls(partial(judge_script, script, shell))
                 assert cost < 60_000 + 40 * size, (front, piece, size)
+
+
+@pytest.mark.parametrize(
+    ("front", "piece"),
+    [
+        ("$p=@{" + ";".join(f"{'a' * (i + 1)}=1" for i in range(50)) + "};", "gci @p;"),
+        ("gci " + ",".join(f"C:\\x{i}" for i in range(250)) + "|%{", "gc $_.FullName;"),
+        ("$x=gci C:\\x|sort|sort|sort;", "$x|sort;"),
+    ],
+)
+def test_what_is_followed_is_looked_at_only_so_often(front: str, piece: str) -> None:
+    judge_script(front + piece, "powershell")
+    script = front + piece * 200
+    assert calls(partial(judge_script, script, "powershell")) < 60_000 + 40 * len(script)
 
 
 def test_an_ordinary_line_costs_some_hundred_calls() -> None:
