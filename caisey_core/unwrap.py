@@ -143,9 +143,16 @@ _ASSIGNMENT: Final = Finding(Class.UNJUDGED, "assignment", "It sets a variable t
 _TAME_ASSIGNMENT: Final = re.compile(r"(?:LANG|LC_[A-Z]+|LANGUAGE)=[A-Za-z0-9_.@-]*|TZ=[A-Z][A-Za-z0-9_+-]*", re.ASCII)
 _SETS: Final = frozenset({"env", "sudo", "doas"})
 _AIRPORT: Final = "/System/Library/PrivateFrameworks/Apple80211.framework/Versions/Current/Resources/"
+_LAUNCH_SERVICES: Final = (
+    "/System/Library/Frameworks/CoreServices.framework/Frameworks/LaunchServices.framework/Support/"
+)
+_MICROSOFT: Final = "/Library/Application Support/Microsoft/MAU2.0/Microsoft AutoUpdate.app/Contents/MacOS/"
 _PLACES: Final = frozenset(
     {"/usr/bin/", "/bin/", "/usr/sbin/", "/sbin/", "/usr/local/bin/", "/usr/local/sbin/", "/usr/libexec/"}
-    | {"/usr/libexec/ApplicationFirewall/", _AIRPORT}
+    | {"/usr/libexec/ApplicationFirewall/", _AIRPORT, _LAUNCH_SERVICES}
+    # What its maker puts where only the administrator writes.
+    | {"/usr/local/munki/", "/usr/local/jamf/bin/", "/opt/CrowdStrike/", "/Applications/Falcon.app/Contents/Resources/"}
+    | {"/opt/sentinelone/bin/", "/opt/cisco/secureclient/bin/", "/opt/cisco/anyconnect/bin/", _MICROSOFT}
 )
 
 
