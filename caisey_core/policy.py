@@ -15,7 +15,7 @@ from caisey_core.environment import WINDOWS_SHELLS, absolute, fixed_environment,
 from caisey_core.kinds import ActionProposed, Class, Decision, Judged, Verdict
 from caisey_core.rules import ORDER, Finding, Found, heaviest, shown_word
 from caisey_core.ruling import Judgement, Part
-from caisey_core.unwrap import command, taken_apart
+from caisey_core.unwrap import Place, command, taken_apart
 from caisey_core.words import strange_text
 
 POLICY: Final = "builtin-1"
@@ -120,10 +120,11 @@ def _argv(argv: Sequence[str], here: tuple[str, ...], *, windows: bool = False) 
     if windows:
         from caisey_core.windows.scripts import of_words
 
-        found = of_words(tuple(argv), here)
+        found, much = of_words(tuple(argv), here), None
     else:
-        found = command(tuple(argv), here, 0)
-    odd = Finding(Class.UNJUDGED, "characters", doubt) if doubt else None
+        place = Place(here)
+        found, much = command(tuple(argv), place), place.work.doubt
+    odd = Finding(Class.UNJUDGED, "characters", doubt) if doubt else much
     return _judgement(found, odd, plain=not any(map(_FEEDS.search, argv)), windows=windows)
 
 
@@ -136,7 +137,7 @@ def _script(script: str, shell: str, here: tuple[str, ...]) -> Judgement:
 
         found, doubt = windows_script(script, shell, here)
     else:
-        found, doubt = taken_apart(script, shell, here, 0)
+        found, doubt = taken_apart(script, shell, Place(here))
     # What a pipe or a file feeds into a command is not among its words.
     fed = bool(_FEEDS.search(_HARMLESS_REDIRECTION.sub("", script)))
     return _judgement(found, doubt, plain=not fed, windows=shell in WINDOWS)

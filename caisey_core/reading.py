@@ -252,7 +252,9 @@ def sed_only_prints(script: str) -> bool:
 
 # -- awk ----------------------------------------------------------------------------------------------------
 
-_AWK_NEVER: Final = re.compile(r"\b(?:system|getline|ENVIRON|ARG[VC]|PROCINFO|SYMTAB|FUNCTAB|BINMODE)\b|@|\\\n|\r")
+_AWK_NEVER: Final = re.compile(
+    r"\bgetline\b(?![ \t]*(?:[;}\n]|\Z))|\b(?:system|ENVIRON|ARG[VC]|PROCINFO|SYMTAB|FUNCTAB|BINMODE)\b|@|\\\n|\r"
+)
 _AWK_TOKEN: Final = re.compile(
     r"(?P<space>[ \t\n]+|\#[^\n]*)|(?P<end>[;{}])|(?P<number>\d+(?:\.\d*)?|\.\d+)|(?P<name>[A-Za-z_]\w*)"
     r'|(?P<string>"(?:\\[^\n]|[^"\\\n])*")|(?P<or>\|\|)|(?P<sign>[-+*%^!<>=&|?:,()\[\]$~/])'

@@ -177,7 +177,7 @@ def _operands(row: Row, name: str, use: Use, here: tuple[str, ...], opened: Open
         findings.append(unknown(name, "operands", "so many operands"))
     if row.shape:
         joined = None if many else " ".join(word for word in use.operands if isinstance(word, str))
-        if joined is None or not re.fullmatch(row.shape, joined, re.ASCII):
+        if joined is None or not row.shaped.fullmatch(joined):
             findings.append(unknown(name, "operands", "these operands"))
     said = " ".join(word for word in use.operands if isinstance(word, str))
     heavier = [rise for rise in row.raises if rise.operands and (many or re.search(rise.operands, said))]

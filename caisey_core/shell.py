@@ -116,6 +116,8 @@ class _Reader:
             return
         at, separated = node.start_byte, True
         for child, following in zip_longest(node.children, node.children[1:]):
+            if len(self.programs) > PROGRAM_LIMIT:
+                return
             gap = self.source[at : child.start_byte]
             if gap and not grammar.SPACE.fullmatch(gap):
                 self.doubt("A part of it belongs to no command.")

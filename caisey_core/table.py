@@ -163,6 +163,11 @@ class Row(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename=
         return {name: re.compile(shape) for names, shape in self.values.items() for name in names.split()}
 
     @cached_property
+    def shaped(self) -> re.Pattern[str]:
+        """The pattern of all operands, kept here: `re` forgets what it compiled when that is more than some hundred."""
+        return re.compile(self.shape, re.ASCII)
+
+    @cached_property
     def operand_kinds(self) -> tuple[str, ...]:
         return tuple(self.operands.split())
 

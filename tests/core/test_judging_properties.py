@@ -8,6 +8,7 @@ import shlex
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+from caisey_core import grammar
 from caisey_core.environment import fixed_environment
 from caisey_core.kinds import Class
 from caisey_core.policy import judge, judge_argv, judge_script
@@ -108,6 +109,10 @@ def test_a_word_broken_over_two_lines_is_not_lighter(argv: list[str], shell: str
     assert heavier_or_same(judge_script(broken, shell).risk, judge_script(script, shell).risk)
 
 
+_RESERVED_AT_A_QUOTE = re.compile(rf"(?:{grammar.RESERVED.pattern.decode()})['\"]")
+"""`if''stat`, which the grammar takes for an `if`: that is a doubt, and heavier."""
+
+
 @settings(max_examples=300, deadline=None)
 @given(examples, shells, st.data())
 def test_quotes_within_words_change_nothing_in_either_shell(argv: list[str], shell: str, data: st.DataObject) -> None:
@@ -117,7 +122,9 @@ def test_quotes_within_words_change_nothing_in_either_shell(argv: list[str], she
         at = data.draw(st.integers(0, len(word)))
         return shlex.quote(word[:at]) + data.draw(st.sampled_from(["''", '""', ""])) + shlex.quote(word[at:])
 
-    again = judge_script(" ".join(map(spelt, argv)), shell)
+    script = " ".join(map(spelt, argv))
+    assume(not _RESERVED_AT_A_QUOTE.match(script))
+    again = judge_script(script, shell)
     assert (again.risk, again.rule, again.commands) == (plain.risk, plain.rule, plain.commands)
 
 
