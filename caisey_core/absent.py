@@ -11,6 +11,7 @@ _STARTS: Final = {
     "make": ("its file is a program", "make check"),
     "man": ("its pager starts programs", "man *"),
     "less": ("its keys start programs (cat, head and tail show the same, and run)", "less *"),
+    "change": ("it starts another program of its folder (chglogon, chgport and chguser run)", "change *"),
     "query": ("it starts another program of its folder (quser, qwinsta, qprocess and qappsrv run)", "query *"),
     "more": ("its keys start programs (cat, head and tail show the same, and run)", "more *"),
 }
