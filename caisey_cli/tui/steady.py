@@ -2,7 +2,8 @@
 
 Textual's driver reads strictly: one byte in another encoding, typed or pasted, would end the screen. Its parser takes
 an escape character within a paste for the beginning of a key, and what follows for keys, Enter among them; not every
-terminal keeps that out of what is pasted (tmux does not). So both are made U+FFFD before it sees them.
+terminal keeps that out of what is pasted (tmux does not). So both are made U+FFFD before it sees them. A terminal that
+is gone, of which nobody was told (`nohup`), ends the screen.
 """
 
 from __future__ import annotations
@@ -67,6 +68,9 @@ def _decoder(encoding: str) -> type[IncrementalDecoder]:
             self._pastes = Pastes()
 
         def decode(self, data: bytes, final: bool = False) -> str:
+            if not data and not final:
+                # Textual would ask again at once, for ever, and the program could not be ended.
+                raise EOFError("The terminal is gone.")
             return self._pastes.passed(super().decode(data, final))
 
     return Lenient

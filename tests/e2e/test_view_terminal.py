@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import pty
 import re
 import signal
+import subprocess
 import termios
 from pathlib import Path
 
@@ -14,7 +16,7 @@ from tests.e2e import journals
 from tests.e2e.running import Console, console
 from tests.e2e.telling import USAGE
 from tests.e2e.windows import Window, needs_tmux
-from tests.e2e.world import World, until
+from tests.e2e.world import BIN, World, until
 
 OWN = re.compile(
     rb"""
@@ -232,3 +234,26 @@ def test_the_terminal_is_as_it_was(world: World) -> None:
         assert view.wait() == 0
         assert termios.tcgetattr(view.master)[:4] == view.modes[:4]
     assert "stays open" in view.screen.rpartition("\x1b[?1049l")[2]
+
+
+def test_a_terminal_that_is_gone_ends_it(world: World) -> None:
+    """Also where no signal says so: the terminal is not the session's own here, as under `nohup`."""
+    master, slave = pty.openpty()
+    termios.tcsetwinsize(slave, (50, 200))
+    process = subprocess.Popen(
+        [BIN / "caisey", "connect", "box"],
+        env=world.environment | {"CAISEY_HOME": world.home("ana"), "TERM": "xterm-256color"},
+        stdin=slave,
+        stdout=slave,
+        stderr=slave,
+        start_new_session=True,
+    )
+    os.close(slave)
+    shown = b""
+    while b"live" not in shown:
+        shown += os.read(master, 65536)
+    os.close(master)
+    try:
+        process.wait(timeout=60)
+    finally:
+        process.kill()
