@@ -42,10 +42,9 @@ class Forked:
 
     def __init__(self, link: socket.socket, args: Sequence[str]) -> None:
         self._link = link
-        self._said = link.makefile("r")
         self.args = list(args)
         self.returncode: int | None = None
-        self.pid = int(self._said.readline())
+        self.pid = int(_line(link))
 
     def poll(self) -> int | None:
         """Its exit status, if it has ended."""
@@ -57,7 +56,7 @@ class Forked:
     def wait(self, timeout: float | None = None) -> int:
         """Its exit status; less than zero: the signal that ended it."""
         if self.returncode is None:
-            # Zero would make the socket one that does not wait, and the file on it one that reads nothing.
+            # Zero would make the socket one that does not wait at all.
             self._link.settimeout(None if timeout is None else max(timeout, 0.000_1))
             try:
                 waited = self._link.recv(16, socket.MSG_PEEK)
@@ -65,8 +64,7 @@ class Forked:
                 raise subprocess.TimeoutExpired(self.args, timeout or 0) from None
             assert waited, "the waiter has ended before what it waits for"
             self._link.settimeout(None)
-            self.returncode = os.waitstatus_to_exitcode(int(self._said.readline()))
-            self._said.close()
+            self.returncode = os.waitstatus_to_exitcode(int(_line(self._link)))
             self._link.close()
         return self.returncode
 
@@ -78,6 +76,14 @@ class Forked:
     def kill(self) -> None:
         """SIGKILL."""
         self.send_signal(signal.SIGKILL)
+
+
+def _line(link: socket.socket) -> bytes:
+    """The next line, and no byte more: of a program that ends at once both lines are there already."""
+    said = b""
+    while not said.endswith(b"\n") and (byte := link.recv(1)):
+        said += byte
+    return said
 
 
 def start(
