@@ -14,7 +14,8 @@ from caisey_core.kinds import Class
 from caisey_core.policy import judge, judge_argv, judge_script
 from caisey_core.rules import ORDER
 from caisey_core.table import Row, table
-from tests.core.test_policy import ABUSES, EXAMPLES, READINGS, action, among, encoded, heavier_or_same
+from tests.core.test_policy import ABUSES, EXAMPLES, READINGS, action, heavier_or_same
+from tests.core.test_policy_properties import among, encoded
 from tests.core.test_windows import cmd, powershell
 
 SH, BASH = "/bin/sh", "/bin/bash"

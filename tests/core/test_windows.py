@@ -20,7 +20,8 @@ from caisey_core.windows.paths import Place, place, places
 from caisey_core.windows.pieces import Text
 from caisey_core.windows.programs import SHARED
 from caisey_core.windows.reader import read
-from tests.core.test_policy import collection, encoded, heavier_or_same
+from tests.core.test_policy import collection, heavier_or_same
+from tests.core.test_policy_properties import encoded
 from tests.counting import calls
 
 READINGS = [(line, shell) for shell in ("powershell", "cmd") for line in collection(f"readings-{shell}.txt")]
