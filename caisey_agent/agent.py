@@ -300,9 +300,9 @@ class Agent:
         if event.log == self._roster_log:
             self._journal.place(self._governed.take(event.records), settings)
             return
-        if any(record.head.kind == "session.closed" for record, _ in event.records):
-            settings[_CLOSING] = " ".join(sorted({*self._closing, event.log}))
         room = self._room(event.log)
+        if room.session.closing is not None or any(record.head.kind == "session.closed" for record, _ in event.records):
+            settings[_CLOSING] = " ".join(sorted({*self._closing, event.log}))
         try:
             # What is decided on the strength of these is written durably, and they with it.
             new = self._journal.place(event.records, settings, sync=False)

@@ -30,6 +30,7 @@ STOPPING: Final = 5.0
 _ENDS: Final = frozenset({"action.finished", "action.unknown", "action.refused", "action.expired"})
 _YES: Final = frozenset({"action.confirmed", "approval.granted"})
 _REASON: Final = "the technician's journal cannot be written"
+_CROSSED: Final = "it was taken back, and its start crossed that"
 
 
 class Write(Protocol):
@@ -142,7 +143,7 @@ class Unrecorded:
                 crossed = mine.told and not mine.running
                 mine.running, mine.waits = True, False
                 if crossed:
-                    self._tell(action, mine)
+                    self._tell(action, mine, _CROSSED)
             case kind if kind in _ENDS:
                 mine.end, mine.over = record.body, True
             case _:
@@ -173,9 +174,9 @@ class Unrecorded:
 
         return in_force(self._following.roster).unrecorded is Rule.RUN_ON
 
-    def _tell(self, action: Digest, mine: _Mine) -> None:
+    def _tell(self, action: Digest, mine: _Mine, reason: str = _REASON) -> None:
         kind = "action.cancelled" if mine.running else "action.withdrawn"
-        body = ActionCancelled(reason=_REASON) if mine.running else ActionWithdrawn(reason=_REASON)
+        body = ActionCancelled(reason=reason) if mine.running else ActionWithdrawn(reason=reason)
         try:
             _record, request = self._write(mine.log, kind, body, {"action": str(action)})
         except JournalError:

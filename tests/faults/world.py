@@ -310,8 +310,10 @@ class World:
 
         def again(_exit: asyncio.Future[str]) -> None:
             self.trace(f"{host} has ended: {_exit.result()}")
+            # Where nothing but an operator's hand helps, it is tried less often than the run has steps for.
+            patience = 60 if "two histories" in str(_exit.result()) else 1
             if not self.over:
-                self.loop.call_later(self.chance.uniform(0.2, 3.0), self._supervise, host, main)
+                self.loop.call_later(patience * self.chance.uniform(0.2, 3.0), self._supervise, host, main)
 
         self._exits[self._start(host, main)].add_done_callback(again)
 
