@@ -199,9 +199,12 @@ class Judge:
         if record.body is None and (record.head.aud != Audience.STAFF or log == self.roster.log):
             return denial("malformed", f"the body of {record.head.kind} is missing")
         # The clock may have been set back since; a log's own times never go back.
-        late = receipt.received > max(self.now, chain.received) and receipt.seq > sworn
-        if receipt.incarnation not in self.lives or late:
+        if receipt.incarnation not in self.lives:
             return denial("conflict", f"the receipt of record {receipt.seq} is not of an earlier life of this relay")
+        if receipt.received > max(self.now, chain.received) and receipt.seq > sworn:
+            return denial(
+                "conflict", f"the receipt of record {receipt.seq} is of a time that this relay's clock has yet to reach"
+            )
         try:
             chain.accept(record, receipt)
         except BadRecord as bad:
