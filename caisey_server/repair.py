@@ -32,6 +32,10 @@ if TYPE_CHECKING:
 
 Placed = tuple[Record, Receipt]
 _LACKING: Final = 256
+AHEAD: Final = 3 * 86_400_000
+"""Milliseconds that a lost record may have come later than the clock is now: no more than a date or a time zone that was
+wrong and put right since. A log's times stand still for so long where somebody has made such a receipt up.
+"""
 _SET: Final = "INSERT OR REPLACE INTO settings (name, value) VALUES (?, ?)"
 
 
@@ -198,12 +202,13 @@ class Judge:
             return denial("kind", f"this relay does not know {record.head.kind!r}")
         if record.body is None and (record.head.aud != Audience.STAFF or log == self.roster.log):
             return denial("malformed", f"the body of {record.head.kind} is missing")
-        # The clock may have been set back since; a log's own times never go back.
         if receipt.incarnation not in self.lives:
             return denial("conflict", f"the receipt of record {receipt.seq} is not of an earlier life of this relay")
-        if receipt.received > max(self.now, chain.received) and receipt.seq > sworn:
+        # The clock may have been set back since; a log's own times never go back.
+        if receipt.received > max(self.now + AHEAD, chain.received) and receipt.seq > sworn:
             return denial(
-                "conflict", f"the receipt of record {receipt.seq} is of a time that this relay's clock has yet to reach"
+                "conflict",
+                f"the receipt of record {receipt.seq} is of days ahead of this relay's clock, which is to be set right",
             )
         try:
             chain.accept(record, receipt)

@@ -108,8 +108,6 @@ def _refused(world: World) -> Iterator[str]:
     for typed in world.typed:
         if _unsaid(world) and (FLAG in typed.became or "no such log" in typed.became):
             continue  # that is how whoever runs the relay hears of it, or the session had no receipt here
-        if "clock has yet to reach" in typed.became:
-            continue  # named, and over as soon as the clock has
         if typed.became.startswith(("BadRecord", "RecordError", "Forbidden")):
             yield f"refusal: '{typed.what}' ended with {typed.became}"
 

@@ -53,10 +53,18 @@ def test_it_is_taken_in_pieces_and_again_and_over_a_restart(lost: Lost) -> None:
     assert lost.held == lost.whole
 
 
-def test_what_came_before_the_clock_was_set_back_is_taken(tmp_path: Path) -> None:
-    """The relay's own signature, at the end of a closed session, says when each of its records came."""
+def test_what_came_before_the_clock_was_set_back_by_a_day_is_taken(tmp_path: Path) -> None:
     lost = Lost(tmp_path)
     lost.engine.now -= 86_400_000
+    lost.restore()
+    assert not code(lost.offer(lost.tail))
+    assert lost.held == lost.whole
+
+
+def test_what_came_before_the_clock_was_set_back_by_far_is_taken_by_signature(tmp_path: Path) -> None:
+    """The relay's own signature, at the end of a closed session, says when each of its records came."""
+    lost = Lost(tmp_path)
+    lost.engine.now -= 10 * 86_400_000
     lost.restore()
     assert code(lost.offer(lost.tail)) == "conflict", "without a signature anybody could have made up these times"
     assert not code(lost.offer(lost.tail, marks=lost.signed))
@@ -67,7 +75,7 @@ def test_what_came_after_the_clock_was_set_back_is_taken(tmp_path: Path) -> None
     """A log's times stand still meanwhile, so they are later than the clock's, and no later than what is kept."""
     lost = Lost(tmp_path)
     still = anew(lost.tail[:1], lost.whole[lost.kept - 1].receipt, step=0)
-    lost.engine.now -= 86_400_000
+    lost.engine.now -= 10 * 86_400_000
     lost.restore()
     assert not code(lost.offer(still))
     assert lost.held == [*lost.whole[: lost.kept], *still]
