@@ -273,8 +273,7 @@ class Line:
             await self.until(lambda: not self._offering.of(log), self._patience)
             if log not in self.logs:
                 await self._following.load_in_turns(log)
-            if why := self._mender.outcome.apart.get(log):
-                raise apart(log, why, f"session {session_code(log)}")
+            self.together(log)
             self._denied = None
             self._link.follow(log)
             self._peer.flush()
@@ -283,6 +282,11 @@ class Line:
                 return self.session(log)
             if refusal := self._refusal(log):
                 raise denied(refusal, f"session {session_code(log)}", had=self.logs[log].length > 0)
+
+    def together(self, log: LogId) -> None:
+        """Raises `RecordError` where a relay that was restored holds a session otherwise than this journal."""
+        if self._mender.done and (why := self._mender.outcome.apart.get(log)):
+            raise apart(log, why, f"session {session_code(log)}")
 
     def _refusal(self, log: LogId) -> Rejected | None:
         """Why it cannot be followed; nothing where the relay did not know it yet."""

@@ -63,6 +63,18 @@ def window_end(action: Action) -> int:
     return action.hold.received + action.held.window_ms
 
 
+def _due(action: Action | None) -> int:
+    """Until when (ms, the relay's clock) its endpoint may rightly say nothing of it.
+
+    One that holds it may wait for more answers than are counted here.
+    """
+    if action is None or action.proposed is None or action.step is Step.PROPOSED:
+        return 0
+    if action.step is Step.HELD:
+        return window_end(action)
+    return action.start.received + action.proposed.limits.seconds * 1000 if action.start else 0
+
+
 class Course:
     """An action, from its proposal to its end. `endpoint` raises `Refused` where the session's is not the roster's."""
 
@@ -80,8 +92,8 @@ class Course:
     async def happenings(self) -> AsyncIterator[Happening]:
         """What becomes of it, in order; the last one is an `End`.
 
-        Raises `OutcomeUnknown` when relay or endpoint stay away for longer than the patience lasts, or do not say
-        whether it had started before it was taken back; `Unreachable` when a hold's window has passed in silence.
+        Raises `OutcomeUnknown` when relay or endpoint stay away for longer than the patience lasts, or do not say what
+        became of what needs no answer (any more); `Unreachable` when a hold's window has passed in silence.
         """
         log, after = self._request.log, self._request.after
         quiet_since: float | None = None
@@ -106,7 +118,7 @@ class Course:
             quiet_since = quiet_since or monotonic()
             if first:
                 yield Quiet(why)
-            if monotonic() - quiet_since > self._pace.patience:
+            if monotonic() - quiet_since > self._pace.patience and not self._unanswered:
                 raise OutcomeUnknown(
                     f"{why} The action {self._request.code} may have run; it is never run again by itself.",
                     hint="When the endpoint is back: 'caisey sync', and 'caisey show' tells what became of it.",
@@ -132,28 +144,36 @@ class Course:
     async def _more(self, after: int, seconds: float) -> bool:
         line, log = self._line, self._request.log
         try:
-            return bool(await line.until(lambda: line.logs[log].length > after, seconds))
+            if await line.until(lambda: line.logs[log].length > after, seconds):
+                return True
+            line.together(log)
         except LOST as error:
             raise unknown_outcome(error, self._request.code) from error
+        return False
+
+    @property
+    def _unanswered(self) -> bool:
+        """Whether people are waited for: it does not run before they have answered."""
+        action = self._action
+        return action is not None and action.step is Step.HELD and not action.answered
 
     async def _silence(self) -> str | None:
         """Why nothing comes, as a sentence; None where that is as it should be."""
-        action = self._action
-        if action is not None and action.step is Step.HELD:
-            if self._line.now() > window_end(action) + self._pace.overdue * 1000:
-                raise Unreachable(
-                    f"The endpoint has said nothing since {self._request.code} expired. It was not run.",
-                    hint="Propose it again when the endpoint answers.",
-                )
-            return None
+        action, code = self._action, self._request.code
+        overdue = self._line.now() > _due(action) + self._pace.overdue * 1000
+        if overdue and self._unanswered:
+            raise Unreachable(
+                f"The endpoint has said nothing since {code} expired. It was not run.",
+                hint="Propose it again when the endpoint answers.",
+            )
         endpoint = self._endpoint()
         try:
             await self._line.alive(endpoint.id, endpoint.name)
         except (Unreachable, Refused) as error:
             return str(error).removesuffix(" Nothing was done.")
         if self._crossed is not None:
-            return f"The endpoint has not said yet whether {self._request.code} had started before."
-        return None
+            return f"The endpoint has not said yet whether {code} had started before."
+        return f"{endpoint.name} is there, but has not said yet what became of {code}." if overdue else None
 
     def _happening(self, record: Record, receipt: Receipt) -> Happening | None:
         log = self._request.log

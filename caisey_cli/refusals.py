@@ -136,6 +136,6 @@ def apart(log: str, why: str, what: str) -> RecordError:
     """A log that a restored relay could not be given back."""
     return RecordError(
         f"The relay was restored from a backup and holds {what} ({log[:12]}) otherwise than this journal: "
-        f"{why.rstrip('.')}. Nothing was done, and what is held here is unchanged.",
+        f"{why.rstrip('.')}. What is held here is unchanged. Nothing was done.",
         hint="It is offered again by every command that connects; an admin's gives the roster back.",
     )

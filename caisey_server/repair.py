@@ -33,8 +33,8 @@ if TYPE_CHECKING:
 Placed = tuple[Record, Receipt]
 _LACKING: Final = 256
 AHEAD: Final = 3 * 86_400_000
-"""Milliseconds that a lost record may have come later than the clock is now: no more than a date or a time zone that was
-wrong and put right since. A log's times stand still for so long where somebody has made such a receipt up.
+"""Milliseconds that a lost record may have come later than the clock is now: a date or a time zone may have been wrong
+then, and put right since. A log's times stand still for so long where somebody has made such a receipt up.
 """
 _SET: Final = "INSERT OR REPLACE INTO settings (name, value) VALUES (?, ?)"
 

@@ -8,7 +8,8 @@ import time
 
 import pytest
 
-from caisey_cli.attend import CANCELLED
+from caisey_cli.attend import CANCELLED, Answers
+from caisey_cli.command import Command
 from caisey_cli.desk import Desk
 from caisey_core.errors import (
     Exit,
@@ -22,6 +23,8 @@ from caisey_core.ids import LogId
 from caisey_core.journal import Journal
 from caisey_core.kinds import (
     ActionWithdrawn,
+    ApprovalGranted,
+    Limits,
     MemberRemoved,
     NoteAdded,
 )
@@ -192,6 +195,58 @@ async def test_an_endpoint_that_falls_silent_leaves_the_outcome_unknown(office: 
     front = Front()
     await fails(office.at("ana", running("ls"), front, HASTE), OutcomeUnknown, "does not answer.*may have run")
     assert "Waiting for it" in front.talk
+
+
+@pytest.mark.parametrize("kind", ["action.proposed", "action.confirmed", "approval.granted"])
+@pytest.mark.parametrize("away", [True, False], ids=["away", "there"])
+async def test_an_endpoint_that_never_says_what_became_of_it_leaves_it_unknown(
+    office: Office, kind: str, *, away: bool
+) -> None:
+    """It was killed between a start and the word for it, say, or the relay keeps that word to itself."""
+    word = {"action.proposed": "ls", "action.confirmed": "grep", "approval.granted": "touch"}[kind]
+    office.agent.window_ms = 600_000 if away else 1500
+
+    def silence(record: Record) -> None:
+        if record.head.kind == "action.proposed" and word == "touch":
+            (hold,) = office.agent._holds
+            body = ApprovalGranted(roster=office.relay.workspace.roster.version, card="card", comment="")
+            office.agent.write(LogId(record.log), "approval.granted", body, {"hold": hold}, by="sam")
+        if away and record.head.kind == "action.proposed":
+            office.agent.away = "silent"
+
+    office.agent.ignores.add(kind)
+    office.agent.after = silence
+    front = Front()
+    said = "does not answer" if away else "is there, but has not said yet what became of"
+    working = office.at("ana", running(word, "x", answers=Answers(yes=True, wait=True)), front, HASTE)
+    await fails(working, OutcomeUnknown, f"{said}.*may have run; it is never run again")
+    assert "Waiting for it" in front.talk
+
+
+async def test_an_endpoint_that_is_away_while_people_are_waited_for_is_said_and_waited_for(office: Office) -> None:
+    """Until the hold's window is over: nothing runs before somebody has answered."""
+    office.agent.window_ms = 3000
+
+    def silence(record: Record) -> None:
+        if record.head.kind == "action.proposed":
+            office.agent.away = "silent"
+
+    office.agent.after = silence
+    front = Front()
+    await fails(office.at("ana", running("touch", "x"), front, HASTE), Unreachable, "expired. It was not run")
+    assert front.talk.count("does not answer. Waiting for it") == 1
+
+
+async def test_an_end_that_is_kept_back_is_not_waited_for_beyond_its_limit(office: Office) -> None:
+    office.agent.lasting.add("ls")
+
+    async def work(desk: Desk) -> int:
+        log, _ = await desk.enter(next(iter(desk.line.roster.endpoints.values())))
+        limited = Command(argv=("ls",), limits=Limits(seconds=1, output_bytes=1000))
+        await desk.act(log, limited, Answers())
+        return 0
+
+    await fails(office.at("ana", work, pace=HASTE), OutcomeUnknown, "is there, but has not said yet what became of")
 
 
 async def test_a_relay_that_ceases_to_record_is_said_and_not_waited_for_for_ever(office: Office) -> None:
