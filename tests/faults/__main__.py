@@ -61,7 +61,6 @@ def _workers(first: int, seconds: float, count: int, *, bug: str = "", most: int
     try:
         yield from _lines(started)
     finally:
-        # One that is in the midst of a run may take the signal for a fault of its own, and go on: its next line fails.
         for each in started:
             each.terminate()
             if each.stdout is not None:

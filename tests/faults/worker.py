@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import json
+import os
 import signal
 import sys
 import time
@@ -18,6 +19,13 @@ _SWEEP = 20
 def main(first: int, stride: int, seconds: float, most: int, bug: str) -> None:
     """`most`: runs at the most, 0 for as many as there is time for."""
     template = prepared()
+
+    def leave(*_: object) -> None:
+        """At once: an exception would be one of the run's programs', which would go on or tell of it."""
+        template.remove()
+        os._exit(0)
+
+    signal.signal(signal.SIGTERM, leave)
     for each in BUGS:
         if each.name == bug:
             each.plant()
@@ -46,10 +54,5 @@ def main(first: int, stride: int, seconds: float, most: int, bug: str) -> None:
         template.remove()
 
 
-def _end(*_: object) -> None:
-    sys.exit(0)
-
-
 if __name__ == "__main__":
-    signal.signal(signal.SIGTERM, _end)
     main(int(sys.argv[1]), int(sys.argv[2]), float(sys.argv[3]), int(sys.argv[4]), sys.argv[5])

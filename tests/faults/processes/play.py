@@ -102,6 +102,10 @@ class Play:
 
     def _close(self) -> bool:
         for log in self._sessions():
+            # Whoever started it may have been killed; it runs on, and while it does nothing can be closed.
+            until = time.monotonic() + SYNC
+            while self._runs(log) and time.monotonic() < until:
+                time.sleep(0.1)
             with Journal.read(self.stage.journal(TECHNICIAN)) as journal:
                 session = fold(journal.entries(log))
             for action in session.active:
@@ -201,6 +205,10 @@ class Play:
     def _heads(self, host: str, log: str) -> list[tuple[bytes, str]]:
         with Journal.read(self.stage.journal(host)) as journal:
             return [(each.sealed.head, each.receipt.chain) for each in journal.entries(log)]
+
+    def _runs(self, log: str) -> bool:
+        with Journal.read(self.stage.journal(RELAY)) as journal:
+            return any(each.step is Step.RUNNING for each in fold(journal.entries(log)).active)
 
     def _closed(self, log: str) -> bool:
         with Journal.read(self.stage.journal(RELAY)) as journal:
