@@ -96,7 +96,10 @@ class Peer:
 
 
 class Relay:
-    """One workspace's relay. `refuse` answers an append of that kind with a denial; `deaf` with nothing."""
+    """One workspace's relay. `refuse` answers an append of that kind with a denial; `deaf` with nothing.
+
+    `apart`: it was restored, and takes nothing of a session back, for this reason.
+    """
 
     def __init__(self, workspace: Workspace) -> None:
         self.workspace = workspace
@@ -107,6 +110,7 @@ class Relay:
         self.refuse: dict[str, str] = {}
         self.deaf: set[str] = set()
         self.attests = True
+        self.apart = ""
         self.made_up: tuple[frames.Hold, ...] = ()
         self.challenge = frames.Challenge(
             v=frames.WIRE, nonce="ab" * 16, relay="", workspace=workspace.roster.fingerprint, time=now()
@@ -124,7 +128,13 @@ class Relay:
             return
         match frame:
             case frames.Login():
-                peer.send(frames.Welcome(incarnation=INCARNATION, roster=self.roster, time=now()))
+                incarnation = "4d" * 16 if self.apart else INCARNATION
+                peer.send(frames.Welcome(incarnation=incarnation, roster=self.roster, time=now(), repairs=True))
+            case frames.Repair(log=self.roster, id=id_, seq=seq, chain=chain):
+                end = (INCARNATION, seq, chain)
+                peer.send(frames.Repaired(id_, self.roster, *end, same=True, lacking=()))
+            case frames.Repair(id=id_):
+                peer.send(frames.Denied(id=id_, code="conflict", why=self.apart))
             case frames.Follow():
                 self._follow(peer, frame)
             case frames.Append():

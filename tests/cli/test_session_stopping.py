@@ -149,6 +149,27 @@ async def test_a_relay_that_comes_back_without_the_session_is_not_waited_for(off
     assert "--restored" in error.hint
 
 
+async def test_a_relay_that_was_restored_and_holds_the_session_otherwise_is_not_waited_for(office: Office) -> None:
+    """It gives no record of it any more, while every probe is answered."""
+    office.agent.lasting.add("ls")
+
+    def lose(record: Record) -> None:
+        if record.head.kind == "action.proposed":
+            (peer,) = office.relay.peers
+
+            def back() -> None:
+                office.relay.drop()
+                office.relay.apart = "its clock is to be set right."
+                peer.connect()
+
+            asyncio.get_running_loop().call_later(0.1, back)
+
+    office.agent.after = lose
+    error = await fails(office.at("ana", running("ls"), pace=HASTE), OutcomeUnknown, "its clock is to be set right. ")
+    assert "may have run; it is never run again" in str(error)
+    assert "Nothing was done" not in str(error)
+
+
 async def test_a_proposal_that_was_never_acknowledged_is_unknown_and_kept(office: Office) -> None:
     def proposed() -> bool:
         with Journal.read(office.home("ana").database) as journal:
