@@ -104,6 +104,7 @@ class Link(Struct):
     _ids: Iterator[int] = field(default_factory=lambda: count(1))
     _login_until: float | None = None
     _ahead: dict[LogId, tuple[Chain, list[tuple[Record, Receipt]]]] = field(default_factory=dict)
+    _overtaking: dict[LogId, frames.CaughtUp] = field(default_factory=dict)
     _checkpoints: dict[LogId, Checkpoint] = field(default_factory=dict)
     _put_off: bool = False
     _watch: Watch = field(default_factory=Watch)
@@ -257,6 +258,7 @@ class Link(Struct):
         self._watch.closed()
         self._out.clear()
         self._ahead.clear()
+        self._overtaking.clear()
         self.outbox.lost()
 
     def outgoing(self) -> list[bytes]:
@@ -317,7 +319,7 @@ class Link(Struct):
                 return self._entries(frame)
             case frames.CaughtUp():
                 self.cursor = frame.cursor or self.cursor
-                return [CaughtUp(frame.log, frame.cursor)]
+                return self._caught_up(frame)
             case frames.Appended():
                 return self._appended(frame)
             case frames.Denied(code="login"):
@@ -453,7 +455,17 @@ class Link(Struct):
         if frame.cursor and not self._ahead and not broken:
             self.cursor = frame.cursor
         taken: list[Event] = [Received(log, tuple(sound), self.cursor if frame.cursor else "")] if sound else []
-        return taken + broken
+        early = self._overtaking.get(log)
+        return taken + broken + (self._caught_up(early) if early is not None and sound else [])
+
+    def _caught_up(self, frame: frames.CaughtUp) -> list[Event]:
+        """That a log has come as far as the relay has it; where this is ahead of the last of it, with that."""
+        log = LogId(frame.log)
+        if log and log not in self.apart and frame.seq > self.chain(log).seq:
+            self._overtaking[log] = frame
+            return []
+        self._overtaking.pop(log, None)
+        return [CaughtUp(log, frame.cursor)]
 
     def _ask(self, log: LogId) -> None:
         chain = self.chain(log)

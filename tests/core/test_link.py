@@ -146,6 +146,19 @@ def test_records_come_through_verified_and_once(ready: Relay) -> None:
     assert ready.says(frames.CaughtUp(log=LOG, seq=5, cursor="")) == [CaughtUp(LOG, "")]
 
 
+def test_that_all_has_come_is_told_when_it_has(ready: Relay) -> None:
+    """A log is not taken for whole where the word that it is has overtaken the last of it."""
+    ready.link.follow(LOG)
+    assert ready.says(frames.CaughtUp(log=LOG, seq=5, cursor="")) == []
+    assert CaughtUp(LOG, "") not in ready.sends(BOOK.entries[:3])
+    assert ready.sends(BOOK.entries[3:5])[-1] == CaughtUp(LOG, "")
+    ready.link.disconnected()
+    ready.link.connected(0.0)
+    assert ready.says(frames.CaughtUp(log=LOG, seq=9, cursor="")) == []
+    ready.link.disconnected()
+    assert CaughtUp(LOG, "") not in ready.sends(BOOK.entries[5:])
+
+
 def test_output_that_no_signature_covers_is_never_passed_on(ready: Relay) -> None:
     ready.sends(BOOK.entries[:1])
     book = Book(entries=list(BOOK.entries[:1]), chains={1: BOOK.chains[1]})

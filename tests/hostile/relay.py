@@ -98,8 +98,9 @@ class HostileRelay:
         if log is not None:
             placed = [log.add(record) for record in records]
             receipts = tuple((record.digest, entry.receipt) for record, entry in zip(records, placed, strict=True))
-            await self.send(frames.Appended(id=append.id, log=append.log, receipts=receipts))
+            # Shown before anything else is waited for: what a scenario adds meanwhile comes behind it.
             await self.show(append.log, placed)
+            await self.send(frames.Appended(id=append.id, log=append.log, receipts=receipts))
         await self._tell(lambda: self.said.extend(records))
 
     async def _tell(self, change: Callable[[], object]) -> None:
