@@ -11,7 +11,8 @@ import pytest
 from caisey_cli.course import Pace
 from caisey_cli.desk import Desk, at_desk
 from caisey_cli.home import Home
-from tests.cli.memory import Agent, Front, Relay, home
+from tests.cli.front import Front
+from tests.cli.memory import Agent, Relay, home
 from tests.cli.workspace import Workspace
 
 QUICK = Pace(patience=60, crossing=0.3, observing=60, looking=60)

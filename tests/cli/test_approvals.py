@@ -24,7 +24,8 @@ from caisey_core.kinds import ActionRefused, ApprovalDenied, ApprovalGranted, Na
 from caisey_core.record import Record, Writer
 from caisey_core.signing import verify
 from tests.cli.conftest import Office
-from tests.cli.memory import ORIGIN, Front, now
+from tests.cli.front import Front
+from tests.cli.memory import ORIGIN, now
 from tests.cli.sitting import running
 from tests.cli.workspace import key
 

@@ -11,7 +11,7 @@ from caisey_cli.attend import Answers, Interrupts, attend
 from caisey_cli.happenings import Happening, Held, Request, Withdrawn
 from caisey_core.ids import Digest, LogId
 from caisey_core.kinds import ActionHeld
-from tests.cli.memory import Front
+from tests.cli.front import Front
 from tests.core.samples import BODIES
 
 REQUEST = Request(LogId("a1" * 32), Digest("a2" * 32), 0)

@@ -14,7 +14,7 @@ from caisey_core.errors import Refused
 from caisey_core.ids import Digest
 from caisey_core.kinds import ApprovalDenied, Class, Decision
 from tests.cli.conftest import Office
-from tests.cli.memory import Front
+from tests.cli.front import Front
 from tests.cli.sitting import running, until
 from tests.cli.test_approvals import asked
 

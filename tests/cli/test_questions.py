@@ -21,7 +21,7 @@ from caisey_core.ids import question_code
 from caisey_core.kinds import Audience
 from caisey_core.record import Record
 from tests.cli.conftest import Office
-from tests.cli.memory import Front
+from tests.cli.front import Front
 from tests.cli.sitting import checking, fails, running
 from tests.cli.story import Story
 from tests.cli.test_home import settled

@@ -24,7 +24,8 @@ from caisey_core.kinds import (
 )
 from caisey_core.record import Writer
 from tests.cli.conftest import Office
-from tests.cli.memory import Front, finished, now
+from tests.cli.front import Front
+from tests.cli.memory import finished, now
 from tests.cli.sitting import checking, command, fails, running
 from tests.cli.workspace import key
 

@@ -32,7 +32,8 @@ from caisey_core.kinds import (
     SessionOpened,
 )
 from tests.cli.conftest import Office
-from tests.cli.memory import Front, finished
+from tests.cli.front import Front
+from tests.cli.memory import finished
 from tests.cli.sitting import HASTE, OPENED, RAN, fails, running, until
 
 # -- one command -------------------------------------------------------------------------------------------

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 import time
+from collections.abc import Callable
 
 import pytest
 
@@ -30,7 +31,8 @@ from caisey_core.kinds import (
 )
 from caisey_core.record import Record, Writer
 from tests.cli.conftest import Office
-from tests.cli.memory import Front, now
+from tests.cli.front import Front
+from tests.cli.memory import now
 from tests.cli.sitting import HASTE, checking, command, fails, running, until
 from tests.cli.workspace import key
 
@@ -127,9 +129,8 @@ async def test_a_relay_that_stays_away_leaves_the_outcome_unknown(office: Office
     assert error.exit_code is Exit.UNKNOWN
 
 
-async def test_a_relay_that_comes_back_without_the_session_is_not_waited_for(office: Office) -> None:
-    """It was put back from a backup, and nobody has said so: what runs may run on."""
-    office.agent.lasting.add("ls")
+def comes_back_otherwise(office: Office, change: Callable[[str], object]) -> None:
+    """Once something is proposed in a session, the relay is away for a moment, and back with that log changed."""
 
     def lose(record: Record) -> None:
         if record.head.kind == "action.proposed":
@@ -137,12 +138,18 @@ async def test_a_relay_that_comes_back_without_the_session_is_not_waited_for(off
 
             def back() -> None:
                 office.relay.drop()
-                del office.relay.logs[record.log]
+                change(record.log)
                 peer.connect()
 
             asyncio.get_running_loop().call_later(0.1, back)
 
+    office.agent.lasting.add("ls")
     office.agent.after = lose
+
+
+async def test_a_relay_that_comes_back_without_the_session_is_not_waited_for(office: Office) -> None:
+    """It was put back from a backup, and nobody has said so: what runs may run on."""
+    comes_back_otherwise(office, office.relay.logs.pop)
     error = await fails(office.at("ana", running("ls")), OutcomeUnknown, "no such log")
     assert "may have run; it is never run again" in str(error)
     assert "Nothing was done" not in str(error)
@@ -151,20 +158,7 @@ async def test_a_relay_that_comes_back_without_the_session_is_not_waited_for(off
 
 async def test_a_relay_that_was_restored_and_holds_the_session_otherwise_is_not_waited_for(office: Office) -> None:
     """It gives no record of it any more, while every probe is answered."""
-    office.agent.lasting.add("ls")
-
-    def lose(record: Record) -> None:
-        if record.head.kind == "action.proposed":
-            (peer,) = office.relay.peers
-
-            def back() -> None:
-                office.relay.drop()
-                office.relay.apart = "its clock is to be set right."
-                peer.connect()
-
-            asyncio.get_running_loop().call_later(0.1, back)
-
-    office.agent.after = lose
+    comes_back_otherwise(office, lambda _log: setattr(office.relay, "apart", "its clock is to be set right."))
     error = await fails(office.at("ana", running("ls"), pace=HASTE), OutcomeUnknown, "its clock is to be set right. ")
     assert "may have run; it is never run again" in str(error)
     assert "Nothing was done" not in str(error)

@@ -17,7 +17,8 @@ from caisey_core.kinds import NoteAdded, PolicyPublished
 from caisey_core.policyfile import FORMAT
 from caisey_core.record import Record, Writer
 from tests.cli.conftest import Office
-from tests.cli.memory import Front, now
+from tests.cli.front import Front
+from tests.cli.memory import now
 from tests.cli.sitting import command, running
 from tests.cli.story import key
 

@@ -27,7 +27,8 @@ from caisey_core.ids import Digest, LogId, request_code
 from caisey_core.kinds import ActionRefused, Class
 from caisey_core.link import Broken
 from tests.cli.conftest import Office
-from tests.cli.memory import Front, now
+from tests.cli.front import Front
+from tests.cli.memory import now
 from tests.cli.test_approvals import asked, deciding
 
 
