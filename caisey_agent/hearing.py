@@ -55,7 +55,7 @@ class Hearing:
     def _read(self, session: Session, record: Record, receipt: Receipt) -> None:
         if session.writer_fault(record, receipt.received, self._roster) or session.order_fault(record):
             return
-        session.apply(record, receipt.seq, receipt.received)
+        session.apply(record, receipt.seq, receipt.received, receipt.incarnation)
         work = self._work.get(Digest(record.head.re.get("action", "")))
         if record.head.kind == "action.cancelled" and work is not None and work.runs:
             _say.info("action.cancelled", session=record.log, action=work.action)

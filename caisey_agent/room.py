@@ -201,7 +201,7 @@ class Room:
         if fault:
             _say.warning("record.passed_over", str(fault), session=self.log, record=receipt.seq)
             return False
-        self.session.apply(record, receipt.seq, receipt.received)
+        self.session.apply(record, receipt.seq, receipt.received, receipt.incarnation)
         return True
 
     def _act(self, record: Record) -> None:

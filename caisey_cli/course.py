@@ -137,9 +137,9 @@ class Course:
         return happening
 
     def _may_have_started(self) -> bool:
-        """Whether a start could have crossed what was said against it: it needed no answer, or had one."""
+        """Whether a start could have crossed what was said against it."""
         action = self._action
-        return action is None or action.hold is None or action.answered
+        return action is None or action.startable
 
     async def _more(self, after: int, seconds: float) -> bool:
         line, log = self._line, self._request.log

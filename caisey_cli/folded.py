@@ -74,7 +74,7 @@ class Followed(Struct):
         if fault_of(self.session, record, receipt.received, roster):
             self.ignored.add(record.digest)
         else:
-            self.session.apply(record, receipt.seq, receipt.received)
+            self.session.apply(record, receipt.seq, receipt.received, receipt.incarnation)
 
 
 def kept(journal: Journal, log: LogId, after: int = 0) -> Iterator[Entry]:

@@ -34,6 +34,7 @@ class Terminal:
         self._gone: set[str] = set()
         self._left: set[str] = set()
         self._shown = False
+        self._asked = ""
         self._writers: dict[str, _Writer] = {}
 
     @property
@@ -46,9 +47,12 @@ class Terminal:
         return min(columns or WIDTH, WIDTH)
 
     def say(self, text: str) -> None:
-        """A sentence on standard error, in place of a line that only showed waiting."""
+        """A sentence on standard error, in place of one that only showed waiting; a question stands below it anew."""
         self._wipe()
+        if self._asked:
+            self._write_now("\n")
         say(text)
+        self._write_now(self._asked)
 
     def waiting(self, text: str) -> None:
         """A line that the next one replaces; only where a person sees it."""
@@ -77,6 +81,7 @@ class Terminal:
         self._wipe()
         _forget_what_was_typed()
         self._write_now(prompt)
+        self._asked = prompt
         loop = asyncio.get_running_loop()
         typed: asyncio.Future[bytes] = loop.create_future()
 
@@ -89,7 +94,8 @@ class Terminal:
             return (await typed).decode("utf-8", "replace").strip()
         finally:
             loop.remove_reader(0)
-            if not typed.done():
+            self._asked = ""
+            if typed.cancelled():
                 self._write_now("\n")
 
     async def _write(self, stream: str, data: bytes) -> None:

@@ -104,7 +104,7 @@ class Transcript(Struct):
         if fault:
             self.faults.append((seq, fault))
             return None
-        placed = self.session.apply(record, seq, received)
+        placed = self.session.apply(record, seq, received, entry.receipt.incarnation)
         self.events.append(placed)
         self._note(placed)
         return placed

@@ -70,11 +70,15 @@ class Step(StrEnum):
 
 
 class Placed(Struct, frozen=True):
-    """A record in its place: sequence number and time of receipt (ms)."""
+    """A record in its place: sequence number, time of receipt (ms), and the relay's incarnation that gave it.
+
+    The latter is empty for one that has no place yet, and where nobody asks for it.
+    """
 
     record: Record
     seq: int
     received: int
+    incarnation: str = ""
 
 
 class Action(Struct):
@@ -99,8 +103,16 @@ class Action(Struct):
     @property
     def unsettled(self) -> bool:
         """Whether a start may have crossed what ended it, and its endpoint has not said yet that none has."""
-        allowed = self.hold is None or self.answered
-        return self.step in {Step.WITHDRAWN, Step.DENIED} and allowed and self.settling is None
+        return self.step in {Step.WITHDRAWN, Step.DENIED} and self.startable and self.settling is None
+
+    @property
+    def startable(self) -> bool:
+        """Whether it needed no answer, or had one; or had one that a relay may have lost before what ended it came."""
+        if self.hold is None or self.answered or self.start is not None:
+            return True
+        over = self.denial or self.end
+        lives = {each.incarnation for each in (self.hold, over) if each is not None and each.incarnation}
+        return len(lives) > 1
 
     @property
     def changes(self) -> bool:
@@ -306,10 +318,10 @@ class Session(Struct):
         keys = {each.record.head.key for each in named if each.record.head.kind == "approval.granted"}
         return len(keys - {self.opener}) >= max(1, held.quorum.members)
 
-    def apply(self, record: Record, seq: int, received: int) -> Placed:
+    def apply(self, record: Record, seq: int, received: int, incarnation: str = "") -> Placed:
         """Takes the log's next record, of which `writer_fault` and `order_fault` have been asked."""
         self.seq = seq
-        placed = Placed(record, seq, received)
+        placed = Placed(record, seq, received, incarnation)
         if record.head.kind != "action.output":  # most records of a long session, and they change nothing
             self._take(placed)
         return placed
@@ -401,5 +413,5 @@ def fold(entries: Iterable[Entry]) -> Session:
     for entry in entries:
         record = parse(entry.sealed)
         if not session.order_fault(record):
-            session.apply(record, entry.receipt.seq, entry.receipt.received)
+            session.apply(record, entry.receipt.seq, entry.receipt.received, entry.receipt.incarnation)
     return session

@@ -199,6 +199,24 @@ def test_a_withdrawal_that_crosses_a_start() -> None:
     assert story.session.changed
 
 
+@pytest.mark.parametrize("restored", [False, True])
+@pytest.mark.parametrize("no", ["withdrawn", "denied"])
+def test_an_answer_that_a_restored_relay_may_have_lost_leaves_it_unsettled(no: str, restored: bool) -> None:
+    """Others hold the answer, and the start; until they have given both back, the endpoint alone knows."""
+    story = Story()
+    action = story.propose()
+    hold = story.hold(action)
+    if restored:
+        story.book = story.book.restored("9c" * 16)
+    if no == "denied":
+        story.deny(hold, "amy")
+    else:
+        say(story, "withdrawn", action)
+    assert story.action(action).unsettled is restored
+    say(story, "refused", action)
+    assert not story.action(action).unsettled
+
+
 def test_a_hold_that_crosses_a_withdrawal_waits_for_nobody() -> None:
     story = Story()
     action = story.propose()

@@ -339,7 +339,7 @@ class Story:
         fault = self.session.writer_fault(record, received, self.workspace.roster) or self.session.order_fault(record)
         self.faults.append(fault)
         if not fault or self.careless:
-            self.session.apply(record, entry.receipt.seq, received)
+            self.session.apply(record, entry.receipt.seq, received, entry.receipt.incarnation)
         return record
 
     def say(

@@ -182,4 +182,17 @@ KNOWN: Final = {
             Fault("stop", AGENT, "hold", RELAY, "after", 1, 0.0, 3.8, ("up", "down"), 1),
         ),
     ),
+    # A relay that was put back had lost the yes and the start; the withdrawal came first, and was told as if it held.
+    "taken back behind what the relay had lost": Plan(
+        5004181,
+        (Job("job-1", ("rm", "-r", "/srv/job-1"), 0.078),),
+        "yes",
+        18.846,
+        (
+            Fault("unsaid", RELAY, "hold", RELAY, "after", 1, 0.0, 7.228, ("up", "down"), 1),
+            Fault("half-open", TECHNICIAN, "hold", RELAY, "after", 1, 0.0, 32.928, ("up", "down"), 1),
+            Fault("stop", AGENT, "hold", RELAY, "after", 1, 6.8509, 32.928, ("up", "down"), 1),
+        ),
+        True,
+    ),
 }
