@@ -129,7 +129,7 @@ def run(
     import os
     import signal
 
-    from caisey_agent import notify
+    from caisey_agent import notify, probes
     from caisey_agent.home import AgentHome
     from caisey_agent.serving import serve
 
@@ -151,12 +151,15 @@ def run(
     async def until_stopped() -> None:
         loop = asyncio.get_running_loop()
         task = asyncio.create_task(serve(own, manager, on_ready=ready, relay=relay))
+        counting = asyncio.create_task(probes.keep_counting())
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, task.cancel)
         try:
             await task
         except asyncio.CancelledError:
             pass
+        finally:
+            counting.cancel()
 
     try:
         asyncio.run(until_stopped())

@@ -19,7 +19,7 @@ from caisey_agent.facts import plain
 from caisey_core.kinds import Disk, Facts, Interface, LoggedIn, Memory, Process
 from caisey_core.logs import Teller
 
-__all__ = ["Facts", "Probes", "observe"]
+__all__ = ["LATELY", "Facts", "Probes", "observe"]
 
 SECONDS: Final = 2.0
 """What a probe may take."""
@@ -55,6 +55,8 @@ class Probes:
 
 
 _MACHINE: Final = Probes()
+LATELY: Final = Probes(top_processes=probes.top_processes_lately)
+"""Who is busy is told of the seconds before as well, where they are known, and takes no sample that is waited for."""
 
 
 async def observe(asked: Probes = _MACHINE, seconds: float = SECONDS) -> Facts:

@@ -6,9 +6,12 @@ are never read, because secrets stand there.
 
 from __future__ import annotations
 
+import asyncio
 import os
 import socket
 import time
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -19,7 +22,9 @@ from caisey_agent.runner import Command, start
 from caisey_core.kinds import Disk, Interface, LoggedIn, Memory, Process
 
 _SAMPLE_SECONDS: Final = 0.05
-"""A session's first command waits for it. The kernel's count in /proc has steps of 10 ms, its clocks have none."""
+"""What busy is told over at the least. The kernel's count in /proc has steps of 10 ms, its clocks have none."""
+COUNT_SECONDS: Final = 5.0
+"""How often processes are counted (`keep_counting`): 0.1 ms for a hundred of them."""
 _NAME_CHARACTERS: Final = 15
 _LOGINS: Final = Path("/var/run/utmp")
 _SYSTEMCTL: Final = Command(
@@ -118,16 +123,53 @@ def disks() -> tuple[Disk, ...] | None:
     return tuple(found)
 
 
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """What each process had had of the processor, in seconds, at a moment of the monotonic clock."""
+
+    at: float
+    had: dict[int, float]
+
+
+_lately: Counted | None = None
+
+
+def count() -> Counted:
+    """What each process has had of the processor until now."""
+    had = ((pid, _processor_seconds(pid)) for pid in psutil.pids())
+    return Counted(time.monotonic(), {pid: seconds for pid, seconds in had if seconds is not None})
+
+
+async def keep_counting() -> None:
+    """Counts again and again, until it is cancelled: whoever opens a session need not wait for a sample."""
+    global _lately
+    while True:
+        with suppress(psutil.Error, OSError):
+            _lately = count()
+        await asyncio.sleep(COUNT_SECONDS)
+
+
 def top_processes() -> tuple[Process, ...] | None:
-    """The busiest processes, over a twentieth of a second."""
-    began, before = time.monotonic(), {pid: _processor_seconds(pid) for pid in psutil.pids()}
-    time.sleep(_SAMPLE_SECONDS)
+    """The busiest processes from now on, over a twentieth of a second."""
+    return _busiest(count())
+
+
+def top_processes_lately() -> tuple[Process, ...] | None:
+    """The busiest processes of the last seconds, as long as they are counted; else from now on."""
+    counted = _lately
+    stale = counted is None or time.monotonic() - counted.at > 2 * COUNT_SECONDS
+    return _busiest(count() if counted is None or stale else counted)
+
+
+def _busiest(since: Counted) -> tuple[Process, ...]:
+    time.sleep(max(0.0, since.at + _SAMPLE_SECONDS - time.monotonic()))
     now, samples = time.monotonic(), []
     for pid, name, rss in _processes():
-        earlier, later = before.get(pid), _processor_seconds(pid)
+        # One that was not there yet has had all of it since.
+        earlier, later = since.had.get(pid, 0.0), _processor_seconds(pid)
         cpu = None
-        if earlier is not None and later is not None and later >= earlier:  # else the number is another's by now
-            cpu = facts.permille(later - earlier, now - began)
+        if later is not None and later >= earlier:  # else the number is another's by now
+            cpu = facts.permille(later - earlier, now - since.at)
         samples.append(facts.Sample(pid, name, rss, cpu))
     return tuple(facts.process(sample, _user(sample.pid)) for sample in facts.busiest(samples))
 

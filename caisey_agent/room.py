@@ -15,7 +15,7 @@ from typing import Final
 from caisey_agent import gate, machine
 from caisey_agent.gate import Standing
 from caisey_agent.machine import Machine
-from caisey_agent.observe import observe
+from caisey_agent.observe import LATELY, observe
 from caisey_agent.saying import Saying
 from caisey_agent.tally import Chunk
 from caisey_agent.work import AHEAD, End, Work
@@ -399,7 +399,7 @@ class Room:
 
     async def _observe(self) -> None:
         try:
-            facts = await observe()
+            facts = await (observe() if self.session.unobserved else observe(LATELY))
             while self._look_again:
                 self._look_again = False
                 facts = await observe()

@@ -21,7 +21,8 @@ from hypothesis import strategies as st
 from caisey_agent import facts, probes
 from caisey_agent.facts import Sample
 from caisey_agent.observe import STUCK, Facts, Probes, observe
-from caisey_core.kinds import Disk, Interface, Memory
+from caisey_agent.probes import Counted
+from caisey_core.kinds import Disk, Interface, Memory, Process
 
 NAMES = [field.name for field in fields(Probes)]
 
@@ -230,6 +231,60 @@ def test_a_process_that_is_not_ones_own_has_a_clock_and_one_that_is_gone_has_non
     with subprocess.Popen(["cat"], stdin=subprocess.PIPE) as other:
         assert probes._processor_seconds(other.pid) is not None
     assert probes._processor_seconds(other.pid) is None
+
+
+@pytest.fixture
+def alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody else is on this machine who might be busier."""
+    monkeypatch.setattr(probes, "_processes", lambda: [(os.getpid(), "own", 1)])
+
+
+def cpu(seen: tuple[Process, ...] | None) -> int | None:
+    assert seen is not None
+    (own,) = seen
+    return own.cpu_permille
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the numbers of clocks are Linux's")
+@pytest.mark.usefixtures("alone")
+async def test_who_opens_a_session_sees_who_was_busy_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(probes, "_lately", None)
+    counting = asyncio.create_task(probes.keep_counting())
+    await asyncio.sleep(0)  # it has counted once
+    counting.cancel()
+    counted = probes._lately
+    assert counted is not None
+    busy = time.process_time() + 0.02
+    while time.process_time() < busy:
+        pass
+    waited: list[float] = []
+    monkeypatch.setattr(time, "sleep", waited.append)
+    long_ago = Counted(time.monotonic() - 1, counted.had)
+    monkeypatch.setattr(probes, "_lately", long_ago)
+    seen = cpu(probes.top_processes_lately())
+    assert seen is not None
+    assert seen > 0
+    assert waited == [0]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the numbers of clocks are Linux's")
+@pytest.mark.usefixtures("alone")
+def test_what_has_begun_since_it_was_counted_is_busy_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(probes, "_lately", Counted(time.monotonic() - 1, {}))
+    assert cpu(probes.top_processes_lately())
+
+
+@pytest.mark.usefixtures("alone")
+@pytest.mark.parametrize("ask", [probes.top_processes, probes.top_processes_lately])
+def test_what_was_counted_long_ago_says_nothing_of_now(
+    monkeypatch: pytest.MonkeyPatch, ask: Callable[[], tuple[Process, ...] | None]
+) -> None:
+    """Nor does what was counted before a change, of what that change did."""
+    ages = {probes.top_processes: 0.5, probes.top_processes_lately: 3 * probes.COUNT_SECONDS}
+    monkeypatch.setattr(probes, "_lately", Counted(time.monotonic() - ages[ask], {}))
+    anew = Counted(time.monotonic(), {os.getpid(): float("inf")})
+    monkeypatch.setattr(probes, "count", lambda: anew)
+    assert cpu(ask()) is None
 
 
 async def test_facts_are_integers_text_and_lists_only_and_survive_the_record() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from caisey_agent.observe import Probes
 from caisey_core.kinds import ActionRefused, Facts
 from caisey_core.lifecycle import Step
 from caisey_core.record import parse
@@ -64,7 +65,7 @@ async def test_a_restarted_agent_ends_what_was_open_in_a_closed_session(desk: De
 async def test_a_look_that_fails_holds_nothing_up(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     """A machine that starts no thread any more, say: the room is over when its session is, and looks again if asked."""
 
-    async def fails() -> Facts:
+    async def fails(_probes: Probes) -> Facts:
         raise RuntimeError("can't start new thread")
 
     monkeypatch.setattr("caisey_agent.room.observe", fails)

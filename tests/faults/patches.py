@@ -25,6 +25,7 @@ import caisey_agent.work
 import caisey_core.chain
 import caisey_core.connection
 from caisey_agent import machine, runner
+from caisey_agent.observe import Probes
 from caisey_cli import missed
 from caisey_cli.doors import Doors
 from caisey_core import policy, policyfile, record, signing
@@ -91,7 +92,7 @@ def _wall() -> float:
     return EPOCH / 1000 + _global_time() + off
 
 
-async def _observe() -> Facts:
+async def _observe(_probes: Probes | None = None) -> Facts:
     await asyncio.sleep(0.05)
     return Facts(hostname="desk")
 
