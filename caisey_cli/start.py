@@ -1,6 +1,7 @@
 """The console script: what is asked at every TAB and every prompt is answered before anything heavy is imported.
 
-So is a view that is simply asked for: its frame is on the screen before typer would have been imported (`viewing`).
+So is a view that is simply asked for: its frame is on the screen before typer would have been imported (`viewing`). A
+plain `run` does without typer, too (`running`).
 Whatever else is typed goes to `app`, started without looking for garbage in what it imports: that stays until the
 command ends, and collecting as often as Python does takes a tenth of the time to start. Nor is it gone through at the
 end, which takes another fifth: it goes with the process.
@@ -55,6 +56,14 @@ def _prompt() -> int:
             from caisey_cli.ending import ended
 
             return ended(lambda: viewing.connect(typed))
+    if words[:1] == ["run"]:
+        from caisey_cli import running
+        from caisey_cli.home import is_this_machine
+
+        if (ran := running.read(words)) is not None and not is_this_machine(ran[0]["endpoint"]):
+            from caisey_cli.ending import ended
+
+            return ended(lambda: running.run(*ran))
     from caisey_cli.app import status
 
     return status(words)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -28,7 +28,7 @@ from caisey_cli.completions import completes
 if TYPE_CHECKING:
     from caisey_cli.command import Command
     from caisey_cli.desk import Desk, Verified
-    from caisey_cli.happenings import End, Request
+    from caisey_cli.running import Asked
     from caisey_core.ids import LogId
     from caisey_core.kinds import Expectation
 
@@ -66,8 +66,8 @@ def run(
     Example: caisey run ACME/front-desk-03 --ticket 48211 -- systemctl restart cups
     """
     command = _command(ctx, script, directory, reason, timeout, max_output)
-    asked = _Asked(command, endpoint, session, ticket, reason, yes, typed, not no_wait, json)
-    return at_desk(home, asked.run, output=not json, patience=patience, endpoint=endpoint)
+    asked = _asked(endpoint, session, ticket, reason, yes, typed, not no_wait, json)
+    return at_desk(home, lambda desk: asked.run(desk, command), output=not json, patience=patience, endpoint=endpoint)
 
 
 def request(
@@ -91,8 +91,8 @@ def request(
     Example: caisey request front-desk-03 --reason "spool is full" -- find /var/spool/cups -name 'd*' -delete
     """
     command = _command(ctx, script, directory, reason, timeout, max_output)
-    asked = _Asked(command, endpoint, session, ticket, reason, yes, typed, False, json)
-    return at_desk(home, asked.run, output=not json, patience=patience, endpoint=endpoint)
+    asked = _asked(endpoint, session, ticket, reason, yes, typed, False, json)
+    return at_desk(home, lambda desk: asked.run(desk, command), output=not json, patience=patience, endpoint=endpoint)
 
 
 def check(
@@ -133,21 +133,21 @@ def check(
     if attest and (script or ctx.meta.get(AFTER) or expect or expect_exit is not None):
         raise UsageError("A check is either measured or attested; nothing was done.")
     if attest:
-        asked = _Asked(None, endpoint, session, ticket, reason, yes, typed, True, json)
+        asked = _asked(endpoint, session, ticket, reason, yes, typed, True, json)
         return at_desk(
             home,
-            lambda desk: asked.attest(desk, attest),
+            lambda desk: _attest(desk, asked, attest),
             output=False,
             patience=patience,
             endpoint=endpoint,
             session=session or ticket,
         )
     command = _command(ctx, script, directory, reason, timeout, max_output)
-    asked = _Asked(command, endpoint, session, ticket, reason, yes, typed, True, json)
+    asked = _asked(endpoint, session, ticket, reason, yes, typed, True, json)
     expectation = Expectation(text=expect or None, exit=expect_exit)
     return at_desk(
         home,
-        lambda desk: asked.check(desk, expectation),
+        lambda desk: _check(desk, asked, command, expectation),
         output=False,
         patience=patience,
         endpoint=endpoint,
@@ -182,94 +182,27 @@ def close(
 # -- behind the commands ----------------------------------------------------------------------------------
 
 
-class _Asked:
-    """What was typed, on its way through a session."""
+async def _check(desk: Desk, asked: Asked, command: Command, expectation: Expectation) -> int:
+    """A check; the session stays open, for it is to be repeated at the close."""
+    from caisey_cli.command import fit
 
-    def __init__(
-        self,
-        command: Command | None,
-        endpoint: str,
-        session: str,
-        ticket: str,
-        reason: str,
-        yes: bool,
-        typed: str,
-        wait: bool,
-        json: bool,
-    ) -> None:
-        from caisey_cli.attend import Answers
+    fit(command)
+    log, opened = await asked.enter(desk)
+    request, end = await desk.act(log, command, asked.answers, check=expectation)
+    if end is None:
+        return asked.waiting(log, request)
+    verified = await desk.verify(request, end, expectation)
+    _print_check(log, verified, json=asked.json)
+    if opened:
+        desk.front.say(f"Session {desk.outline(log).code} is open; caisey close repeats this check.")
+    return 0 if verified.passed else 1
 
-        self._command = command
-        self._endpoint = endpoint
-        self._session = session
-        self._ticket = ticket
-        self._reason = reason
-        self._answers = Answers(yes=yes, typed=typed, wait=wait)
-        self._json = json
 
-    async def _enter(self, desk: Desk, *, own: bool = False) -> tuple[LogId, bool]:
-        from caisey_cli import resolve
-
-        if not self._endpoint:
-            return await desk.join(self._session or self._ticket), False
-        endpoint = resolve.endpoint(desk.line.roster, self._endpoint, desk.line.member)
-        return await desk.enter(endpoint, session=self._session, ticket=self._ticket, reason=self._reason, own=own)
-
-    async def run(self, desk: Desk) -> int:
-        """An action, from entering the session to leaving it."""
-        from caisey_cli.command import fit
-        from caisey_core.errors import Refused
-
-        assert self._command is not None  # noqa: S101  (only an attestation has none)
-        fit(self._command)
-        log, _opened = await self._enter(desk, own=self._answers.wait)
-        try:
-            asked, end = await desk.act(log, self._command, self._answers)
-        except Refused:
-            await desk.leave(log, None)
-            raise
-        if end is None:
-            return self._waiting(log, asked)
-        try:
-            # First what became of the command, then what its session owes.
-            status = desk.outcome(asked, end)
-        finally:
-            closed = await desk.leave(log, end)
-        if self._json:
-            _print_run(desk, asked, end, status, closed=closed)
-        return status
-
-    def _waiting(self, log: LogId, asked: Request) -> int:
-        from caisey_cli import output
-        from caisey_core.ids import session_code
-
-        if self._json:
-            output.as_json("request", {"session": session_code(log), "log": log, "request": asked.code})
-        else:
-            output.data(asked.code)
-        return 0
-
-    async def check(self, desk: Desk, expectation: Expectation) -> int:
-        """A check; the session stays open, for it is to be repeated at the close."""
-        from caisey_cli.command import fit
-
-        assert self._command is not None  # noqa: S101  (only an attestation has none)
-        fit(self._command)
-        log, opened = await self._enter(desk)
-        asked, end = await desk.act(log, self._command, self._answers, check=expectation)
-        if end is None:
-            return self._waiting(log, asked)
-        verified = await desk.verify(asked, end, expectation)
-        _print_check(log, verified, json=self._json)
-        if opened:
-            desk.front.say(f"Session {desk.outline(log).code} is open; caisey close repeats this check.")
-        return 0 if verified.passed else 1
-
-    async def attest(self, desk: Desk, text: str) -> int:
-        """Somebody's word, put on record."""
-        log, _opened = await self._enter(desk)
-        record = await desk.controller.attest(log, text)
-        return wrote(log, record.digest, "attestation", self._json)
+async def _attest(desk: Desk, asked: Asked, text: str) -> int:
+    """Somebody's word, put on record."""
+    log, _opened = await asked.enter(desk)
+    record = await desk.controller.attest(log, text)
+    return wrote(log, record.digest, "attestation", asked.json)
 
 
 async def _close(desk: Desk, session: str, outcome: Ended | None, unverified: str, yes: bool, json: bool) -> int:
@@ -320,20 +253,20 @@ def _attestors(desk: Desk, log: LogId, keys: set[str]) -> list[str]:
     return list(dict.fromkeys(name for name, key in known if key in keys))
 
 
-def _command(ctx: typer.Context, script: str, directory: str, reason: str, timeout: int, max_output: int) -> Command:
-    from caisey_cli.command import Command
-    from caisey_core.errors import UsageError
-    from caisey_core.kinds import Limits
+def _asked(
+    endpoint: str, session: str, ticket: str, reason: str, yes: bool, typed: str, wait: bool, json: bool
+) -> Asked:
+    from caisey_cli.attend import Answers
+    from caisey_cli.running import Asked
 
-    argv = ctx.meta.get(AFTER, ())
-    if script and argv:
-        raise UsageError("Both -c SCRIPT and a command were given; nothing was proposed.", hint="Use one of them.")
-    if not script.strip() and not (argv and argv[0]):
-        raise UsageError(
-            "The command is empty; nothing was proposed.", hint=f"Type: {ctx.command_path} ENDPOINT -- COMMAND"
-        )
-    limits = Limits(seconds=timeout, output_bytes=max_output)
-    return Command(argv=argv, script=script, directory=directory, limits=limits, reason=reason)
+    answers = Answers(yes=yes, typed=typed, wait=wait)
+    return Asked(endpoint, session=session, ticket=ticket, reason=reason, answers=answers, json=json)
+
+
+def _command(ctx: typer.Context, script: str, directory: str, reason: str, timeout: int, max_output: int) -> Command:
+    from caisey_cli.running import command
+
+    return command(ctx.meta.get(AFTER, ()), script, directory, reason, timeout, max_output, ctx.command_path)
 
 
 def _sentence(verified: Verified) -> str:
@@ -353,43 +286,3 @@ def _print_check(log: LogId, verified: Verified, *, json: bool) -> None:
     value = {"request": verified.code, "passed": verified.passed}
     words = {"expected": verified.expected, "observed": verified.observed}
     output.as_json("check", {"session": session_code(log), "log": log} | value | words)
-
-
-def _print_run(desk: Desk, asked: Request, end: End, status: int, *, closed: bool) -> None:
-    """The `run` shape: see `docs/commands.md`."""
-    from caisey_cli import output
-    from caisey_cli.happenings import Finished
-    from caisey_core.ids import session_code
-
-    work = desk.transcript(asked.log).works[asked.action]
-    started, finished = work.action.started, end.finished if isinstance(end, Finished) else None
-    verdict = started.verdict if started else None
-    value: dict[str, Any] = {
-        "session": session_code(asked.log),
-        "log": asked.log,
-        "closed": closed,
-        "request": asked.code,
-        "action": asked.action,
-        "status": status,
-        "class": verdict.risk.value if verdict else None,
-        "rule": verdict.rule if verdict else None,
-        "decisions": list(started.decisions) if started else [],
-        "how": finished.how.value if finished else None,
-        "exit": finished.exit if finished else None,
-        "signal": finished.signal if finished else None,
-        "duration_ms": finished.duration_ms if finished else None,
-        "truncated": finished.truncated if finished else None,
-    }
-    for name, data in (("stdout", work.stdout), ("stderr", work.stderr)):
-        value[name] = _stream(data or b"", getattr(finished, f"{name}_bytes", None))
-    output.as_json("run", value)
-
-
-def _stream(data: bytes, total: int | None) -> dict[str, Any]:
-    """What was kept of a stream: `text` where it is UTF-8, else `base64`; `bytes` is all that was written."""
-    import base64
-
-    try:
-        return {"bytes": total, "text": data.decode()}
-    except UnicodeDecodeError:
-        return {"bytes": total, "base64": base64.b64encode(data).decode()}
