@@ -27,6 +27,8 @@ COUNT_SECONDS: Final = 5.0
 """How often processes are counted (`keep_counting`): 0.1 ms for a hundred of them."""
 _NAME_CHARACTERS: Final = 15
 _LOGINS: Final = Path("/var/run/utmp")
+_SYSTEMD: Final = Path("/run/systemd/system")
+"""There where systemd has booted the machine (sd_booted(3)): nothing is started on any other to find that out."""
 _SYSTEMCTL: Final = Command(
     argv=("systemctl", "--failed", "--type=service", "--plain", "--no-legend", "--no-pager", "--full"),
     cwd="/",
@@ -232,6 +234,8 @@ def users() -> tuple[LoggedIn, ...] | None:
 
 async def failed_services() -> tuple[str, ...] | None:
     """Services systemd lists as failed; None where there is no systemd, or it does not answer."""
+    if not _SYSTEMD.is_dir():
+        return None
     listing = b""
     async with await start(_SYSTEMCTL) as run:
         async for chunk in run:

@@ -10,7 +10,8 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import fields
+from dataclasses import fields, replace
+from pathlib import Path
 from typing import Any, NoReturn
 
 import msgspec
@@ -231,6 +232,19 @@ def test_a_process_that_is_not_ones_own_has_a_clock_and_one_that_is_gone_has_non
     with subprocess.Popen(["cat"], stdin=subprocess.PIPE) as other:
         assert probes._processor_seconds(other.pid) is not None
     assert probes._processor_seconds(other.pid) is None
+
+
+async def test_services_are_asked_for_where_systemd_is_and_nothing_is_started_elsewhere(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    lists = tmp_path / "systemctl"
+    lists.write_text("#!/bin/sh\necho 'cups.service loaded failed failed CUPS'\n")
+    lists.chmod(0o755)
+    monkeypatch.setattr(probes, "_SYSTEMCTL", replace(probes._SYSTEMCTL, argv=(str(lists),), seconds=60))
+    monkeypatch.setattr(probes, "_SYSTEMD", tmp_path)
+    assert await probes.failed_services() == ("cups.service",)
+    monkeypatch.setattr(probes, "_SYSTEMD", tmp_path / "none")
+    assert await probes.failed_services() is None
 
 
 @pytest.fixture
