@@ -16,7 +16,6 @@ import sys
 import traceback
 from datetime import UTC, datetime
 from enum import StrEnum
-from logging.handlers import RotatingFileHandler
 from pathlib import Path
 from typing import Any, Final
 
@@ -89,6 +88,8 @@ def set_up(shape: Format = Format.TEXT, level: Level = Level.WARNING, file: Path
 
 
 def _to_file(file: Path) -> logging.Handler:
+    from logging.handlers import RotatingFileHandler  # here: it brings pickle, which no command needs
+
     logging.raiseExceptions = False  # a full disk would be told on standard error, once for each line
     try:
         return RotatingFileHandler(file, maxBytes=LIMIT, backupCount=1, encoding="utf-8", errors="backslashreplace")
