@@ -39,6 +39,8 @@ MOST_AT_WORK: Final = 200
 """Actions at work at once beyond which none is started that nobody else has approved."""
 MAX_SECONDS: Final = 24 * 3600
 MAX_OUTPUT: Final = 1 << 30
+MOST_APPROVALS: Final = 64
+"""Approvals of one action that are looked at, each of them again for the next; a quorum is of ten members at most."""
 SHELLS: Final = {False: frozenset({"", *POSIX_SHELLS}), True: frozenset({"", *WINDOWS_SHELLS})}
 """Shells that are used on a system, by whether it is Windows."""
 DOUBLED: Final = (
@@ -296,6 +298,10 @@ def _approved(
     standing: Standing,
     on_chain: Callable[[Seen], bool],
 ) -> Run | Refuse | Wait:
+    if len(action.approvals) > MOST_APPROVALS:
+        return Refuse(
+            "crowded", f"It was approved more than {MOST_APPROVALS} times, and was not started by any of them."
+        )
     requester = roster.member(action.proposal.record.head.key)
     counted: dict[str, str] = {}
     for approval in action.approvals:
