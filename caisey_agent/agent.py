@@ -207,9 +207,8 @@ class Agent:
         """Offers once more what a relay did not take that may have been put back from a backup, or is another now."""
         if self._refused:
             self._refused = False
-            for log, batch in batches(
-                (log, each) for log, each in self._journal.unsent() if self._link.outbox.lacks(each)
-            ):
+            waiting = self._link.outbox.heads
+            for log, batch in batches((log, each) for log, each in self._journal.unsent() if each.head not in waiting):
                 self._offered.add(self._link.append(log, batch))
 
     def _offer_later(self) -> None:
