@@ -156,10 +156,7 @@ class Agent:
 
     def _hand_over(self) -> None:
         """What runs is not ended with this agent, if the policy has it so, or had when it began to run on."""
-        try:
-            runs_on = bool(self.going) or self._policy().unrecorded is Unrecorded.RUN_ON
-        except JournalError:
-            runs_on = False
+        runs_on = bool(self.going) or self._policy().unrecorded is Unrecorded.RUN_ON
         here = [(log, work) for log, room in self._rooms.items() for work in room.works]
         self._going = list({work: (log, work) for log, work in (*self.going, *here) if runs_on}.values())
         self._tasks -= {work.task for _, work in self.going}

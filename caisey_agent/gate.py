@@ -276,7 +276,7 @@ def _confirmed(
     action: Action, held: ActionHeld, roster: Roster, standing: Standing, on_chain: Callable[[Seen], bool]
 ) -> Run | Refuse | Wait:
     answer = action.confirmation
-    if answer is None or not isinstance(answer.record.body, ActionConfirmed) or not _answers(answer, action):
+    if answer is None or not isinstance(answer.record.body, ActionConfirmed) or not action.is_answered_by(answer):
         return Wait("not confirmed")
     if (seen := answer.record.head.seen) is None or not on_chain(seen):
         return Refuse("history", "The technician was shown another history of this session.")
@@ -307,7 +307,7 @@ def _approved(
     for approval in action.approvals:
         body, head = approval.record.body, approval.record.head
         member = roster.member(head.key)
-        if not _answers(approval, action) or not isinstance(body, ApprovalGranted):
+        if not action.is_answered_by(approval) or not isinstance(body, ApprovalGranted):
             continue
         if not _may_approve(member, requester, quorum, standing.client):
             continue
@@ -326,8 +326,3 @@ def _may_approve(member: Member | None, requester: Member | None, quorum: Quorum
     if member is None or requester is None or member.id == requester.id:
         return False
     return member.role in quorum.roles and member.serves(client)
-
-
-def _answers(answer: Placed, action: Action) -> bool:
-    """Whether it answers the hold that stands, not an earlier one of the same action."""
-    return action.hold is not None and answer.record.head.re["hold"] == action.hold.record.digest
