@@ -156,10 +156,7 @@ class Agent:
 
     def _hand_over(self) -> None:
         """What runs is not ended with this agent, if the policy has it so, or had when it began to run on."""
-        try:
-            runs_on = bool(self.going) or self._policy().unrecorded is Unrecorded.RUN_ON
-        except JournalError:
-            runs_on = False
+        runs_on = bool(self.going) or self._policy().unrecorded is Unrecorded.RUN_ON
         here = [(log, work) for log, room in self._rooms.items() for work in room.works]
         self._going = list({work: (log, work) for log, work in (*self.going, *here) if runs_on}.values())
         self._tasks -= {work.task for _, work in self.going}
@@ -207,9 +204,8 @@ class Agent:
         """Offers once more what a relay did not take that may have been put back from a backup, or is another now."""
         if self._refused:
             self._refused = False
-            for log, batch in batches(
-                (log, each) for log, each in self._journal.unsent() if self._link.outbox.lacks(each)
-            ):
+            waiting = self._link.outbox.heads
+            for log, batch in batches((log, each) for log, each in self._journal.unsent() if each.head not in waiting):
                 self._offered.add(self._link.append(log, batch))
 
     def _offer_later(self) -> None:

@@ -39,6 +39,8 @@ MOST_AT_WORK: Final = 200
 """Actions at work at once beyond which none is started that nobody else has approved."""
 MAX_SECONDS: Final = 24 * 3600
 MAX_OUTPUT: Final = 1 << 30
+MOST_APPROVALS: Final = 64
+"""Approvals of one action that are looked at, each of them again for the next; a quorum is of ten members at most."""
 SHELLS: Final = {False: frozenset({"", *POSIX_SHELLS}), True: frozenset({"", *WINDOWS_SHELLS})}
 """Shells that are used on a system, by whether it is Windows."""
 DOUBLED: Final = (
@@ -274,7 +276,7 @@ def _confirmed(
     action: Action, held: ActionHeld, roster: Roster, standing: Standing, on_chain: Callable[[Seen], bool]
 ) -> Run | Refuse | Wait:
     answer = action.confirmation
-    if answer is None or not isinstance(answer.record.body, ActionConfirmed) or not _answers(answer, action):
+    if answer is None or not isinstance(answer.record.body, ActionConfirmed) or not action.is_answered_by(answer):
         return Wait("not confirmed")
     if (seen := answer.record.head.seen) is None or not on_chain(seen):
         return Refuse("history", "The technician was shown another history of this session.")
@@ -296,12 +298,16 @@ def _approved(
     standing: Standing,
     on_chain: Callable[[Seen], bool],
 ) -> Run | Refuse | Wait:
+    if len(action.approvals) > MOST_APPROVALS:
+        return Refuse(
+            "crowded", f"It was approved more than {MOST_APPROVALS} times, and was not started by any of them."
+        )
     requester = roster.member(action.proposal.record.head.key)
     counted: dict[str, str] = {}
     for approval in action.approvals:
         body, head = approval.record.body, approval.record.head
         member = roster.member(head.key)
-        if not _answers(approval, action) or not isinstance(body, ApprovalGranted):
+        if not action.is_answered_by(approval) or not isinstance(body, ApprovalGranted):
             continue
         if not _may_approve(member, requester, quorum, standing.client):
             continue
@@ -320,8 +326,3 @@ def _may_approve(member: Member | None, requester: Member | None, quorum: Quorum
     if member is None or requester is None or member.id == requester.id:
         return False
     return member.role in quorum.roles and member.serves(client)
-
-
-def _answers(answer: Placed, action: Action) -> bool:
-    """Whether it answers the hold that stands, not an earlier one of the same action."""
-    return action.hold is not None and answer.record.head.re["hold"] == action.hold.record.digest

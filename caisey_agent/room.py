@@ -363,10 +363,7 @@ class Room:
     def runs_on(self, error: JournalError) -> bool:
         """Whether what runs waits until it can be recorded; the agent is told of it then."""
         if not self._left:
-            try:
-                if self._policy().unrecorded is not Unrecorded.RUN_ON:
-                    return False
-            except JournalError:
+            if self._policy().unrecorded is not Unrecorded.RUN_ON:
                 return False
             self._unwritable(error)
         return True

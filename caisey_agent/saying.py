@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import Final
 
 from caisey_agent import machine
 from caisey_agent.tally import Chunk
@@ -15,13 +14,6 @@ from caisey_core.kinds import Body
 from caisey_core.link import Link
 from caisey_core.record import Record, Sealed, Writer
 from caisey_core.signing import SigningKey
-
-SOON: Final = 0.0
-"""Seconds that a start, which is on record here, waits to be sent: no longer than this turn of the loop.
-
-Twenty milliseconds saved a commit of a short command, but an agent that was killed within them left its technician
-without a word until it was back.
-"""
 
 
 class Saying:
@@ -69,7 +61,7 @@ class Saying:
         It is sent with what else is said in this turn of the loop.
         """
         self._keep([record], spends=action)
-        asyncio.get_running_loop().call_later(SOON, self._give)
+        asyncio.get_running_loop().call_soon(self._give)
 
     def _keep(self, records: list[Record], spends: Digest | None = None) -> None:
         kept = False

@@ -14,8 +14,8 @@ What is taken back, or denied, may have been started while the word for it was o
 A question is open until somebody's last word to it answers it. Words, questions and answers among them, may stand
 after the closing: it ends actions, not the log, and whoever writes one cannot know what crosses it on its way.
 
-`why_not` says why a record may not stand where it stands (wrong writer, an answer to nothing, a start without the
-decisions it names); `apply` takes it into the state regardless of order surprises only if it may stand there. Pure.
+`writer_fault` and `order_fault` say why a record may not stand where it stands (wrong writer, an answer to nothing, a
+start without the decisions it names); `apply` takes into the state one that may. Pure.
 """
 
 from __future__ import annotations
@@ -132,17 +132,17 @@ class Action(Struct):
     def answered(self) -> bool:
         """Whether as many have said yes as its hold wants; whether they may is for the gate to say."""
         if self.held is None or self.held.quorum is None:
-            return any(map(self._answers, self.confirmations))
+            return any(map(self.is_answered_by, self.confirmations))
         return len(self.approvers) >= max(1, self.held.quorum.members)
 
     @property
     def approvers(self) -> list[Placed]:
         """Its approvals, one a key, in order; one of a hold that was made anew since counts for nothing."""
-        counts = [each for each in self.approvals if self._answers(each)]
+        counts = [each for each in self.approvals if self.is_answered_by(each)]
         return list({each.record.head.key: each for each in reversed(counts)}.values())[::-1]
 
-    def _answers(self, answer: Placed) -> bool:
-        """Whether it answers the hold that stands."""
+    def is_answered_by(self, answer: Placed) -> bool:
+        """Whether a decision answers the hold that stands, not an earlier one of the same action."""
         return self.hold is not None and answer.record.head.re["hold"] == self.hold.record.digest
 
 
@@ -305,7 +305,8 @@ class Session(Struct):
         if body.verdict != held.verdict:
             return "it was started under another verdict than it was held under"
         wanted = frozenset(body.decisions)
-        named = {each.record.digest: each for each in _answers(action) if each.record.digest in wanted}
+        said = (each for each in (*action.approvals, *action.confirmations) if action.is_answered_by(each))
+        named = {each.record.digest: each for each in said if each.record.digest in wanted}
         if not wanted or len(named) < len(wanted):
             return "it was started without the decision it names"
         if action.denial is not None and any(each.seq > action.denial.seq for each in named.values()):
@@ -394,12 +395,6 @@ class Session(Struct):
                     action.step, action.end = Step(kind.removeprefix("action.")), placed
                 if kind != "action.withdrawn":
                     action.settling = placed
-
-
-def _answers(action: Action) -> list[Placed]:
-    """What was said to the hold that stands, by whomever and however often."""
-    hold = action.hold.record.digest if action.hold else ""
-    return [each for each in (*action.approvals, *action.confirmations) if each.record.head.re["hold"] == hold]
 
 
 def may_open(member: Member | None) -> bool:

@@ -461,7 +461,8 @@ class Link(Struct):
     def _caught_up(self, frame: frames.CaughtUp) -> list[Event]:
         """That a log has come as far as the relay has it; where this is ahead of the last of it, with that."""
         log = LogId(frame.log)
-        if log and log not in self.apart and frame.seq > self.chain(log).seq:
+        # Of logs that nobody here follows nothing is kept: a relay can make any number of names up.
+        if log in self._follows and log not in self.apart and frame.seq > self.chain(log).seq:
             self._overtaking[log] = frame
             return []
         self._overtaking.pop(log, None)

@@ -13,7 +13,7 @@ from typing import Final
 from msgspec import Struct, field
 
 from caisey_core.frames import Append
-from caisey_core.record import Sealed, parse
+from caisey_core.record import parse
 
 AGAIN: Final = frozenset({"store", "rate", "gap"})
 """Denials that say nothing against what was offered, but only that it cannot be taken now."""
@@ -81,10 +81,11 @@ class Outbox(Struct):
         """How many were sent and have no answer."""
         return len(self._under_way)
 
-    def lacks(self, record: Sealed) -> bool:
-        """Whether a record does not wait here."""
-        waiting = self._logs.get(parse(record).log, {}).values()
-        return not any(record.head == each.head for _, request in waiting for each in request.records)
+    @property
+    def heads(self) -> frozenset[bytes]:
+        """The heads of all records that wait."""
+        waiting = (request for each in self._logs.values() for _, request in each.values())
+        return frozenset(each.head for request in waiting for each in request.records)
 
     def held(self, log: str) -> bool:
         """Whether the first of a log that waits is not on its way."""

@@ -126,6 +126,7 @@ class _Peer:
         self._going = asyncio.Semaphore(_AT_ONCE)
         self._bytes = Bucket(_BYTES, _BYTES)
         self._records = Bucket(_RECORDS, 2 * _RECORDS)
+        self._behind = False
 
     async def serve(self) -> None:
         """Reads and sends until either side ends it."""
@@ -376,8 +377,12 @@ class _Peer:
         return None
 
     def _is_behind(self, incarnation: str) -> None:
-        """Somebody asks for what comes after a place of this life's that there is not: no proof, but worth a word."""
-        if incarnation == self._life:
+        """Somebody asks for what comes after a place of this life's that there is not: no proof, but worth a word.
+
+        One word a connection: whoever asks for what they make up writes no log full.
+        """
+        if incarnation == self._life and not self._behind:
+            self._behind = True
             _say.warning(
                 "journal.behind",
                 "somebody knows more of it; if it was put back from a backup, start the relay with --restored",

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import structs
 
+from caisey_agent import gate
 from caisey_agent.gate import Hold, Refuse, Run, Wait
 from caisey_core.errors import BadRecord
 from caisey_core.kinds import (
@@ -105,6 +106,18 @@ def test_a_quorum_counts_members_and_not_approvals_or_keys() -> None:
     assert decide(story, action) == Wait("1 of 2 have approved")
     second = story.approve(hold, "amy")
     assert decide(story, action) == Run(QUORUM, (first.digest, second.digest))
+
+
+def test_who_approves_again_and_again_gets_nothing_started_and_ends_it() -> None:
+    """Each approval has those before it looked at again, so one member could keep an endpoint at work with nothing."""
+    story = Story(Workspace.staffed())
+    action = story.propose()
+    hold = _quorum_of(story, action, 2)
+    for _ in range(gate.MOST_APPROVALS):
+        story.approve(hold, "sam")
+    assert decide(story, action) == Wait("1 of 2 have approved")
+    story.approve(hold, "amy")
+    assert code(decide(story, action)) == "crowded"
 
 
 @pytest.mark.parametrize(("role", "runs"), [(Role.APPROVER, True), (Role.ADMIN, False), (Role.TECHNICIAN, False)])

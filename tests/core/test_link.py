@@ -159,6 +159,16 @@ def test_that_all_has_come_is_told_when_it_has(ready: Relay) -> None:
     assert CaughtUp(LOG, "") not in ready.sends(BOOK.entries[5:])
 
 
+def test_nothing_is_kept_of_logs_that_nobody_follows(ready: Relay) -> None:
+    """A relay that says of names it makes up that they have come to their end is not remembered for each."""
+    ready.link.follow(LOG)
+    for number in range(100):
+        name = f"{number:064x}"
+        assert ready.says(frames.CaughtUp(log=name, seq=5, cursor="")) == [CaughtUp(name, "")]
+    assert set(ready.link.chains) <= {LOG}
+    assert not ready.link._overtaking
+
+
 def test_output_that_no_signature_covers_is_never_passed_on(ready: Relay) -> None:
     ready.sends(BOOK.entries[:1])
     book = Book(entries=list(BOOK.entries[:1]), chains={1: BOOK.chains[1]})

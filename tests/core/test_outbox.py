@@ -84,3 +84,18 @@ def test_after_a_lost_connection_everything_goes_out_again() -> None:
     assert outbox.acknowledged(1) is request
     assert outbox.acknowledged(1) is None
     assert outbox.logs == []
+
+
+def test_what_waits_is_known_by_its_heads_until_it_has_its_receipt() -> None:
+    old, new = two_series()
+    outbox = Outbox(steady=True)
+    requests = [append(1, old), append(2, new)]
+    for each in requests:
+        outbox.add(each)
+    heads = [each.records[0].head for each in requests]
+    assert outbox.heads == set(heads)
+    outbox.denied(2, "store")
+    outbox.acknowledged(1)
+    assert outbox.heads == {heads[1]}
+    outbox.denied(2, "scope")
+    assert not outbox.heads

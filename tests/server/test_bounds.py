@@ -121,3 +121,17 @@ def test_the_bounds_are_those_that_are_written_down() -> None:
     ):
         assert said in page
         assert f"{bound:,}" in said
+
+
+async def test_who_asks_for_places_that_there_are_not_is_told_of_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The relay's own log is not filled by a peer that makes places up."""
+    told: list[str] = []
+    say = types.SimpleNamespace(warning=lambda event, *_words, **_more: told.append(event))
+    monkeypatch.setattr(websocket, "_say", say)
+    relay, socket = types.SimpleNamespace(meters=None), types.SimpleNamespace(client=None)
+    life = "a1" * 16
+    for count in (1, 2):
+        peer = websocket._Peer(cast("Any", relay), cast("Any", socket), "k", life)
+        for incarnation in ("b2" * 16, life, life, life):
+            peer._is_behind(incarnation)
+        assert told == ["journal.behind"] * count
