@@ -17,6 +17,8 @@ from caisey_core.kinds import (
     ActionConfirmed,
     ActionHeld,
     ActionProposed,
+    ActionRefused,
+    ActionUnknown,
     ApprovalGranted,
     Class,
     Decision,
@@ -46,6 +48,11 @@ SHELLS: Final = {False: frozenset({"", *POSIX_SHELLS}), True: frozenset({"", *WI
 DOUBLED: Final = (
     "Two machines use this endpoint's key, so nothing is run: an admin removes the endpoint and gives each its own."
 )
+ROLLED_BACK: Final = "The endpoint's disk was put back from a backup; whether it ran is not known. It is not run again."
+_ENDED: Final = "The agent ended while it ran or was about to; it is not run again."
+_UNTOLD: Final = "The agent could not record what became of it; it is not run again."
+_RESTARTED: Final = "The agent was restarted; propose it again."
+_UNRECORDED: Final = "The agent could not record for a while and gave up what was not started; propose it again."
 
 
 @dataclass(frozen=True, slots=True)
@@ -270,6 +277,20 @@ def decide(
     if held.quorum is None:
         return _confirmed(action, held, roster, standing, on_chain)
     return _approved(action, held, held.quorum, roster, standing, on_chain)
+
+
+def given_up(action: Action, instance: str, *, begun: bool, restored: bool) -> ActionUnknown | ActionRefused:
+    """What an agent that begins anew says of an action that is open, and that nothing here works on.
+
+    `instance`: its own; that is still the one to which the action was proposed where what ran went on unrecorded.
+    `begun`: it was started, or was about to be. `restored`: the endpoint's disk was put back.
+    """
+    same = action.proposed is not None and action.proposed.instance == instance
+    if begun:
+        return ActionUnknown(why=_UNTOLD if same else _ENDED)
+    if restored:
+        return ActionUnknown(why=ROLLED_BACK)
+    return ActionRefused(code="void", why=_UNRECORDED if same else _RESTARTED)
 
 
 def _confirmed(

@@ -51,9 +51,6 @@ _PERMITS: Final = frozenset({"action.confirmed", "approval.granted"})
 _ENDS: Final = frozenset({"action.refused", "action.expired", "action.unknown", "action.finished"})
 _CLOSED: Final = "The session was closed before it started."
 _RESTORED: Final = "The relay was restored from a backup; propose it again."
-_ROLLED_BACK: Final = (
-    "The endpoint's disk was put back from a backup; whether it ran is not known. It is not run again."
-)
 LATE: Final = 500
 """Milliseconds an expiry waits longer than the window, so that an answer within it is never called late."""
 
@@ -134,16 +131,10 @@ class Room:
             self._attest()
 
     def _give_up(self, action: Action, *, restored: bool) -> None:
-        re = {"action": str(action.digest)}
-        if action.start is not None or self._journal.is_spent(action.digest):
-            why = "The agent ended while it ran or was about to; it is not run again."
-            self._write("action.unknown", ActionUnknown(why=why), re)
-        elif restored:
-            self._write("action.unknown", ActionUnknown(why=_ROLLED_BACK), re)
-        else:
-            self._write(
-                "action.refused", ActionRefused(code="void", why="The agent was restarted; propose it again."), re
-            )
+        begun = action.start is not None or self._journal.is_spent(action.digest)
+        body = gate.given_up(action, self._own.instance, begun=begun, restored=restored)
+        kind = "action.unknown" if isinstance(body, ActionUnknown) else "action.refused"
+        self._write(kind, body, {"action": str(action.digest)})
 
     def received(self, records: Iterable[tuple[Record, Receipt]]) -> None:
         """Takes records that have just come, then acts on each; on one that a restored relay was given back, never."""
@@ -252,7 +243,7 @@ class Room:
         if action.digest in self._ended or self._journal.is_spent(action.digest):
             return
         if restored:
-            self._write("action.unknown", ActionUnknown(why=_ROLLED_BACK), re)
+            self._write("action.unknown", ActionUnknown(why=gate.ROLLED_BACK), re)
         else:
             how = "taken back" if action.step is Step.WITHDRAWN else "denied"
             self._write("action.refused", ActionRefused(code=action.step, why=f"It was {how} before it started."), re)

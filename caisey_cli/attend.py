@@ -91,7 +91,9 @@ class Interrupts:
         self.leave: Callable[[], object] = lambda: None
         self.attended: Request | None = None
         self.unread = False
+        self.over = False
         self._armed = False
+        self._hung_up = False
 
     @property
     def proposing(self) -> bool:
@@ -104,6 +106,12 @@ class Interrupts:
             self.first.set()
         else:
             self.leave()
+
+    def hang_up(self) -> None:
+        """Its terminal was closed. Kernel and shell may both say so: the second is no wish to leave it running."""
+        if not self._hung_up and not self.first.is_set():
+            self.strike()
+        self._hung_up = True
 
     @contextlib.contextmanager
     def armed(self) -> Iterator[None]:
@@ -123,9 +131,16 @@ async def attend(
     interrupts.attended = request
     attendance = _Attendance(controller, request, front, answers, interrupts)
     try:
-        return await attendance.run()
-    finally:
+        end = await attendance.run()
+    except asyncio.CancelledError:
+        # Who leaves does not wait for what nobody reads.
+        interrupts.over = attendance.over
+        raise
+    except BaseException:
         await front.end()
+        raise
+    await front.end()
+    return end
 
 
 class _Attendance:
@@ -137,7 +152,7 @@ class _Attendance:
         self._front = front
         self._answers = answers
         self._interrupts = interrupts
-        self._inbox: asyncio.Queue[Happening | CaiseyError | None] = asyncio.Queue(4)
+        self._inbox: asyncio.Queue[Happening | Exception | None] = asyncio.Queue(4)
         self._tasks: set[asyncio.Task[None]] = set()
         self._asking: asyncio.Task[None] | None = None
         self._before: Held | None = None
@@ -149,7 +164,7 @@ class _Attendance:
         try:
             while True:
                 happening = await self._inbox.get()
-                if isinstance(happening, CaiseyError):
+                if isinstance(happening, Exception):
                     raise happening
                 if happening is None:
                     return None
@@ -167,12 +182,18 @@ class _Attendance:
         async def guarded() -> None:
             try:
                 await work()
-            except CaiseyError as error:
+            except Exception as error:  # noqa: BLE001  (whatever it is, somebody waits for what it was to do)
                 await self._inbox.put(error)
 
         task = asyncio.create_task(guarded())
         self._tasks.add(task)
         return task
+
+    @property
+    def over(self) -> bool:
+        """Whether its end is on record, told or not."""
+        action = self._controller.session(self._request.log).actions.get(self._request.action)
+        return action is not None and action.step.over
 
     async def _follow(self) -> None:
         async for happening in self._controller.follow(self._request):
@@ -190,6 +211,10 @@ class _Attendance:
         elif action is None or not action.step.over:
             self._front.say(f"Taking {self._request.code} back ... (Ctrl-C once more leaves without waiting for it)")
             await self._controller.withdraw(self._request, "interrupted by the technician")
+        elif not self._interrupts.unread:
+            self._front.say(
+                f"{self._request.code} is over; what is left of its output waits to be read. (Ctrl-C once more leaves)"
+            )
 
     async def _take(self, happening: Happening) -> None:
         if self._asking is not None and not isinstance(happening, Quiet | Granted):

@@ -13,7 +13,7 @@ from typing import Final
 
 from msgspec import Struct
 
-from caisey_cli import local, resolve, wording
+from caisey_cli import local, output, resolve, wording
 from caisey_cli.attend import CANCELLED, Answers, Front, Interrupts, attend, status
 from caisey_cli.checks import Check, evaluate
 from caisey_cli.command import Command
@@ -41,6 +41,11 @@ _SAY_AFTER: Final = 1.0
 AGAIN: Final = 0.1
 """Seconds between two looks at a session that is about to be closed."""
 _STOPPING: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+def _struck(*_signal: object) -> None:
+    """Beside the loop's own handler, which waits for its turn: no sentence is in the way of it."""
+    output.interrupted()
 
 
 class Desk(Struct, frozen=True):
@@ -349,7 +354,8 @@ async def at_desk(
         interrupts.leave = task.cancel
         loop = asyncio.get_running_loop()
         for number in _STOPPING:
-            loop.add_signal_handler(number, interrupts.strike)
+            loop.add_signal_handler(number, interrupts.hang_up if number == signal.SIGHUP else interrupts.strike)
+            signal.signal(number, _struck)
         try:
             return await task
         except asyncio.CancelledError:
@@ -364,6 +370,9 @@ async def at_desk(
 def _left(front: Front, interrupts: Interrupts) -> int:
     if interrupts.attended is None or not interrupts.first.is_set():
         front.say("Stopped; nothing more was done.")
+        return CANCELLED
+    if interrupts.over:
+        front.say(f"Left with output of {interrupts.attended.code} unread; it is over, and all of that is on record.")
         return CANCELLED
     raise OutcomeUnknown(
         f"Left without waiting for {interrupts.attended.code}; it may still run.",

@@ -7,8 +7,9 @@ JSON is `{"v": 1, "kind": KIND, ...}`, one line, ASCII (whatever an endpoint wro
 from __future__ import annotations
 
 import os
+import select
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from caisey_cli.sanitize import inert
@@ -20,13 +21,49 @@ INTERRUPTED: Final = 130
 PIPE_CLOSED: Final = 141
 """Whoever read stdout has gone, as shells report it."""
 DEBUG: Final = "CAISEY_DEBUG"
+_TALKING: Final = [False]
+_HURRIED: Final = [False]
+
+
+class Unheard(OSError):
+    """Standard error takes nothing, and what is said there must hold up nothing any longer."""
 
 
 def say(text: str) -> None:
-    """A line (or lines) of talk on stderr. Remote text has to be inert already."""
+    """A line (or lines) of talk on stderr. Remote text has to be inert already. Fails nobody for want of a listener."""
     sys.stdout.flush()
-    sys.stderr.write(text if text.endswith("\n") else text + "\n")
-    sys.stderr.flush()
+    line = text if text.endswith("\n") else text + "\n"
+
+    def write() -> None:
+        sys.stderr.write(line)
+        sys.stderr.flush()
+
+    talk(write)
+
+
+def talk(write: Callable[[], None]) -> None:
+    """Writes to stderr. Once that fails (a terminal that was closed), nothing is said any more.
+
+    Once somebody has asked for an end, what is not taken at once is not said either.
+    """
+    if _HURRIED[0] and not select.select([], [2], [], 0)[1]:
+        return
+    try:
+        _TALKING[0] = True
+        write()
+        _TALKING[0] = False
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC), 2)
+    finally:
+        _TALKING[0] = False
+
+
+def interrupted() -> None:
+    """For the handler of a signal that asks for an end: raises `Unheard` out of talk that nobody takes."""
+    _HURRIED[0] = True
+    if _TALKING[0]:
+        _TALKING[0] = False
+        raise Unheard("nobody takes what is said")
 
 
 def data(text: str) -> None:

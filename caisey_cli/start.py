@@ -26,12 +26,24 @@ OBJECTS: Final = 100_000
 
 def main() -> None:
     """The console script."""
+    _stand_in()
     try:
         status = _quickly() if COMPLETE in os.environ else _prompt()
     except KeyboardInterrupt:  # Ctrl-C before there was anything to stop
         status = INTERRUPTED
     gc.freeze()
     raise SystemExit(status)
+
+
+def _stand_in() -> None:
+    """Where a standard stream is closed (`2>&-`), the next file to be opened, a journal, would get its number."""
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        if getattr(sys, name) is None:
+            while (opened := os.open(os.devnull, os.O_RDWR)) < number:
+                pass
+            if opened > number:  # somebody has the number: it is theirs
+                os.close(opened)
+            setattr(sys, name, open(os.devnull, "r+" if number == 0 else "w"))  # noqa: SIM115, PTH123
 
 
 def _quickly() -> int:

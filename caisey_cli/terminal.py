@@ -15,7 +15,7 @@ import threading
 from queue import SimpleQueue
 from typing import Final
 
-from caisey_cli.output import say
+from caisey_cli.output import say, talk
 from caisey_cli.sanitize import Inert
 
 _DESCRIPTORS: Final = {"stdout": 1, "stderr": 2}
@@ -87,7 +87,7 @@ class Terminal:
 
         def read() -> None:
             if not typed.done():
-                typed.set_result(os.read(0, _LINE))
+                typed.set_result(_typed())
 
         loop.add_reader(0, read)
         try:
@@ -116,8 +116,7 @@ class Terminal:
             self._shown = False
 
     def _write_now(self, text: str) -> None:
-        with contextlib.suppress(OSError):
-            _write_all(2, text.encode("utf-8", "backslashreplace"))
+        talk(lambda: _write_all(2, text.encode("utf-8", "backslashreplace")))
 
 
 def _write_all(descriptor: int, data: bytes) -> None:
@@ -127,6 +126,13 @@ def _write_all(descriptor: int, data: bytes) -> None:
             view = view[os.write(descriptor, view) :]
         except BlockingIOError:
             select.select([], [descriptor], [])
+
+
+def _typed() -> bytes:
+    """What was typed; nothing where the terminal is gone, as at the end of input."""
+    with contextlib.suppress(OSError):
+        return os.read(0, _LINE)
+    return b""
 
 
 def _forget_what_was_typed() -> None:

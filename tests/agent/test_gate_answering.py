@@ -13,6 +13,8 @@ from caisey_agent import gate
 from caisey_agent.gate import BEAT_MS, WINDOW_MS, Hold, Refuse, Run, Wait
 from caisey_core.kinds import (
     ActionProposed,
+    ActionRefused,
+    ActionUnknown,
     MemberRemoved,
     Role,
     SessionClosed,
@@ -37,6 +39,33 @@ from tests.agent.gating import (
     standing,
 )
 from tests.core.world import INCARNATION, NOW, ZERO, Story, Workspace, public
+
+# -- what is open when an agent begins anew ----------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("same", "begun", "restored", "kind", "words"),
+    [
+        (False, True, False, "unknown", "ended while it ran"),
+        (True, True, False, "unknown", "could not record what became of it"),
+        (False, False, True, "unknown", "put back from a backup"),
+        (False, False, False, "refused", "was restarted"),
+        (True, False, False, "refused", "could not record for a while"),
+    ],
+)
+def test_what_an_agent_that_begins_anew_says_is_why_it_did(
+    *, same: bool, begun: bool, restored: bool, kind: str, words: str
+) -> None:
+    story = Story()
+    record = story.propose()
+    action = story.action(record)
+    proposed = action.proposed
+    assert proposed is not None
+    instance = proposed.instance if same else "another"
+    said = gate.given_up(action, instance, begun=begun, restored=restored)
+    assert isinstance(said, ActionUnknown if kind == "unknown" else ActionRefused)
+    assert words in said.why
+
 
 # -- deciding: history, time, roster -----------------------------------------------------------------------
 

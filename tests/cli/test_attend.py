@@ -7,6 +7,8 @@ import inspect
 from collections.abc import AsyncIterator
 from typing import Any, cast
 
+import pytest
+
 from caisey_cli.attend import Answers, Interrupts, attend
 from caisey_cli.happenings import Happening, Held, Request, Withdrawn
 from caisey_core.ids import Digest, LogId
@@ -40,3 +42,29 @@ async def test_a_question_that_is_answered_before_it_was_put_leaves_nothing_behi
     coroutines = [each for each in gc.get_objects() if inspect.iscoroutine(each)]
     never_begun = [each for each in coroutines if inspect.getcoroutinestate(each) == inspect.CORO_CREATED]
     assert [each.__qualname__ for each in never_begun if "_Attendance" in each.__qualname__] == []
+
+
+def test_a_terminal_that_is_closed_is_said_twice_and_meant_once() -> None:
+    """By the kernel, and by the shell in it: the second is not the second Ctrl-C."""
+    interrupts, left = Interrupts(), []
+    interrupts.leave = lambda: left.append(True)
+    with interrupts.armed():
+        interrupts.hang_up()
+        interrupts.hang_up()
+        assert interrupts.first.is_set()
+        assert left == []
+        interrupts.strike()
+        assert left == [True]
+
+
+async def test_what_fails_beside_an_action_is_not_waited_for() -> None:
+    """It was to stop it, say: whatever it is, it is told."""
+
+    class Fails(Controller):
+        async def follow(self, _request: Request) -> AsyncIterator[Happening]:
+            for each in self._happenings:
+                yield each
+            raise OSError("nobody foresaw this")
+
+    with pytest.raises(OSError, match="nobody foresaw this"):
+        await attend(cast(Any, Fails()), REQUEST, Front(), Answers(), Interrupts())

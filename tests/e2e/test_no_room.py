@@ -92,6 +92,8 @@ def test_where_the_policy_has_it_so_what_runs_goes_on_unrecorded_and_is_recorded
     child = until(lambda: pid.exists() and pid.read_text().strip())
     (log, *_) = journals.sessions(world)
     until(lambda: journals.kinds(world, log).count("action.started") == 2)
+    held = Running(world, "run", "box", "--", "touch", str(world.path / "never"))
+    assert held.code
     agent = world.agent
     assert agent is not None
     with full(agent.process.pid):
@@ -107,6 +109,8 @@ def test_where_the_policy_has_it_so_what_runs_goes_on_unrecorded_and_is_recorded
         assert journals.kinds(world, log, "relay").count("action.finished") == 0
     assert running.wait() == 7, running.said
     assert waiting.wait() == 130, waiting.said
+    assert held.wait() == 252, held.said
+    assert "The agent could not record for a while and gave up what was not started; propose it again." in held.said
     assert b"".join(running.stdout).endswith(b"the end\n")
     lines = b"".join(running.stdout).splitlines()[:-1]
     assert lines == [b"line %d" % number for number in range(1, len(lines) + 1)]
