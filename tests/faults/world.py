@@ -171,6 +171,8 @@ class World:
             if self._became[host] == "done" and (number > 2 or not self.plan.copied):
                 break
             await asyncio.sleep(self.plan.slack)
+            while not self._right() or RELAY not in self.running:  # noqa: ASYNC110  (it may be started anew, with the flag)
+                await asyncio.sleep(1.0)
             self._became[host] = await self._type(f"close ({number})", partial(programs.close, self, host), host)
 
     def parties(self, log: LogId) -> tuple[str, ...]:
