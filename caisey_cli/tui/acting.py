@@ -15,6 +15,7 @@ from caisey_cli.tui.command_line import CommandLine
 from caisey_cli.tui.deeds import Deed, meant
 from caisey_cli.tui.frame import Frame
 from caisey_cli.tui.opening import Opening
+from caisey_cli.tui.ordered import UNHEEDED, Ordered
 from caisey_core.errors import CaiseyError
 from caisey_core.ids import request_code
 
@@ -115,9 +116,13 @@ class Acting(Frame):
             finally:
                 self._typed = ""
 
-    def on_command_line_unheeded(self) -> None:
+    def on_ordered_unheeded(self) -> None:
         """What is let out of a paste sends nothing."""
-        self.say("Enter came together with what was pasted, so nothing was sent; press it again to send it.", "warn")
+        self.say(UNHEEDED, "warn")
+
+    def on_ordered_told(self, event: Ordered.Told) -> None:
+        """What is pasted into a line may not stand there as it was."""
+        self.say(event.said, "warn")
 
     def on_command_line_pasted(self, event: CommandLine.Pasted) -> None:
         """More than the line shows was pasted: shown as one action before anything is sent."""

@@ -32,6 +32,7 @@ from caisey_cli.tui.blocks import countdown
 from caisey_cli.tui.cards import Sheet
 from caisey_cli.tui.deciding import Card, Question
 from caisey_cli.tui.lines import Rows
+from caisey_cli.tui.ordered import UNHEEDED, Ordered
 from caisey_cli.tui.steady import Steady
 from caisey_cli.tui.style import BODIES, CSS
 from caisey_cli.tui.tone import Piece, Row, clipped, folded, plain, spread
@@ -157,6 +158,14 @@ class WatchApp(Steady):
         self.last = text
         self._message = ((text, tone),)
         self.show()
+
+    def on_ordered_unheeded(self) -> None:
+        """What is let out of a paste decides nothing."""
+        self.say(UNHEEDED, "warn")
+
+    def on_ordered_told(self, event: Ordered.Told) -> None:
+        """What is pasted into a line may not stand there as it was."""
+        self.say(event.said, "warn")
 
     def show(self) -> None:
         """Draws what has changed."""

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from time import monotonic
 from typing import TYPE_CHECKING, ClassVar, Final
 
 from textual.binding import Binding, BindingType
-from textual.events import Key, Paste
+from textual.events import Paste
 from textual.message import Message
 from textual.suggester import Suggester
 
@@ -18,8 +17,6 @@ if TYPE_CHECKING:
 
 LONG: Final = 300
 """Characters that are pasted into the line itself; what is longer could not be read there before it is sent."""
-BURST: Final = 0.1
-"""Seconds without a key until what follows a paste counts as pressed by somebody."""
 
 
 class _Likely(Suggester):
@@ -60,9 +57,6 @@ class CommandLine(Ordered):
             super().__init__()
             self.text = text
 
-    class Unheeded(Message):
-        """Enter came in one burst with a paste."""
-
     class Offered(Message):
         """TAB has several to choose from; `chosen` is the one in the line, if one is."""
 
@@ -87,7 +81,6 @@ class CommandLine(Ordered):
         self._at: int | None = None
         self._draft = ""
         self._killed = ""
-        self._burst = -BURST
         self._offer: list[Candidate] = []
         self._chosen: int | None = None
 
@@ -188,22 +181,6 @@ class CommandLine(Ordered):
     def action_yank(self) -> None:
         """What was deleted last stands here again."""
         self.insert_text_at_cursor(self._killed)
-
-    @property
-    def heeds(self) -> bool:
-        """Whether Enter, pressed now, is a key somebody has pressed."""
-        return monotonic() - self._burst >= BURST
-
-    async def _on_key(self, event: Key) -> None:
-        """Enter in one burst with a paste sends nothing: a terminal may let what is pasted end the paste."""
-        if event.time - self._burst < BURST:
-            self._burst = event.time
-            if event.key == "enter":
-                self.post_message(self.Unheeded())
-                event.stop()
-                event.prevent_default()
-                return
-        await super()._on_key(event)
 
     def _on_paste(self, event: Paste) -> None:
         self._burst = event.time

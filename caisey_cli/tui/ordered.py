@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from time import monotonic
+from typing import Any, Final
 
 from textual.containers import VerticalScroll
-from textual.events import Key
+from textual.events import Key, Paste
+from textual.message import Message
 from textual.widget import Widget
 from textual.widgets import Input
+
+BURST: Final = 0.1
+"""Seconds without a key until what follows a paste counts as pressed by somebody."""
+UNHEEDED: Final = "Enter came together with what was pasted, so nothing was sent; press it again to send it."
+"""What is said of `Ordered.Unheeded`."""
 
 
 async def in_order(widget: Widget, event: Key) -> None:
@@ -34,14 +41,55 @@ async def _bound(widget: Widget, key: str) -> bool:
 
 
 class Ordered(Input):
-    """A line to type in. `entered`: is given what was typed before the next key is done; else it is told by message."""
+    """A line to type in, in which no paste sends anything.
+
+    `entered`: is given what was typed before the next key is done; else it is told by message.
+    """
+
+    class Unheeded(Message):
+        """Enter came in one burst with a paste."""
+
+    class Told(Message):
+        """What was pasted stands in the line otherwise, or not at all; `said` tells, as a sentence."""
+
+        def __init__(self, said: str) -> None:
+            super().__init__()
+            self.said = said
 
     def __init__(self, *args: Any, entered: Callable[[str], None] | None = None, **more: Any) -> None:
         super().__init__(*args, **more)
         self._entered = entered
+        self._burst = -BURST
+
+    @property
+    def heeds(self) -> bool:
+        """Whether Enter, pressed now, is a key somebody has pressed."""
+        return monotonic() - self._burst >= BURST
 
     async def _on_key(self, event: Key) -> None:
+        """Enter in one burst with a paste sends nothing: a terminal may let what is pasted end the paste."""
+        if event.time - self._burst < BURST:
+            self._burst = event.time
+            if event.key == "enter":
+                self.post_message(self.Unheeded())
+                event.stop()
+                event.prevent_default()
+                return
         await in_order(self, event)
+
+    def _on_paste(self, event: Paste) -> None:
+        """All of it, in one line; nothing of what nobody could see there."""
+        event.stop()
+        event.prevent_default()
+        self._burst = event.time
+        lines = [each.strip() for each in event.text.splitlines() if each.strip()]
+        text = " ".join(lines).replace("\t", " ")
+        if not text.isprintable():
+            self.post_message(self.Told("What was pasted holds characters nobody can see; nothing of it was taken."))
+        elif text:
+            self.insert_text_at_cursor(text)
+            if len(lines) > 1:
+                self.post_message(self.Told(f"{len(lines)} lines were pasted as one; nothing was sent."))
 
     async def action_submit(self) -> None:
         """Enter."""

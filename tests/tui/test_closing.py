@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import pytest
-from textual.events import Key
+from textual.events import Key, Paste
 
 from caisey_cli.tui.closing import CloseOut
+from caisey_cli.tui.ordered import BURST
 from caisey_cli.tui.owing import owed
-from caisey_core.kinds import Outcome, QuestionAnswered, SessionClosed
+from caisey_core.kinds import FindingMarked, Outcome, QuestionAnswered, SessionClosed
 from tests.cli.conftest import Office
 from tests.tui import pictures
 from tests.tui.conftest import Seat, seated
@@ -178,3 +179,30 @@ async def test_what_was_typed_is_not_lost_when_it_cannot_be_recorded(office: Off
         assert "outcome.verified" not in seat.kinds
         await seat.press("escape")
         assert not close._asked
+
+
+async def test_a_paste_of_several_lines_records_nothing_by_itself(office: Office) -> None:
+    """However the terminal passes its line ends on: within the paste, or as Enter behind it."""
+    async with seated(office) as seat:
+        close = await open_close_out(seat)
+        await seat.press("f")
+        paste, enter = Paste("no paper\n  in tray 2\n"), Key("enter", "\r")
+        enter.time = paste.time + BURST / 2
+        close._entry.post_message(paste)
+        close._entry.post_message(enter)
+        await seat.until(lambda: "press it again" in seat.app.last)
+        assert (close._asked, close._entry.value) == ("finding", "no paper in tray 2")
+        assert "finding.marked" not in seat.kinds
+        await seat.until(lambda: close._entry.heeds)
+        await seat.press("enter")
+        await seat.until(lambda: "finding.marked" in seat.kinds)
+        assert said(office, "finding.marked")[0].says(FindingMarked).text == "no paper in tray 2"
+
+
+async def test_what_nobody_could_see_in_a_line_is_not_pasted_into_it(office: Office) -> None:
+    async with seated(office) as seat:
+        close = await open_close_out(seat)
+        await seat.press("f", "x")
+        close._entry.post_message(Paste("no \u202epaper"))
+        await seat.until(lambda: "nobody can see" in seat.app.last)
+        assert close._entry.value == "x"

@@ -12,7 +12,7 @@ from textual.events import Key, Paste
 
 from caisey_cli.sanitize import inert_block
 from caisey_cli.tui.cards import Sheet
-from caisey_cli.tui.command_line import BURST
+from caisey_cli.tui.ordered import BURST
 from caisey_cli.tui.pasting import hidden, shown
 from caisey_cli.tui.steady import BEGIN, END, ESCAPE, Pastes
 from caisey_core.kinds import ActionProposed
