@@ -179,7 +179,8 @@ class Frame(Steady):
             return opening.side()
         from caisey_cli.tui import panel
 
-        return panel.panel(self.bench.model, self.bench.now, width)
+        height = self._rows("side").content_size.height
+        return panel.fitted(panel.panel(self.bench.model, self.bench.now, width), height)
 
     def _clicked(self, y: int, width: int) -> None:
         """A row of the panel was: the question in it is gone to."""

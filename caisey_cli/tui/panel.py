@@ -138,6 +138,14 @@ def _cut(rows: list[Row], most: int, width: int) -> list[Row]:
     return [*rows[: most - 1], (*clipped(rows[most - 1], width - 1), ("…", "dim"))]
 
 
+def fitted(rows: list[Row], height: int) -> list[Row]:
+    """As many as there is room for; the last one says how many more there are."""
+    if not 0 < height < len(rows):
+        return rows
+    more = wording.count(len(rows) - height + 1, "more row")
+    return [*rows[: height - 1], ((f"▾ {more}: no room", "warn"),)]
+
+
 def _waiting(model: Model, now: int, width: int) -> list[Row]:
     rows: list[Row] = []
     for work in model.waiting()[:3]:

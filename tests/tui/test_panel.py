@@ -35,3 +35,15 @@ async def test_a_healthy_machine_takes_few_lines(office: Office) -> None:
         office.agent.observe(seat.app.bench.log_id)
         await seat.until(lambda: "2 times" in rows(seat, "side"))
         assert "no failed service" in rows(seat, "side").split("\nnow")[1]
+
+
+async def test_what_the_panel_has_no_room_for_is_counted(office: Office) -> None:
+    async with seated(office, size=(80, 20)) as seat:
+        for question in ("one", "two", "three", "four"):
+            await seat.type(f":ask {question}")
+        await seat.until(lambda: "no room" in rows(seat, "side"))
+        panel = rows(seat, "side").rstrip().split("\n")
+        assert "no room" in panel[-1]
+        await seat.pilot.resize_terminal(80, 60)
+        await seat.until(lambda: "not observed again" in rows(seat, "side"))
+        assert "no room" not in rows(seat, "side")
