@@ -8,17 +8,19 @@ is not the one that stands, nothing is signed, and whoever answered is shown wha
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Self
+from typing import Final, Self
 
 from caisey_cli import resolve, wording
 from caisey_cli.card import Card, card
 from caisey_cli.happenings import Request
-from caisey_cli.sanitize import inert
 from caisey_cli.transcript import Transcript
 from caisey_core.errors import Refused
 from caisey_core.ids import Digest
 from caisey_core.kinds import ActionHeld, Class
 from caisey_core.lifecycle import Placed, Session, Step
+
+POLICY: Final = 40
+"""Characters that are repeated of what an endpoint calls a policy: what is said behind it stays in sight."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +85,7 @@ def _otherwise(before: ActionHeld, now: ActionHeld) -> str:
     if new.risk is not old.risk:
         found.append(f"{old.risk} before, {new.risk} now")
     if now.policy != before.policy:
-        found.append(f"by policy {inert(now.policy)}")
+        found.append(f"by policy {wording.prose(now.policy, POLICY)}")
     if [each.argv for each in new.commands] != [each.argv for each in old.commands]:
         found.append("its command read otherwise")
     if (now.quorum, now.solo) != (before.quorum, before.solo):

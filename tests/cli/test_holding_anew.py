@@ -5,14 +5,16 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+from msgspec import structs
 
 from caisey_cli.commands.approvals import _answered
 from caisey_cli.desk import Desk
 from caisey_cli.happenings import Request
 from caisey_cli.session import HeldAnew
+from caisey_cli.showing import anew
 from caisey_core.errors import Refused
 from caisey_core.ids import Digest
-from caisey_core.kinds import ApprovalDenied, Class, Decision
+from caisey_core.kinds import ActionHeld, ApprovalDenied, Class, Decision, Verdict
 from tests.cli.conftest import Office
 from tests.cli.front import Front
 from tests.cli.sitting import running, until
@@ -153,3 +155,12 @@ async def test_what_was_mine_to_confirm_may_be_anothers_to_approve(office: Offic
     with pytest.raises(Refused, match="sam denied"):
         await task
     assert "action.confirmed" not in office.kinds
+
+
+def test_a_policy_of_any_length_leaves_in_sight_that_nothing_was_signed() -> None:
+    held = ActionHeld(
+        Verdict(Decision.CONFIRM, Class.SENSITIVE, "1", "why", ()), None, False, "p1", 1, "b", "i", "n", 1000
+    )
+    said = anew("abcdefg", held, structs.replace(held, policy="p" * 5000 + "\x1b"))
+    assert said.endswith("to what was shown before, nothing was signed.")
+    assert len(said) < 200
