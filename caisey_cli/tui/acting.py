@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from caisey_cli.sanitize import inert
 from caisey_cli.tui import typed
-from caisey_cli.tui.command_line import CommandLine
+from caisey_cli.tui.command_line import GONE, CommandLine
 from caisey_cli.tui.deeds import Deed, meant
 from caisey_cli.tui.frame import Frame
 from caisey_cli.tui.opening import Opening
@@ -164,8 +164,7 @@ class Acting(Frame):
         typed = typed or self._typed
 
         async def doing() -> None:
-            written = self.bench.written
-            name = what
+            written, name = self.bench.written, what
             while name in self._doing:
                 name += " "
             self._doing[name] = monotonic()
@@ -173,9 +172,10 @@ class Acting(Frame):
                 if said := await work():
                     self.say(said)
             except CaiseyError as error:
-                self.say(inert(f"{error} {error.hint}".strip()), "bad")
-                if typed and self.bench.written == written:
-                    self.line.give_back(typed)
+                said = f"{error} {error.hint}".strip()
+                if typed and self.bench.written == written and not self.line.give_back(typed):
+                    said += GONE
+                self.say(inert(said), "bad")
             except Exception as error:  # noqa: BLE001  (told as a sentence; the session goes on)
                 self.say(inert(f"Something went wrong that should not: {type(error).__name__}: {error}"), "bad")
             finally:

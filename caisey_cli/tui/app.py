@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from caisey_cli.sanitize import inert, inert_block
 from caisey_cli.tui import opening, typed
+from caisey_cli.tui.command_line import GONE
 from caisey_cli.tui.deeds import Deed
 from caisey_cli.tui.going import Going
 from caisey_cli.tui.opening import Asked, Opening
@@ -144,8 +145,7 @@ class SessionApp(Going):
             return
         self._sending = None
         sending.worker.cancel()
-        self.line.give_back(sending.script)
-        self.say("Nothing was sent.")
+        self.say("Nothing was sent." + ("" if self.line.give_back(sending.script) else GONE))
 
     def news(self) -> None:
         """Records have come; perhaps of what was to be stopped once it is there."""

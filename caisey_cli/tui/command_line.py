@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 LONG: Final = 300
 """Characters that are pasted into the line itself; what is longer could not be read there before it is sent."""
+GONE: Final = " What was pasted is not kept here: paste it again."
+"""What is said besides, where a script was not sent that the line cannot show."""
 
 
 class _Likely(Suggester):
@@ -81,6 +83,7 @@ class CommandLine(Ordered):
         self._at: int | None = None
         self._draft = ""
         self._killed = ""
+        self._submitted = ""
         self._offer: list[Candidate] = []
         self._chosen: int | None = None
 
@@ -94,17 +97,23 @@ class CommandLine(Ordered):
 
     async def action_submit(self) -> None:
         """What is searched for stays; everything else is taken at once, so that what is typed next is no part of it."""
-        text = self.value
+        text = self._submitted = self.value
         if not self.searching:
             self.value = ""
         self.entered(text)
 
-    def give_back(self, text: str) -> None:
-        """What could not be sent stands in the line again; behind what has been typed since, in the history."""
+    def give_back(self, text: str) -> bool:
+        """What could not be sent stands in the line again; behind what has been typed since, in the history.
+
+        Whether it is there: what was pasted, and never stood in the line, may be nothing that one line shows.
+        """
+        if text != self._submitted and not text.isprintable():
+            return False
         if self.value:
             self.remember(text)
         else:
             self.take(text)
+        return True
 
     def take(self, text: str) -> None:
         """Puts a line there, to be edited or sent."""

@@ -11,11 +11,15 @@ from rich.cells import cell_len
 from textual.events import Key, Paste
 
 from caisey_cli.sanitize import inert_block
+from caisey_cli.session import SessionController
 from caisey_cli.tui.cards import Sheet
 from caisey_cli.tui.ordered import BURST
 from caisey_cli.tui.pasting import hidden, shown
 from caisey_cli.tui.steady import BEGIN, END, ESCAPE, Pastes
+from caisey_core.errors import Unreachable
+from caisey_core.frames import Alive
 from caisey_core.kinds import ActionProposed
+from caisey_core.roster import Endpoint
 from tests.cli.conftest import Office
 from tests.tui.conftest import seated
 from tests.tui.test_stream import controls
@@ -134,3 +138,21 @@ async def test_enter_in_one_burst_with_a_paste_is_nobodys(office: Office) -> Non
         await seat.press("enter")
         await seat.until(lambda: "action.finished" in seat.kinds)
         assert said(office, "action.proposed")[0].says(ActionProposed).script == "ls xy"
+
+
+async def test_of_several_lines_that_could_not_be_sent_none_is_put_into_the_line(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """There they could not be told from one, and Enter would send them unseen."""
+
+    async def away(_self: SessionController, _endpoint: Endpoint) -> Alive:
+        raise Unreachable("The endpoint is away. Nothing was sent.")
+
+    async with seated(office) as seat:
+        monkeypatch.setattr(SessionController, "alive", away)
+        seat.app.line.post_message(Paste("touch /x\ntouch /y\n"))
+        await seat.decide("y")
+        await seat.until(lambda: "paste it again" in seat.app.last)
+        assert "is away" in seat.app.last
+        assert seat.app.line.value == ""
+        assert "action.proposed" not in seat.kinds
