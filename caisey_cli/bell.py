@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from time import monotonic
 from typing import Final
 
+from caisey_cli.between import Between
 from caisey_cli.peers import Connect, Peer
 from caisey_core.frames import Hold
 from caisey_core.link import Event, Link, Waits
@@ -26,13 +26,11 @@ class Standing:
     since: float | None = None
 
 
-class Bell:
-    """See the module. One for each line; `connect` is what the line is given."""
+class Bell(Between):
+    """See the module."""
 
     def __init__(self, connect: Connect) -> None:
-        self._connect = connect
-        self._peer: Peer | None = None
-        self._link: Link | None = None
+        super().__init__(connect)
         self.began = monotonic()
         self.heard: float | None = None
         self.lost: float | None = None
@@ -42,42 +40,19 @@ class Bell:
     def connect(self, link: Link, plain_text_on: str) -> Peer:
         """The connection, with this in between."""
         link.follow_holds()
-        self._link, self._peer = link, self._connect(link, plain_text_on)
-        return self
+        return super().connect(link, plain_text_on)
 
-    async def __aenter__(self) -> object:
-        return await self._inner.__aenter__()
-
-    async def __aexit__(self, *exception: object) -> None:
-        await self._inner.__aexit__(*exception)
-
-    async def events(self) -> AsyncIterator[Event]:
-        """What the connection gives."""
-        async for event in self._inner.events():
-            self.heard, self.lost = monotonic(), None
-            if isinstance(event, Waits):
-                self.holds, self.count = event.holds, self.count + 1
-            yield event
-
-    def flush(self) -> None:
-        """The owner has something to say."""
-        self._inner.flush()
+    def note(self, event: Event) -> None:
+        """What waits, and that the relay was heard."""
+        self.heard, self.lost = monotonic(), None
+        if isinstance(event, Waits):
+            self.holds, self.count = event.holds, self.count + 1
 
     def ask(self) -> None:
         """Asks for a sign of life."""
         if self._link is not None:
             self._link.follow_holds()
             self.flush()
-
-    @property
-    def ready(self) -> bool:
-        """Whether the relay is there."""
-        return self._link is not None and self._link.ready
-
-    @property
-    def _inner(self) -> Peer:
-        assert self._peer is not None  # noqa: S101  (a line connects before it does anything else)
-        return self._peer
 
     def standing(self) -> Standing:
         """How things stand now."""

@@ -1,28 +1,26 @@
-"""Signs of life, noted as they come through between a line and its connection. It changes nothing of what passes."""
+"""Signs of life, noted as they come through between a line and its connection."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from time import monotonic
 from typing import Final
 
-from caisey_cli.peers import Connect, Peer
+from caisey_cli.between import Between
+from caisey_cli.peers import Connect
 from caisey_cli.sanitize import inert
 from caisey_cli.tui.standing import Signs, State, state
 from caisey_core.frames import Alive
-from caisey_core.link import Answered, Event, Link, Received, Rejected
+from caisey_core.link import Answered, Event, Received, Rejected
 
 EVERY: Final = 4.0
 """Seconds between two questions whether the agent is there."""
 
 
-class Pulse:
-    """See the module. One for each line; `connect` is what the line is given."""
+class Pulse(Between):
+    """See the module."""
 
     def __init__(self, connect: Connect) -> None:
-        self._connect = connect
-        self._peer: Peer | None = None
-        self._link: Link | None = None
+        super().__init__(connect)
         self._began = monotonic()
         self._ever = False
         self._lost: float | None = None
@@ -38,35 +36,8 @@ class Pulse:
         self.offline = ""
         self.hopeless = False
 
-    def connect(self, link: Link, plain_text_on: str) -> Peer:
-        """The connection, with this in between."""
-        self._link, self._peer = link, self._connect(link, plain_text_on)
-        return self
-
-    # -- in between ---------------------------------------------------------------------------------------
-
-    async def __aenter__(self) -> object:
-        return await self._inner.__aenter__()
-
-    async def __aexit__(self, *exception: object) -> None:
-        await self._inner.__aexit__(*exception)
-
-    async def events(self) -> AsyncIterator[Event]:
-        """What the connection gives."""
-        async for event in self._inner.events():
-            self._note(event)
-            yield event
-
-    def flush(self) -> None:
-        """The owner has something to say."""
-        self._inner.flush()
-
-    @property
-    def _inner(self) -> Peer:
-        assert self._peer is not None  # noqa: S101  (a line connects before it does anything else)
-        return self._peer
-
-    def _note(self, event: Event) -> None:
+    def note(self, event: Event) -> None:
+        """Who was heard, and who is said to be missing."""
         if not isinstance(event, Rejected) or event.code != "silent":  # that one the link says to itself
             self._spoke, self.relay_silent = monotonic(), False
         match event:
@@ -95,7 +66,7 @@ class Pulse:
     @property
     def ready(self) -> bool:
         """Whether the relay is there."""
-        return self._link is not None and self._link.ready and not self.offline
+        return super().ready and not self.offline
 
     @property
     def troubled(self) -> str:
