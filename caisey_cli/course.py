@@ -53,6 +53,12 @@ class Pace(Struct, frozen=True):
     looking: float = 5.0
 
 
+FOREVER: Final = Pace(patience=30 * 24 * 3600.0)
+"""Of whoever keeps a terminal open: the relay is waited for as long as that is."""
+ANEW: Final = 5.0
+"""Seconds between two tries of theirs to reach a relay that has not been there yet."""
+
+
 USUAL: Final = Pace()
 
 

@@ -18,7 +18,7 @@ from caisey_cli import approving, pending, seconding
 from caisey_cli.attend import Front, Interrupts
 from caisey_cli.bell import Bell, Standing, beating
 from caisey_cli.connecting import Line
-from caisey_cli.course import Pace
+from caisey_cli.course import ANEW, FOREVER, Pace
 from caisey_cli.desk import Desk
 from caisey_cli.happenings import Request
 from caisey_cli.home import Home
@@ -34,9 +34,6 @@ from caisey_core.frames import Hold
 from caisey_core.ids import Digest, LogId
 from caisey_core.lifecycle import Action, Session, Step
 
-FOREVER: Final = Pace(patience=30 * 24 * 3600.0)
-AGAIN: Final = 5.0
-"""Seconds between two tries to reach a relay that has not been there yet."""
 TAKING: Final = 20.0
 """Seconds a session may take to come before the next request is looked at."""
 _LOOK: Final = 1.0
@@ -106,7 +103,7 @@ class Watch:
                     self._away(error)
                 finally:
                     self.desk = None
-                await asyncio.sleep(AGAIN)
+                await asyncio.sleep(ANEW)
 
     def _tell(self, change: Change) -> None:
         self._moved = True
@@ -116,7 +113,7 @@ class Watch:
         """Said once, however often it is tried again."""
         if str(error) != self._complaint:
             self._complaint = str(error)
-            self._notice(inert(f"{error} It is tried again every {AGAIN:.0f} s."))
+            self._notice(inert(f"{error} It is tried again every {ANEW:.0f} s."))
         self._bell, self._began = None, monotonic()
 
     async def _online(self, line: Line, bell: Bell) -> None:

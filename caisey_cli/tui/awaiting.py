@@ -18,7 +18,7 @@ from textual.worker import Worker
 
 from caisey_cli import seconding, wording
 from caisey_cli.bell import Standing
-from caisey_cli.course import Pace
+from caisey_cli.course import FOREVER, Pace
 from caisey_cli.fronts import Beside
 from caisey_cli.home import Home
 from caisey_cli.hooks import Hooks
@@ -36,7 +36,7 @@ from caisey_cli.tui.ordered import UNHEEDED, Ordered
 from caisey_cli.tui.steady import Steady
 from caisey_cli.tui.style import BODIES, CSS
 from caisey_cli.tui.tone import Piece, Row, clipped, folded, plain, spread
-from caisey_cli.watching import FOREVER, Watch
+from caisey_cli.watching import Watch
 from caisey_core.errors import CaiseyError
 from caisey_core.ids import Digest
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 from caisey_cli import questions, wording
 from caisey_cli.attend import Answers, Interrupts
 from caisey_cli.command import Command
-from caisey_cli.course import Pace
+from caisey_cli.course import FOREVER, Pace
 from caisey_cli.desk import Desk, Verified
 from caisey_cli.evidence import attestor
 from caisey_cli.happenings import Request
@@ -32,7 +32,7 @@ from caisey_core.lifecycle import Action, Step
 if TYPE_CHECKING:
     from caisey_cli.showing import Showing
 
-from caisey_cli.tui.live import FOREVER, Live
+from caisey_cli.tui.live import Live
 
 STOPPED: Final = "interrupted by the technician"
 

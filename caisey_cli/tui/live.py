@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 from caisey_cli import local, resolve
 from caisey_cli.attend import Interrupts
 from caisey_cli.connecting import Line
-from caisey_cli.course import Pace
+from caisey_cli.course import ANEW, FOREVER, Pace
 from caisey_cli.desk import Desk
 from caisey_cli.folded import PAGE, Turns, kept_for_good
 from caisey_cli.home import Home
@@ -37,10 +37,6 @@ from caisey_core.roster import Roster
 if TYPE_CHECKING:
     from caisey_cli.tui.lists import Lists
 
-FOREVER: Final = Pace(patience=30 * 24 * 3600.0)
-"""A view waits for its relay for as long as it is open."""
-AGAIN: Final = 5.0
-"""Seconds between two tries to reach a relay that has not been there yet."""
 MANY: Final = 200
 """Records that are still to be taken, from which on the view says so instead of keeping everything up to date."""
 NEWS: Final = 0.05
@@ -90,7 +86,7 @@ class Live:
                     full = self._lost(error)
                     if self._pulse.hopeless:
                         await asyncio.Event().wait()
-                await asyncio.sleep(AGAIN)
+                await asyncio.sleep(ANEW)
 
     def _lost(self, error: CaiseyError) -> bool:
         """What the journal holds can be read on. Whether it takes no writes, which may pass as a relay's absence."""

@@ -5,11 +5,11 @@ from __future__ import annotations
 import gc
 from typing import TYPE_CHECKING
 
+from caisey_cli.course import FOREVER
 from caisey_cli.peers import over_websocket
 from caisey_cli.tui import cards, closing, completing, confirming, palette, panel  # noqa: F401  (what the view imports when it gets there is there by then)
 from caisey_cli.tui.bench import Bench
 from caisey_cli.tui.front import Shown
-from caisey_cli.tui.live import FOREVER
 
 if TYPE_CHECKING:
     from caisey_cli.course import Pace
