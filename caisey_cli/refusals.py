@@ -28,6 +28,7 @@ AGAIN: Final = frozenset({"store", "rate"})
 
 
 _PUT_BACK: Final = "start it with 'caisey-server run --restored', and it is given back what it lost."
+_OFFERED: Final = "It is offered again by every command that connects; an admin's gives the roster back."
 
 
 def denied(rejected: Rejected, what: str, *, kept: bool = False, had: bool = False) -> CaiseyError:
@@ -123,6 +124,11 @@ def unknown_outcome(error: CaiseyError, code: str) -> CaiseyError:
     return OutcomeUnknown(f"{said} The action {code} may have run; it is never run again by itself.", hint=hint)
 
 
+def passes(error: CaiseyError) -> bool:
+    """Whether it may be over without anything typed here: a relay comes back, or is given back what it lost."""
+    return isinstance(error, Unreachable) or _PUT_BACK in error.hint or error.hint == _OFFERED
+
+
 def other_history(event: Restored) -> RecordError:
     """The relay has lost records, and does not know it yet."""
     return RecordError(
@@ -137,5 +143,5 @@ def apart(log: str, why: str, what: str) -> RecordError:
     return RecordError(
         f"The relay was restored from a backup and holds {what} ({log[:12]}) otherwise than this journal: "
         f"{why.rstrip('.')}. What is held here is unchanged. Nothing was done.",
-        hint="It is offered again by every command that connects; an admin's gives the roster back.",
+        hint=_OFFERED,
     )

@@ -20,7 +20,7 @@ from caisey_cli.desk import Desk
 from caisey_cli.folded import PAGE, Turns, kept_for_good
 from caisey_cli.home import Home
 from caisey_cli.peers import Connect, over_websocket
-from caisey_cli.refusals import Unkept
+from caisey_cli.refusals import Unkept, passes
 from caisey_cli.sanitize import inert
 from caisey_cli.session import SessionController
 from caisey_cli.tui.front import Front, Shown
@@ -95,8 +95,10 @@ class Live:
         full = isinstance(error, JournalError)
         # What became of what ran is said for as long as nothing can be written.
         if not (full and self._pulse.offline and isinstance(self._why, Unkept)):
-            self._why, self._pulse.offline = error, inert(str(error))
-        self._pulse.hopeless = not full and not isinstance(error, Unreachable)
+            hint = error.hint if passes(error) and not isinstance(error, Unreachable) else ""
+            said = str(error).removesuffix(" Nothing was done.")
+            self._why, self._pulse.offline = error, inert(f"{said} {hint}".strip())
+        self._pulse.hopeless = not full and not passes(error)
         self._line = self._controller = None
         self._shown.news()
         return full

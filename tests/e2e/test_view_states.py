@@ -8,6 +8,7 @@ from pathlib import Path
 
 from caisey_core.kinds import ActionFinished, How
 from tests.e2e import journals
+from tests.e2e.backups import back_up, put_back
 from tests.e2e.test_connect import kinds, log_of, window
 from tests.e2e.test_no_room import full
 from tests.e2e.windows import Window, needs_tmux
@@ -116,5 +117,30 @@ def test_offline_everything_on_record_can_be_read_and_it_connects_by_itself(worl
         world.start_relay()
         opened.shows(r"live \d")
         assert journals.kinds(world, log_of(world)) == before
+    finally:
+        opened.end()
+
+
+def test_a_relay_that_was_put_back_is_told_with_the_way_out_and_gone_on_with(world: World, tmp_path: Path) -> None:
+    """What runs says nothing meanwhile: that the relay has lost the session is found out all the same."""
+    copy = back_up(world)
+    opened = Window(world, tmp_path / "tmux", "ana", "connect", "box", columns=110, lines=34)
+    try:
+        opened.shows(r"live \d")
+        opened.type("tail -f /dev/null")
+        opened.shows("running")
+        until(lambda: kinds(world).count("action.started") == 1)
+        put_back(world, copy)
+        world.start_relay()
+        opened.shows("offline")
+        assert "Nothing was done" not in opened.screen
+        opened.shows(r"caisey-server\s+run\s+--restored")
+        opened.shows(r"tried\s+again\s+by\s+itself")
+        assert world.relay is not None
+        world.relay.stop()
+        world.start_relay("--restored")
+        opened.shows(r"live \d")
+        opened.press("C-c")
+        until(lambda: "action.finished" in kinds(world))
     finally:
         opened.end()
