@@ -116,8 +116,14 @@ class Booth:
     async def live(self) -> None:
         """Waits until the agent has been heard, and takes the greeting away."""
         await self.until(lambda: self.app.bench.state.word == "live" and self.app.bench.ready)
+        # The prompt takes another width with the session, and what lies under a sheet is not laid out anew.
+        await self.until(self._is_laid_out)
         await self.pilot.press("escape")
         await self.pilot.pause()
+
+    def _is_laid_out(self) -> bool:
+        prompt = self.app.query_one("#prompt", Rows)
+        return prompt.size.width == prompt.get_content_width(self.app.size, self.app.size)
 
     async def press(self, *keys: str) -> None:
         """Keys, one after the other."""
