@@ -372,7 +372,11 @@ def _left(front: Front, interrupts: Interrupts) -> int:
         front.say("Stopped; nothing more was done.")
         return CANCELLED
     if interrupts.over:
-        front.say(f"Left with output of {interrupts.attended.code} unread; it is over, and all of that is on record.")
+        request = interrupts.attended
+        front.say(
+            f"Left with output of {request.code} unread; it is over, and all of that is on record. "
+            f"Its session was left open: caisey close -s {session_code(request.log)}"
+        )
         return CANCELLED
     raise OutcomeUnknown(
         f"Left without waiting for {interrupts.attended.code}; it may still run.",

@@ -66,14 +66,14 @@ def view(find: Callable[[], Home], asked: Asked, *, json: bool) -> int:
     from caisey_cli.tui import app
     from caisey_core.errors import UsageError
 
+    without = (
+        "What is on record: caisey show SESSION" if asked.watching else "Without it: caisey run ENDPOINT -- COMMAND"
+    )
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
-        raise UsageError(
-            "The view needs a terminal; nothing was done.", hint="In scripts: caisey run ENDPOINT -- COMMAND"
-        )
+        raise UsageError("The view needs a terminal; nothing was done.", hint=without)
     if os.environ.get("TERM", "") in {"", "dumb", "unknown"}:
         raise UsageError(
-            "The view cannot be drawn on this terminal (TERM is not set, or 'dumb'); nothing was done.",
-            hint="One command at a time: caisey run ENDPOINT -- COMMAND",
+            "The view cannot be drawn on this terminal (TERM is not set, or 'dumb'); nothing was done.", hint=without
         )
     place = find()
     if place.is_local:

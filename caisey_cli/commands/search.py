@@ -57,7 +57,8 @@ def search(
 ) -> None:
     """Search every session on record: what was typed, and what came back.
 
-    Commands, reasons, notes, findings, questions, answers, decisions, results and output, line by line.
+    Commands, reasons, notes, findings, questions, answers, decisions, results and output, line by line. What begins
+    with a dash stands behind two: caisey search -- -rf
 
     Example: caisey search connection refused --since 30d
     """
