@@ -34,7 +34,8 @@ Placed = tuple[Record, Receipt]
 _LACKING: Final = 256
 AHEAD: Final = 3 * 86_400_000
 """Milliseconds that a lost record may have come later than the clock is now: a date or a time zone may have been wrong
-then, and put right since. A log's times stand still for so long where somebody has made such a receipt up.
+then, and put right since. A log's times stand still for so long where somebody has made such a receipt up; where it is
+the roster's, invitations that end sooner let nobody in meanwhile.
 """
 _SET: Final = "INSERT OR REPLACE INTO settings (name, value) VALUES (?, ?)"
 
