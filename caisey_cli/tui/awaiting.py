@@ -83,6 +83,7 @@ class WatchApp(Steady):
         self.waiting = Watch(home, Beside(self.say), self._tell, notice=self._notice, connect=connect, pace=pace)
         self.last = ""
         self.marked: Digest | None = None
+        self._moved = False
         self._who = f"{inert(membership.name)}, {inert(membership.member_name)}"
         self._rings = not quiet
         self._execute = execute
@@ -124,12 +125,14 @@ class WatchApp(Steady):
             case Came(item=item):
                 if item.fresh:
                     self._new.add(item.request.action)
-                    if self.marked is None or len(self.screen_stack) == 1:
+                    # What somebody has chosen stays chosen: the next key is meant for it.
+                    if self.marked is None or (len(self.screen_stack) == 1 and not self._moved):
                         self.marked = item.request.action
                 if item.fresh and not item.why_not:
                     self._ring(item)
             case Over(item=item, word=word):
                 self._new.discard(item.request.action)
+                self._moved = self._moved and item.request.action != self.marked
                 row = item.row
                 self._past = [*self._past, f"{strftime('%H:%M')}  {row.code}  {row.endpoint}: {word}"][-PAST:]
                 self.say(f"{row.code} on {row.endpoint} is over: {word}.")
@@ -259,6 +262,7 @@ class WatchApp(Steady):
             return
         at = [each.request.action for each in items].index(chosen.request.action)
         self.marked = items[max(0, min(len(items) - 1, at + step))].request.action
+        self._moved = True
         self.show()
         self._scroll()
 

@@ -138,6 +138,24 @@ def test_a_request_appears_and_rings_once_and_a_key_runs_it(tidy: World, tmp_pat
 
 
 @tmux
+def test_what_was_chosen_stays_chosen_when_more_is_asked_for(tidy: World, tmp_path: Path) -> None:
+    """The newest is marked until somebody has chosen: from then on the next key is meant for that one."""
+    with watcher(tidy, tmp_path) as window:
+        first, second = ask(tidy, "touch", "/tmp/one"), ask(tidy, "touch", "/tmp/two")
+        window.shows(second)
+        window.press("c")
+        window.shows(f"Copied {second}")
+        window.press("Up", "c")
+        window.shows(f"Copied {first}")
+        third = ask(tidy, "touch", "/tmp/three")
+        window.shows(third)
+        window.press("Down", "c")
+        window.shows(f"Copied {second}")
+        for code in (first, second, third):
+            tidy.ok("ana", "deny", code, "--reason", "no", "--yes")
+
+
+@tmux
 def test_hostile_text_stays_inert_on_the_screen_and_in_the_notification(tidy: World, tmp_path: Path) -> None:
     with watcher(tidy, tmp_path) as window:
         title = window.title
