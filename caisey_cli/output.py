@@ -46,16 +46,22 @@ def talk(write: Callable[[], None]) -> None:
 
     Once somebody has asked for an end, what is not taken at once is not said either.
     """
-    if _HURRIED[0] and not select.select([], [2], [], 0)[1]:
+    if _HURRIED[0] and not _taken():
         return
     try:
         _TALKING[0] = True
         write()
-        _TALKING[0] = False
-    except OSError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC), 2)
+    except OSError as error:
+        # A signal may only have come in the midst of a sentence: whoever reads it reads the next one.
+        if not (isinstance(error, Unheard) and _taken()):
+            os.dup2(os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC), 2)
     finally:
         _TALKING[0] = False
+
+
+def _taken() -> bool:
+    """Whether stderr takes something now."""
+    return bool(select.select([], [2], [], 0)[1])
 
 
 def interrupted() -> None:

@@ -38,3 +38,19 @@ def test_what_is_said_under_a_question_has_lines_of_its_own_and_the_question_sta
     assert done.returncode == 0, said
     lines = [each.rstrip() for each in said.splitlines()]
     assert lines == ["Run it?", "The endpoint is away.", "Run it?", "It did not run."]
+
+
+_INTERRUPTED = """
+from caisey_cli import output
+
+def struck() -> None:
+    output.interrupted()
+
+output.talk(struck)
+output.say("It was taken back.")
+"""
+
+
+def test_a_sentence_that_a_signal_broke_off_silences_none_of_the_next() -> None:
+    done = subprocess.run([sys.executable, "-c", _INTERRUPTED], check=False, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stderr) == (0, "It was taken back.\n")
